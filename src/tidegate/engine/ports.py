@@ -1,0 +1,327 @@
+"""What the engine asks of the outside world.
+
+One port call is one recoverable effect. A driver fits a port by shape; ``daemon/wiring.py`` proves the fit to the type
+checker. Contracts every driver keeps:
+
+- an undo (``unmount``, ``release``, ``disconnect``, ``remove``) is idempotent: an object already gone is success;
+- a cancelled call either did nothing or left something its undo finds by the same id;
+- failures are raised as kinds of ``base.errors``, with the cause chained.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+# ----------------------------------------------------------------------------- runtime: processes and their stdio
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """How a process's standard streams are connected. ``console_size`` is (rows, columns)."""
+
+    tty: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    console_size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogTarget:
+    """Where a container's output is recorded: ``driver`` is ``json-file`` or ``none``."""
+
+    driver: str
+    path: Path
+    max_size_bytes: int
+    max_files: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLimits:
+    """The OCI ``linux.resources`` object of a container, as decoded JSON."""
+
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerProcess:
+    """Everything needed to run a container: its OCI configuration, written to the bundle by the driver."""
+
+    container_id: str
+    oci_config: Mapping[str, Any]
+    stdio: Stdio
+    log: LogTarget
+
+
+@dataclass(frozen=True, slots=True)
+class ExecProcess:
+    """A further process in a running container; ``oci_process`` is an OCI ``process`` object."""
+
+    container_id: str
+    exec_id: str
+    oci_process: Mapping[str, Any]
+    stdio: Stdio
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A container's init (``exec_id`` None) or an exec ended; its output is already in the log.
+
+    ``exit_code`` is 0-255 as Docker reports it (128+N for signal N); ``finished_at_ns`` is unix time.
+    """
+
+    container_id: str
+    exec_id: str | None
+    exit_code: int
+    finished_at_ns: int
+    oom_killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The kernel killed a process of the container for want of memory; the container may live on."""
+
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunningProcess:
+    """What the supervisor knows of a process at boot recovery: ``exit`` is set if it ended while the engine was away."""
+
+    container_id: str
+    exec_id: str | None
+    pid: int
+    started_at_ns: int
+    paused: bool
+    exit: Exited | None
+
+
+class AttachStream(Protocol):
+    """One client's view of a process's streams.
+
+    ``read`` yields chunks already in Docker's stream framing ([1|2, 0, 0, 0, length] header) unless the process has a
+    TTY, then raw bytes; b"" is the end. ``write`` applies back pressure. ``close_stdin`` is this client's half-close.
+    """
+
+    async def read(self) -> bytes: ...
+    async def write(self, data: bytes) -> None: ...
+    async def close_stdin(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Runtime(Protocol):
+    """Processes under the shim. ``create`` makes streams and log, so that clients can attach before ``start``."""
+
+    async def create(self, process: ContainerProcess) -> None: ...
+
+    async def start(self, container_id: str) -> int:
+        """Run the created container; returns the pid of its init on the host.
+
+        Raises InvalidParameterError with Docker's wording when the command cannot be executed (exit codes 126 and 127
+        are read from it by clients), InternalError otherwise. On an error nothing of it runs and ``release`` is owed.
+        """
+        ...
+
+    async def exec_create(self, process: ExecProcess) -> None: ...
+    async def exec_start(self, container_id: str, exec_id: str) -> int: ...
+
+    async def attach(
+        self, container_id: str, exec_id: str | None, *, stdin: bool, stdout: bool, stderr: bool
+    ) -> AttachStream: ...
+
+    async def resize(self, container_id: str, exec_id: str | None, height: int, width: int) -> None: ...
+
+    async def signal(self, container_id: str, signal: int) -> None:
+        """Send to the container's init. A process already gone is NotFoundError."""
+        ...
+
+    async def pause(self, container_id: str) -> None: ...
+    async def unpause(self, container_id: str) -> None: ...
+
+    async def update(self, container_id: str, limits: ProcessLimits) -> None: ...
+
+    async def pids(self, container_id: str) -> Sequence[int]:
+        """Host pids of every process in the container's cgroup."""
+        ...
+
+    async def release(self, container_id: str) -> None:
+        """Forget the container: kill what is left, remove cgroups, bundle, streams and the record of its exit."""
+        ...
+
+    def events(self) -> AsyncIterator[Exited | OutOfMemory]:
+        """Exits as they happen, each delivered at least once until ``release`` (or ``exec_release``)."""
+        ...
+
+    async def exec_release(self, container_id: str, exec_id: str) -> None: ...
+
+    async def recover(self) -> Sequence[RunningProcess]:
+        """Every process the supervisor holds; reconnects to it, or starts a supervisor where none lives."""
+        ...
+
+
+# ----------------------------------------------------------------------------- images and root filesystems
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """An OCI descriptor: ``digest`` is ``sha256:<hex>``."""
+
+    media_type: str
+    digest: str
+    size: int
+
+
+class ContentStore(Protocol):
+    """Blobs by digest, under DATA_ROOT/content/blobs/sha256/HEX: written to a temporary name, fsynced, renamed."""
+
+    def exists(self, digest: str) -> bool: ...
+    async def read(self, digest: str) -> bytes: ...
+    def path(self, digest: str) -> Path: ...
+    async def write(self, data: bytes, expected_digest: str | None = None) -> Descriptor: ...
+    async def ingest(
+        self, chunks: AsyncIterator[bytes], expected_digest: str | None, expected_size: int | None
+    ) -> Descriptor:
+        """Store a stream; InvalidParameterError when digest or size differ, and nothing is left behind."""
+        ...
+
+    async def remove(self, digest: str) -> None: ...
+    async def digests(self) -> Sequence[str]: ...
+
+
+class LayerStore(Protocol):
+    """Unpacked layers by chain id, under DATA_ROOT/layers."""
+
+    def exists(self, chain_id: str) -> bool: ...
+
+    async def unpack(self, chain_id: str, parent: str | None, blob_path: Path, media_type: str, diff_id: str) -> int:
+        """Unpack a (compressed) tar as a layer in a confined child; checks ``diff_id``; returns bytes on disk."""
+        ...
+
+    async def remove(self, chain_id: str) -> None: ...
+    async def chain_ids(self) -> Sequence[str]: ...
+    def size_bytes(self, chain_id: str) -> int: ...
+
+
+class RootFilesystems(Protocol):
+    """Writable overlay root filesystems of containers, under DATA_ROOT/rootfs/CONTAINER_ID."""
+
+    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+        """Make the upper and work directories; ``chain_ids`` are base first."""
+        ...
+
+    async def mount(self, container_id: str) -> Path: ...
+    async def unmount(self, container_id: str) -> None: ...
+    async def remove(self, container_id: str) -> None: ...
+    async def container_ids(self) -> Sequence[str]: ...
+    async def usage_bytes(self, container_id: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryAuth:
+    """Credentials from X-Registry-Auth, already decoded."""
+
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+    registry_token: str = ""
+    server_address: str = ""
+
+
+class Registry(Protocol):
+    """A registry speaking the OCI distribution API, for one repository at a time."""
+
+    async def manifest(self, repository: str, reference: str, auth: RegistryAuth | None) -> tuple[Descriptor, bytes]:
+        """``repository`` is ``host/path`` normalised; ``reference`` a tag or digest. Raw bytes, digest checked."""
+        ...
+
+    def blob(self, repository: str, descriptor: Descriptor, auth: RegistryAuth | None) -> AsyncIterator[bytes]: ...
+
+
+# ----------------------------------------------------------------------------- networks
+
+
+@dataclass(frozen=True, slots=True)
+class PortPublication:
+    """One published port: ``host_port`` 0 asks for an ephemeral one. ``protocol`` is tcp, udp or sctp."""
+
+    container_port: int
+    protocol: str
+    host_ip: str
+    host_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeAttachment:
+    """What a container gets on the default bridge."""
+
+    container_id: str
+    address: str
+    prefix_length: int
+    gateway: str
+    mac_address: str
+    ports: Sequence[PortPublication]
+
+
+class BridgeNetwork(Protocol):
+    """The default bridge: addresses, NAT, published ports."""
+
+    async def ensure(self) -> None:
+        """Make bridge and ruleset what they must be, from whatever is there."""
+        ...
+
+    async def connect(
+        self, container_id: str, ports: Sequence[PortPublication], mac_address: str | None
+    ) -> BridgeAttachment:
+        """Make a network namespace with an interface on the bridge; ``netns_path`` then names it.
+
+        Raises InvalidParameterError "Bind for 0.0.0.0:80 failed: port is already allocated" when a port is taken.
+        """
+        ...
+
+    async def isolate(self, container_id: str) -> None:
+        """Make a network namespace with only a loopback interface (network ``none``)."""
+        ...
+
+    def netns_path(self, container_id: str) -> str: ...
+
+    def close_netns(self, container_id: str) -> None:
+        """Drop the engine's own handle on the namespace, once processes hold it."""
+        ...
+
+    async def disconnect(self, container_id: str) -> None: ...
+
+    async def adopt(self, attachments: Sequence[BridgeAttachment]) -> None:
+        """At boot: keep exactly these attachments (reserve their addresses and ports), take down every other."""
+        ...
+
+
+# ----------------------------------------------------------------------------- volumes, state
+
+
+class VolumeStore(Protocol):
+    """Directories of local volumes, under DATA_ROOT/volumes/NAME/_data."""
+
+    async def create(self, name: str) -> Path: ...
+    def path(self, name: str) -> Path: ...
+    async def copy_up(self, name: str, source: Path) -> None:
+        """Fill an empty volume from a directory of an image, with ownership, modes, xattrs; a filled one is left."""
+        ...
+
+    async def remove(self, name: str) -> None: ...
+    async def names(self) -> Sequence[str]: ...
+
+
+class StateStore(Protocol):
+    """Metadata records: (kind, key) -> JSON bytes, in SQLite. A returned ``put`` survives a kill of the engine."""
+
+    async def put(self, kind: str, key: str, value: bytes) -> None: ...
+    async def delete(self, kind: str, key: str) -> None: ...
+    async def apply(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+        """Several puts and deletes (None) as one transaction."""
+        ...
+
+    async def load(self, kind: str) -> Mapping[str, bytes]: ...
+
+
+Clock = Callable[[], int]
+"""Unix time in nanoseconds."""
