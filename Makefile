@@ -1,0 +1,27 @@
+# make run | test | setup | check | test-one T=... | format
+.PHONY: run test setup setup-dev check test-one format
+
+setup:
+	@tools/setup
+
+setup-dev:
+	@tools/setup dev
+
+run: setup
+	@tools/run
+
+test: setup-dev
+	.venv/bin/pytest -q tests
+
+test-one: setup-dev
+	.venv/bin/pytest -q -x $(T)
+
+format: setup-dev
+	.venv/bin/ruff format src tests
+	.venv/bin/ruff check --fix src tests
+
+check: setup-dev
+	.venv/bin/ruff format --check src tests
+	.venv/bin/ruff check src tests
+	.venv/bin/mypy
+	.venv/bin/lint-imports
