@@ -1,0 +1,65 @@
+"""The client's identity, as the front door established it.
+
+A certificate's subject names the person or machine; its serial number and fingerprint name the certificate itself, so
+that one of several can be revoked. A unix peer is known by its uid and gid, which the kernel vouches for (unix(7),
+SO_PEERCRED).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePrincipal:
+    """A client known by a verified certificate; ``serial_number`` is upper-case hexadecimal."""
+
+    common_name: str
+    organizations: tuple[str, ...]
+    organizational_units: tuple[str, ...]
+    uris: tuple[str, ...]
+    serial_number: str
+
+    def __str__(self) -> str:
+        return f"CN={self.common_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixPrincipal:
+    """A client known by the credentials of its unix socket."""
+
+    uid: int
+    gid: int
+    pid: int
+
+    def __str__(self) -> str:
+        return f"uid={self.uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPrincipal:
+    """A client on a plaintext TCP listener: nobody vouches for anything but its address."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return f"address={self.address}"
+
+
+Principal = CertificatePrincipal | UnixPrincipal | UnknownPrincipal
+
+
+def principal_from_certificate(certificate: Mapping[str, Any]) -> CertificatePrincipal:
+    """Read the shape that ``ssl.SSLObject.getpeercert()`` returns for a certificate that was verified."""
+    subject = [pair for relative_name in certificate.get("subject", ()) for pair in relative_name]
+    return CertificatePrincipal(
+        common_name=next(iter(_values(subject, "commonName")), ""),
+        organizations=tuple(_values(subject, "organizationName")),
+        organizational_units=tuple(_values(subject, "organizationalUnitName")),
+        uris=tuple(_values(certificate.get("subjectAltName", ()), "URI")),
+        serial_number=str(certificate.get("serialNumber", "")),
+    )
+
+
+def _values(pairs: Iterable[Sequence[str]], kind: str) -> list[str]:
+    return [value for name, value in pairs if name == kind]

@@ -1,0 +1,261 @@
+"""The runtime port on the shim: bundles on disk, operations on the control connection, streams on their own sockets.
+
+- A bundle is EXEC_ROOT/bundles/CONTAINER_ID with the OCI configuration; ``release`` removes it last.
+- A shim that lives is adopted; where none answers one is started, in its own session, so that it outlives the engine.
+- Exits are delivered at least once: a new subscription repeats every exit that was not released.
+"""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from tidegate.base.errors import NotFoundError, UnavailableError
+from tidegate.drivers.shim_connection import ShimConnection, error_from
+from tidegate.engine.ports import (
+    ContainerProcess,
+    ExecProcess,
+    Exited,
+    OutOfMemory,
+    ProcessLimits,
+    RunningProcess,
+    Stdio,
+)
+
+START_DEADLINE_S = 10.0
+READ_SIZE_BYTES = 256 * 1024
+_BOOTSTRAP = """\
+import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module("tidegate.shim", run_name="__main__")
+"""
+
+
+class Cgroups(Protocol):
+    """The control groups of containers (``kernel.cgroups``); every call is quick and may block."""
+
+    def create(self, container_id: str, resources: Mapping[str, Any]) -> Sequence[Path]:
+        """Make them and write the limits; returns the directories the first process joins (none on v2)."""
+        ...
+
+    def update(self, container_id: str, resources: Mapping[str, Any]) -> None: ...
+    def pids(self, container_id: str) -> Sequence[int]: ...
+    def freeze(self, container_id: str) -> None: ...
+    def thaw(self, container_id: str) -> None: ...
+    def remove(self, container_id: str) -> None:
+        """Kill what is left and remove the directories; idempotent."""
+        ...
+
+
+class SocketStream:
+    """An ``AttachStream`` on a connection to the shim."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        return await self._reader.read(READ_SIZE_BYTES)
+
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def close_stdin(self) -> None:
+        if self._writer.can_write_eof():
+            self._writer.write_eof()
+
+    async def close(self) -> None:
+        self._writer.close()
+
+
+def stdio_document(stdio: Stdio) -> dict[str, object]:
+    """What the shim reads of a process's streams."""
+    return {
+        "tty": stdio.tty,
+        "open_stdin": stdio.open_stdin,
+        "stdin_once": stdio.stdin_once,
+        "console_size": list(stdio.console_size) if stdio.console_size else None,
+    }
+
+
+def exited_from(event: Mapping[str, Any]) -> Exited:
+    """An ``exited`` event of the shim as the engine's value."""
+    return Exited(
+        container_id=str(event["container_id"]),
+        exec_id=event.get("exec_id"),
+        exit_code=int(event["exit_code"]),
+        finished_at_ns=int(event["finished_at_ns"]),
+        oom_killed=bool(event.get("oom_killed", False)),
+    )
+
+
+class ShimRuntime:
+    """Fits ``engine.ports.Runtime``. ``recover`` comes first: it connects, or starts a shim."""
+
+    def __init__(self, exec_root: Path, cgroups: Cgroups) -> None:
+        self._shim_root = exec_root / "shim"
+        self._bundles = exec_root / "bundles"
+        self._cgroups = cgroups
+        self._connection: ShimConnection | None = None
+
+    async def create(self, process: ContainerProcess) -> None:
+        bundle = self._bundles / process.container_id
+        resources: Mapping[str, Any] = process.oci_config.get("linux", {}).get("resources", {})
+        join = await asyncio.to_thread(self._cgroups.create, process.container_id, resources)
+        await asyncio.to_thread(_write_bundle, bundle, process.oci_config)
+        log = process.log
+        await self._call(
+            "create",
+            container_id=process.container_id,
+            bundle=str(bundle),
+            stdio=stdio_document(process.stdio),
+            log={
+                "driver": log.driver,
+                "path": str(log.path),
+                "max_size_bytes": log.max_size_bytes,
+                "max_files": log.max_files,
+            },
+            cgroup_join=[str(path) for path in join],
+        )
+
+    async def start(self, container_id: str) -> int:
+        return int((await self._call("start", container_id=container_id))["pid"])
+
+    async def exec_create(self, process: ExecProcess) -> None:
+        await self._call(
+            "exec_create",
+            container_id=process.container_id,
+            exec_id=process.exec_id,
+            process=dict(process.oci_process),
+            stdio=stdio_document(process.stdio),
+        )
+
+    async def exec_start(self, container_id: str, exec_id: str) -> int:
+        return int((await self._call("exec_start", container_id=container_id, exec_id=exec_id))["pid"])
+
+    async def attach(
+        self, container_id: str, exec_id: str | None, *, stdin: bool, stdout: bool, stderr: bool
+    ) -> SocketStream:
+        reader, writer = await self._open_socket()
+        request = {
+            "op": "attach",
+            "container_id": container_id,
+            "exec_id": exec_id,
+            "stdin": stdin,
+            "stdout": stdout,
+            "stderr": stderr,
+        }
+        writer.write(json.dumps(request).encode() + b"\n")
+        await writer.drain()
+        line = await reader.readline()
+        if not line:
+            raise UnavailableError("the shim closed the connection before it attached")
+        answer = json.loads(line)
+        if "error" in answer:
+            writer.close()
+            raise error_from(answer["error"])
+        return SocketStream(reader, writer)
+
+    async def resize(self, container_id: str, exec_id: str | None, height: int, width: int) -> None:
+        await self._call("resize", container_id=container_id, exec_id=exec_id, height=height, width=width)
+
+    async def signal(self, container_id: str, signal: int) -> None:
+        await self._call("signal", container_id=container_id, signal=signal)
+
+    async def pause(self, container_id: str) -> None:
+        await asyncio.to_thread(self._cgroups.freeze, container_id)
+
+    async def unpause(self, container_id: str) -> None:
+        await asyncio.to_thread(self._cgroups.thaw, container_id)
+
+    async def update(self, container_id: str, limits: ProcessLimits) -> None:
+        await asyncio.to_thread(self._cgroups.update, container_id, limits.resources)
+
+    async def pids(self, container_id: str) -> Sequence[int]:
+        return await asyncio.to_thread(self._cgroups.pids, container_id)
+
+    async def release(self, container_id: str) -> None:
+        await asyncio.to_thread(self._cgroups.remove, container_id)
+        with contextlib.suppress(NotFoundError):  # released before; the rest of the undo has to be seen through
+            await self._call("release", container_id=container_id)
+        await asyncio.to_thread(shutil.rmtree, self._bundles / container_id, ignore_errors=True)
+
+    async def exec_release(self, container_id: str, exec_id: str) -> None:
+        with contextlib.suppress(NotFoundError):
+            await self._call("exec_release", container_id=container_id, exec_id=exec_id)
+
+    async def events(self) -> AsyncIterator[Exited | OutOfMemory]:
+        connection = self._require_connection()
+        await connection.call("subscribe")
+        while (event := await connection.events.get()) is not None:
+            if event["event"] == "exited":
+                yield exited_from(event)
+            elif event["event"] == "oom":
+                yield OutOfMemory(str(event["container_id"]))
+
+    async def recover(self) -> Sequence[RunningProcess]:
+        """Raises UnavailableError when no shim answers and none can be started."""
+        try:
+            self._connection = await ShimConnection.open(self._shim_root / "control.sock")
+        except UnavailableError:
+            self._connection = await self._start_shim()
+        return [_running_from(entry) for entry in (await self._call("state"))["processes"]]
+
+    async def close(self) -> None:
+        """Drop the connection; the shim and its containers live on."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _start_shim(self) -> ShimConnection:
+        self._shim_root.mkdir(parents=True, exist_ok=True, mode=0o711)
+        # -I ignores PYTHONPATH and -S leaves site-packages out, so the module's own place is handed over.
+        source = Path(__file__).resolve().parents[2]
+        command = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(source), "--root", str(self._shim_root)]
+        process = await asyncio.create_subprocess_exec(
+            *command, start_new_session=True, stdin=asyncio.subprocess.DEVNULL
+        )
+        deadline = asyncio.get_running_loop().time() + START_DEADLINE_S
+        while True:
+            try:
+                return await ShimConnection.open(self._shim_root / "control.sock")
+            except UnavailableError:
+                if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.005)
+
+    async def _open_socket(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_unix_connection(str(self._shim_root / "control.sock"), limit=READ_SIZE_BYTES)
+        except OSError as error:
+            raise UnavailableError(f"the shim does not answer: {error.strerror}") from error
+
+    def _require_connection(self) -> ShimConnection:
+        if self._connection is None:
+            raise UnavailableError("the engine is not connected to its shim")
+        return self._connection
+
+    async def _call(self, op: str, **arguments: object) -> Mapping[str, Any]:
+        return await self._require_connection().call(op, **arguments)
+
+
+def _write_bundle(bundle: Path, oci_config: Mapping[str, Any]) -> None:
+    bundle.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (bundle / "config.json").write_text(json.dumps(oci_config))
+
+
+def _running_from(entry: Mapping[str, Any]) -> RunningProcess:
+    ended = entry.get("exit")
+    return RunningProcess(
+        container_id=str(entry["container_id"]),
+        exec_id=entry.get("exec_id"),
+        pid=int(entry["pid"]),
+        started_at_ns=int(entry["started_at_ns"]),
+        paused=bool(entry.get("paused", False)),
+        exit=exited_from({**entry, **ended}) if ended else None,
+    )
