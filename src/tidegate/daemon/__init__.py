@@ -1,0 +1,1 @@
+"""The engine process's composition root: configuration, wiring, boot recovery, shutdown."""

@@ -1,0 +1,86 @@
+"""Every setting of ``tidegate up``: dockerd's flags and daemon.json keys, as one literal table.
+
+A row says how the setting is written on the command line and in the file, of what kind its value is, and whether it has
+an effect here. Reading values is ``daemon/config.py``. Source: dockerd(8) and the daemon configuration file reference.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a value looks like; ``LIST`` flags may be repeated."""
+
+    TEXT = "text"
+    FLAG = "flag"
+    LIST = "list"
+    NUMBER = "number"
+    MAP = "map"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """``key`` in daemon.json (None: command line only); ``flag`` without dashes (None: file only)."""
+
+    key: str | None
+    flag: str | None
+    kind: Kind
+    effective: bool = True
+    short: str | None = None
+    help: str = ""
+
+    @property
+    def name(self) -> str:
+        return str(self.key or self.flag)
+
+
+T, F, L, N, M = Kind.TEXT, Kind.FLAG, Kind.LIST, Kind.NUMBER, Kind.MAP
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("hosts", "host", L, short="H", help="listen here: unix://PATH, tcp://ADDRESS:PORT"),
+    Setting("tls", "tls", F, help="use TLS on tcp hosts; implied by tlsverify"),
+    Setting("tlsverify", "tlsverify", F, help="use TLS and require a client certificate"),
+    Setting("tlscacert", "tlscacert", T, help="trust client certificates signed by this CA"),
+    Setting("tlscert", "tlscert", T, help="the server's certificate"),
+    Setting("tlskey", "tlskey", T, help="the server's key"),
+    Setting(None, "tls-san", L, help="a further name or address for the server certificate"),
+    Setting(None, "allow-plaintext", T, help="allow tcp hosts without TLS: loopback, or public"),
+    Setting("data-root", "data-root", T, help="persistent state (default /var/lib/tidegate)"),
+    Setting("exec-root", "exec-root", T, help="run-time state (default /run/tidegate)"),
+    Setting(None, "config-file", T, help="daemon.json (default DATA_ROOT is not searched; /etc/tidegate/daemon.json)"),
+    Setting("pidfile", "pidfile", T, short="p", help="write the process id here"),
+    Setting("log-level", "log-level", T, short="l", help="debug, info, warn, error or fatal"),
+    Setting("debug", "debug", F, short="D", help="the same as --log-level debug"),
+    Setting("registry-mirrors", "registry-mirror", L, help="ask this mirror before Docker Hub"),
+    Setting(
+        "insecure-registries", "insecure-registry", L, help="speak plain HTTP, or TLS unverified, to this registry"
+    ),
+    Setting("live-restore", "live-restore", F, help="leave containers running when the engine stops (the default)"),
+    Setting(None, "no-live-restore", F, help="stop every container when the engine stops"),
+    Setting("bridge", "bridge", T, short="b", help="name of the default bridge"),
+    Setting("bip", "bip", T, help="address of the default bridge, in CIDR notation"),
+    Setting("group", "group", T, short="G", help="group that owns the unix socket"),
+    Setting("log-opts", "log-opt", M, help="max-size and max-file of container logs"),
+    Setting("log-driver", "log-driver", T, help="json-file or none"),
+    Setting("shutdown-timeout", "shutdown-timeout", N, help="seconds that containers get to stop"),
+    # Known to Docker, without effect here: accepted with a warning, so that a script's flags do not stop the start.
+    Setting("storage-driver", "storage-driver", T, effective=False, short="s"),
+    Setting("storage-opts", "storage-opt", L, effective=False),
+    Setting("iptables", "iptables", F, effective=False),
+    Setting("ip6tables", "ip6tables", F, effective=False),
+    Setting("ip-forward", "ip-forward", F, effective=False),
+    Setting("ip-masq", "ip-masq", F, effective=False),
+    Setting("userland-proxy", "userland-proxy", F, effective=False),
+    Setting("userland-proxy-path", "userland-proxy-path", T, effective=False),
+    Setting("containerd", "containerd", T, effective=False),
+    Setting("experimental", "experimental", F, effective=False),
+    Setting("features", None, M, effective=False),
+    Setting("builder", None, M, effective=False),
+    Setting("max-concurrent-downloads", "max-concurrent-downloads", N, effective=False),
+    Setting("max-concurrent-uploads", "max-concurrent-uploads", N, effective=False),
+    Setting("max-download-attempts", "max-download-attempts", N, effective=False),
+    Setting("raw-logs", "raw-logs", F, effective=False),
+    Setting("log-format", "log-format", T, effective=False),
+)
+
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
