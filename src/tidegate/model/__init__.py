@@ -1,0 +1,1 @@
+"""Pure entities and state machines: no clock, no I/O, no wire formats. Imports only ``spec`` and ``base``."""

@@ -1,0 +1,117 @@
+"""The table of a container's life, walked as stories."""
+
+from dataclasses import replace
+
+import pytest
+
+from tidegate.model import phases as p
+from tidegate.model.lifecycle import TABLE, NotAllowedError, step
+from tidegate.model.phases import Effect, Event, Phase, Rules, State
+from tidegate.model.restart import RestartPolicy
+
+SECOND = 1_000_000_000
+RUNNING = State(phase=Phase.RUNNING, pid=7, started_at_ns=1, release_owed=True)
+ALWAYS = Rules(restart=RestartPolicy("always"))
+
+
+def story(state: State, *events: Event) -> tuple[State, list[Effect]]:
+    effects: list[Effect] = []
+    for event in events:
+        taken = step(state, event)
+        state = taken.state
+        effects += taken.effects
+    return state, effects
+
+
+def published(effects: list[Effect]) -> list[str]:
+    return [effect.action for effect in effects if isinstance(effect, p.Publish)]
+
+
+def test_every_phase_has_a_row_and_knows_boot_recovery() -> None:
+    assert set(TABLE) == set(Phase)
+    assert all(p.FoundLost in row and p.FoundAlive in row for row in TABLE.values())
+
+
+def test_create_start_exit() -> None:
+    state, effects = story(
+        State(), p.Prepared(), p.StartRequested(), p.Launched(7, 5), p.Exited(3, 9), p.Released()
+    )  # fmt: skip
+    assert (state.phase, state.exit_code, state.pid, state.release_owed) == (Phase.EXITED, 3, 0, False)
+    assert published(effects) == ["create", "start", "die"]
+    assert effects[-1] == p.Announce("exit")
+
+
+def test_a_launch_is_recorded_before_it_is_ordered() -> None:
+    taken = step(State(phase=Phase.CREATED), p.StartRequested())
+    assert taken.state.phase is Phase.STARTING and taken.state.release_owed and taken.effects[-1] == p.Launch()
+
+
+def test_a_failed_first_start_leaves_it_created_with_the_code() -> None:
+    state, effects = story(
+        State(phase=Phase.CREATED), p.StartRequested(), p.LaunchFailed("not found", 127, 4), p.Released()
+    )
+    assert (state.phase, state.exit_code, state.error) == (Phase.CREATED, 127, "not found")
+    assert p.Release() in effects
+
+
+def test_stop_signals_then_kills_after_the_timeout() -> None:
+    state, effects = story(RUNNING, p.StopRequested(15, 10), p.TimerFired("kill"), p.Exited(137, 2), p.Released())
+    assert effects[1:3] == [p.Signal(15), p.ArmTimer("kill", 10 * SECOND)]
+    assert published(effects) == ["kill", "kill", "die"]
+    assert state.phase is Phase.EXITED and state.stopped_by_user
+
+
+def test_stop_without_a_limit_arms_no_timer_and_stop_of_a_paused_one_thaws() -> None:
+    assert not any(isinstance(e, p.ArmTimer) for e in step(RUNNING, p.StopRequested(15, -1)).effects)
+    assert p.Thaw() in step(replace(RUNNING, phase=Phase.PAUSED), p.StopRequested(15, 1)).effects
+
+
+def test_restart_policy_backs_off_and_a_stop_ends_it_quietly() -> None:
+    state, effects = story(replace(RUNNING, rules=ALWAYS), p.Exited(0, 2), p.Released())
+    assert state.phase is Phase.RESTARTING and effects[-1] == p.ArmTimer("restart", SECOND // 10)
+    state, effects = story(state, p.TimerFired("restart"), p.Launched(8, 3), p.Exited(1, 4), p.Released())
+    assert effects[-1] == p.ArmTimer("restart", SECOND // 5) and state.restart_count == 2
+    state, effects = story(state, p.StopRequested(15, 10))
+    assert state.phase is Phase.EXITED and published(effects) == []
+
+
+def test_kill_ends_the_policy_but_hup_does_not() -> None:
+    assert step(replace(RUNNING, rules=ALWAYS), p.KillRequested(9)).state.stopped_by_user
+    assert not step(replace(RUNNING, rules=ALWAYS), p.KillRequested(1)).state.stopped_by_user
+
+
+def test_auto_remove_goes_all_the_way() -> None:
+    state, effects = story(replace(RUNNING, rules=Rules(auto_remove=True)), p.Exited(0, 2), p.Released(), p.Removed())
+    assert state.phase is Phase.REMOVING and published(effects) == ["die", "destroy"]
+    assert effects[-1] == p.Announce("removal")
+
+
+def test_pause_and_unpause() -> None:
+    state, effects = story(RUNNING, p.PauseRequested(), p.Frozen())
+    assert state.phase is Phase.PAUSED
+    state, more = story(state, p.UnpauseRequested(), p.Thawed())
+    assert state.phase is Phase.RUNNING and published(effects + more) == ["pause", "unpause"]
+
+
+@pytest.mark.parametrize("found", [p.FoundLost(9), p.FoundAlive(7, False), p.Exited(0, 9)])
+def test_after_a_crash_a_half_started_container_is_released(found: Event) -> None:
+    state, effects = story(State(phase=Phase.STARTING, release_owed=True), found)
+    assert state.phase is Phase.EXITED and effects == [p.Release()]
+
+
+def test_boot_recovery_of_the_other_phases() -> None:
+    assert step(RUNNING, p.FoundAlive(7, True)).state.phase is Phase.PAUSED
+    assert step(RUNNING, p.FoundLost(9)).state.exit_code == 255
+    assert step(State(), p.FoundLost(9)).effects[-1] == p.Remove()
+    assert step(State(phase=Phase.REMOVING), p.FoundLost(9)).effects[-1] == p.Remove()
+    stopped = State(phase=Phase.EXITED, stopped_by_user=True)
+    assert step(replace(stopped, rules=ALWAYS), p.FoundLost(9)).effects[-1] == p.Launch()
+    assert step(replace(stopped, rules=Rules(RestartPolicy("unless-stopped"))), p.FoundLost(9)).effects == ()
+    assert step(replace(stopped, release_owed=True), p.FoundLost(9)).effects == (p.Release(),)
+
+
+def test_what_is_not_in_the_table_is_not_allowed() -> None:
+    with pytest.raises(NotAllowedError, match="while running"):
+        step(RUNNING, p.RemoveRequested())
+    with pytest.raises(NotAllowedError):
+        step(State(phase=Phase.EXITED), p.KillRequested(9))
