@@ -1,0 +1,214 @@
+"""Reading a container's json-file log: rotated files in order, tail, since, until, follow.
+
+The shim writes it (``shim/json_log.py``): one JSON object a line, ``PATH`` the newest, ``PATH.1`` the one before. A
+reader that follows keeps its file open, so that rotation loses nothing: it finishes the old one, then opens the new.
+
+- A line that is not valid JSON (a torn write after a power loss) is skipped, as dockerd does, with a warning.
+- The reader ends when ``finished`` is set and the newest file is read to its end.
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from tidegate.kernel.inotify import Watch
+
+_log = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 1024 * 1024
+_TAIL_BLOCK_BYTES = 64 * 1024
+POLL_S = 1.0
+"""A follower looks again at least this often: the watch may miss what the shim does while it is being set up."""
+
+
+class LogRecord(msgspec.Struct):
+    """One line of the file. ``time`` is RFC 3339 with nanoseconds, in UTC, so that it compares as text."""
+
+    log: str
+    stream: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """What of a log is wanted. ``since`` and ``until`` are times as LogRecord has them; ``tail`` None means all."""
+
+    stdout: bool = True
+    stderr: bool = True
+    since: str = ""
+    until: str = ""
+    tail: int | None = None
+    follow: bool = False
+
+    def accepts(self, record: LogRecord) -> bool:
+        """Whether the record is of a stream and time asked for."""
+        wanted = self.stdout if record.stream == "stdout" else self.stderr
+        return wanted and record.time >= self.since and (not self.until or record.time <= self.until)
+
+
+Render = Callable[[LogRecord], bytes]
+
+
+async def read_log(path: Path, request: LogRequest, render: Render, finished: asyncio.Event) -> AsyncIterator[bytes]:
+    """Yield the rendered records in order, many at a time. A log that was never written is an empty one."""
+    files = await asyncio.to_thread(_open_in_order, path)
+    try:
+        if request.tail is not None:
+            await asyncio.to_thread(_seek_to_tail, files, request.tail, request)
+        for file in files:
+            async for batch in _read_to_end(file, request, render):
+                yield batch
+        if request.follow:
+            async for batch in _follow(path, files, request, render, finished):
+                yield batch
+    finally:
+        for file in files:
+            file.close()
+
+
+async def _follow(
+    path: Path, files: list[BinaryIO], request: LogRequest, render: Render, finished: asyncio.Event
+) -> AsyncIterator[bytes]:
+    """Go on with the last of ``files``, and with each newer one that takes its place; opened files join the list."""
+    with Watch(path.parent) as watch:
+        while True:
+            last_round = finished.is_set()
+            if files:
+                async for batch in _read_to_end(files[-1], request, render):
+                    yield batch
+            newer = await asyncio.to_thread(_open_newer, path, files[-1] if files else None)
+            if newer:
+                files.extend(newer)
+            elif last_round:
+                return
+            else:
+                await _changed(watch, finished)
+
+
+async def _changed(watch: Watch, finished: asyncio.Event) -> None:
+    """Wait until the directory changed, the container ended, or POLL_S passed."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(watch.fd, readable.set)
+    waits = [asyncio.ensure_future(readable.wait()), asyncio.ensure_future(finished.wait())]
+    try:
+        await asyncio.wait(waits, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.remove_reader(watch.fd)
+        for wait in waits:
+            wait.cancel()
+        watch.drain()
+
+
+async def _read_to_end(file: BinaryIO, request: LogRequest, render: Render) -> AsyncIterator[bytes]:
+    while True:
+        more, batch = await asyncio.to_thread(_read_batch, file, request, render)
+        if batch:
+            yield batch
+        if not more:
+            return
+
+
+def _read_batch(file: BinaryIO, request: LogRequest, render: Render) -> tuple[bool, bytes]:
+    """Read whole lines from the file's position; leaves an unfinished last line for later. (is there more, bytes)"""
+    start = file.tell()
+    block = file.read(_CHUNK_BYTES)
+    end = block.rfind(b"\n") + 1
+    while not end and len(block) % _CHUNK_BYTES == 0 and block:  # one line longer than the chunk
+        piece = file.read(_CHUNK_BYTES)
+        if not piece:
+            break
+        block += piece
+        end = block.rfind(b"\n") + 1
+    file.seek(start + end)
+    records = _decode(block[:end])
+    return end > 0, b"".join(render(record) for record in records if request.accepts(record))
+
+
+_decoder = msgspec.json.Decoder(LogRecord)
+
+
+def _decode(lines: bytes) -> Sequence[LogRecord]:
+    try:
+        return _decoder.decode_lines(lines)
+    except msgspec.DecodeError:
+        return [record for line in lines.splitlines() if (record := _decode_one(line)) is not None]
+
+
+def _decode_one(line: bytes) -> LogRecord | None:
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError as error:
+        _log.warning("skipped a damaged line of a container's log: %s", error)
+        return None
+
+
+def _open_in_order(path: Path) -> list[BinaryIO]:
+    """Every file of the log, oldest first. The newest is opened first, so that a rotation meanwhile loses none."""
+    files: list[BinaryIO] = []
+    for number in itertools.count():
+        try:
+            file = (path if number == 0 else path.with_name(f"{path.name}.{number}")).open("rb")
+        except FileNotFoundError:
+            if number == 0:  # between the two renames of a rotation
+                continue
+            break
+        if any(os.path.sameopenfile(file.fileno(), known.fileno()) for known in files):
+            file.close()  # a rotation under way moved it on since it was opened
+        else:
+            files.append(file)
+    files.reverse()
+    return files
+
+
+def _open_newer(path: Path, last: BinaryIO | None) -> list[BinaryIO]:
+    """The files that came after ``last``, oldest first; empty when ``last`` is still the newest."""
+    files = _open_in_order(path)
+    if last is None:
+        return files
+    known = next((i for i, file in enumerate(files) if os.path.sameopenfile(file.fileno(), last.fileno())), -1)
+    for file in files[: known + 1]:
+        file.close()
+    return files[known + 1 :]
+
+
+def _seek_to_tail(files: list[BinaryIO], lines: int, request: LogRequest) -> None:
+    """Move each file's position so that at most ``lines`` wanted records follow in all."""
+    left = lines
+    for file in reversed(files):
+        left -= _seek_back(file, left, request)
+
+
+def _seek_back(file: BinaryIO, lines: int, request: LogRequest) -> int:
+    """Place the file before its last ``lines`` wanted records; returns how many there are behind the position."""
+    position = file.seek(0, os.SEEK_END)
+    if lines <= 0:
+        return 0
+    found = 0
+    rest = b""
+    while position > 0:
+        size = min(_TAIL_BLOCK_BYTES, position)
+        position = file.seek(position - size)
+        block = file.read(size) + rest
+        first, separator, whole = block.partition(b"\n")
+        rest = first + separator if position > 0 else b""
+        if position == 0:
+            whole = block
+        offset = position + len(block)
+        for line in reversed(whole.splitlines(keepends=True)):
+            offset -= len(line)
+            record = _decode_one(line) if line.endswith(b"\n") else None
+            if record is not None and request.accepts(record):
+                found += 1
+                if found == lines:
+                    file.seek(offset)
+                    return found
+    file.seek(0)
+    return found

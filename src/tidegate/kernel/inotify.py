@@ -1,0 +1,51 @@
+"""Waiting for changes of a file or directory: inotify(7), as little of it as a log follower needs."""
+
+import ctypes
+import os
+from pathlib import Path
+from types import TracebackType
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+IN_MODIFY = 0x00000002
+IN_MOVED_TO = 0x00000080
+IN_CREATE = 0x00000100
+_CLOEXEC_NONBLOCK = os.O_CLOEXEC | os.O_NONBLOCK
+_BUFFER_BYTES = 64 * 1024
+
+
+class Watch:
+    """An inotify descriptor on one directory. ``fd`` is readable when something happened; ``drain`` forgets it."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises OSError: no such directory, or the host's limit of watches is reached."""
+        self.fd = _checked(_libc.inotify_init1(_CLOEXEC_NONBLOCK))
+        try:
+            mask = IN_MODIFY | IN_MOVED_TO | IN_CREATE
+            _checked(_libc.inotify_add_watch(self.fd, os.fsencode(directory), ctypes.c_uint32(mask)))
+        except OSError:
+            os.close(self.fd)
+            raise
+
+    def drain(self) -> None:
+        """Read away what was reported."""
+        try:
+            while os.read(self.fd, _BUFFER_BYTES):
+                pass
+        except BlockingIOError:
+            return
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.fd)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"inotify: {os.strerror(number)}")
+    return result
