@@ -1,0 +1,92 @@
+"""``tidegate COMMAND``: finds the command and runs it.
+
+- Nothing heavy is imported before the command is known; each command's module has ``configure(parser)`` and
+  ``run(args) -> exit code``.
+- An expected error is one line on stderr and exit code 1; a wrong command line is one line and exit code 2.
+"""
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, Protocol, cast
+
+from tidegate.base.errors import TidegateError
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "pki": ("tidegate.cli.pki_commands", "make, list and hand out certificates"),
+    "version": ("tidegate.cli.version_command", "print the version"),
+}
+"""Command -> (module, help)."""
+
+# Another program's name by which a link may call us -> the command that stands in for it.
+_LINK_COMMANDS = {"dockerd": "up"}
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argparse parser whose errors are one line, without the usage before it. Subparsers inherit the class."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (argparse exits by itself for --help and usage errors)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    linked = _LINK_COMMANDS.get(Path(sys.argv[0]).name) if argv is None else None
+    if linked in COMMANDS:
+        words.insert(0, linked)
+    name = words[0] if words else "--help"
+    if name in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if words else EXIT_USAGE
+    if name in ("-v", "--version"):
+        name = "version"
+    if name not in COMMANDS:
+        return _fail("tidegate", f"unknown command {name!r} (see `tidegate --help`)", EXIT_USAGE)
+    return _run(name, words[1:])
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    module, help_text = COMMANDS[name]
+    prog = f"tidegate {name}"
+    command = cast(Command, importlib.import_module(module))
+    parser = OneLineParser(prog=prog, description=help_text.capitalize() + ".", allow_abbrev=False)
+    command.configure(parser)
+    args = parser.parse_args(words)
+    try:
+        code = command.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):  # the reader has gone: keep the exit from writing to it again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except (TidegateError, OSError) as error:
+        return _fail(prog, str(error), EXIT_ERROR)
+    return code
+
+
+def _fail(prog: str, message: str, code: int) -> int:
+    print(f"{prog}: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _overview() -> str:
+    rows = [f"  {name:<10} {help_text}" for name, (_, help_text) in COMMANDS.items()]
+    return "\n".join(["usage: tidegate COMMAND [ARGS]", "", *rows, "", "`tidegate COMMAND --help` tells more."])
