@@ -21,11 +21,14 @@ MAX_DAYS = 3650
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    data_root_help = f"where Tidegate keeps its data ({DEFAULT_DATA_ROOT})"
+    parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA_ROOT, metavar="DIR", help=data_root_help)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def add(name: str, help_text: str, run_action: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         action = actions.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
-        action.add_argument("--data-root", type=Path, default=DEFAULT_DATA_ROOT, metavar="DIR", help="%(default)s")
+        # Accepted on either side of the action; suppressed here, or its default would undo the one before.
+        action.add_argument("--data-root", type=Path, default=argparse.SUPPRESS, metavar="DIR", help=data_root_help)
         action.set_defaults(run_action=run_action)
         return action
 

@@ -115,6 +115,23 @@ def test_docker_imports_the_context(made: Path, tmp_path: Path) -> None:
     assert sorted(inspected["TLSMaterial"]["docker"]) == ["ca.pem", "cert.pem", "key.pem"]
 
 
+def test_data_root_on_either_side_of_the_action(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pki", "--data-root", str(made), "ls"]) == 0
+    before = capsys.readouterr().out
+    assert main(["pki", "ls", "--data-root", str(made)]) == 0
+    assert capsys.readouterr().out == before
+    assert "admin" in before
+
+
+def test_reader_gone_before_the_output(made: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    words = [sys.executable, "-m", "tidegate", "pki", "ls", "--data-root", str(made)]
+    done = subprocess.run(words, stdout=write_end, stderr=subprocess.PIPE, timeout=30, check=False)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_ls(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert pki(made, "ls") == 0
     rows = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
