@@ -1,0 +1,1 @@
+"""Handlers by noun: typed arguments, one service call, a view or a stream."""

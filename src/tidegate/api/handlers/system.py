@@ -1,0 +1,65 @@
+"""Ping and version: what a client asks before anything else."""
+
+import os
+import platform
+from collections.abc import Mapping
+
+import msgspec
+
+from tidegate import __version__
+from tidegate.api.pipeline import Call, Handler
+from tidegate.api.profile import NEWEST, OLDEST, text
+from tidegate.http.messages import Response
+
+_PING_HEADERS = (
+    ("Builder-Version", "1"),
+    ("Cache-Control", "no-cache, no-store, must-revalidate"),
+    ("Pragma", "no-cache"),
+    ("Swarm", "inactive"),
+    ("Content-Type", "text/plain; charset=utf-8"),
+)
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """A document as the answer, with the newline that dockerd ends it with."""
+    return Response(status, (("Content-Type", "application/json"),), msgspec.json.encode(value) + b"\n")
+
+
+async def ping(call: Call) -> Response:
+    """GET and HEAD /_ping."""
+    return Response(200, _PING_HEADERS, b"OK" if call.request.method == "GET" else b"")
+
+
+async def version(_call: Call) -> Response:
+    """GET /version."""
+    host = os.uname()
+    details = {
+        "ApiVersion": text(NEWEST),
+        "Arch": _go_architecture(host.machine),
+        "KernelVersion": host.release,
+        "MinAPIVersion": text(OLDEST),
+        "Os": "linux",
+        "PythonVersion": platform.python_version(),
+    }
+    return json_response(
+        {
+            "Platform": {"Name": "Tidegate"},
+            "Components": [{"Name": "Engine", "Version": __version__, "Details": details}],
+            "Version": __version__,
+            "ApiVersion": text(NEWEST),
+            "MinAPIVersion": text(OLDEST),
+            "Os": "linux",
+            "Arch": _go_architecture(host.machine),
+            "KernelVersion": host.release,
+        }
+    )
+
+
+def handlers() -> Mapping[str, Handler]:
+    """Operation id to handler."""
+    return {"SystemPing": ping, "SystemPingHead": ping, "SystemVersion": version}
+
+
+def _go_architecture(machine: str) -> str:
+    """A kernel's machine name as Go names it."""
+    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(machine, machine)

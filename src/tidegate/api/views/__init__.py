@@ -1,0 +1,1 @@
+"""What the wire shows of entities: pure functions from entity to JSON-ready values."""
