@@ -1,0 +1,123 @@
+"""Calls of crun under way: each in its own scratch directory, watched by pidfd, ended with one callback."""
+
+import itertools
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from tidegate.base.errors import InternalError, TidegateError
+from tidegate.shim import oci
+from tidegate.shim.loop import READ, Loop
+from tidegate.shim.process import Process
+
+Launched = Callable[[int, int | None], None]
+"""Called with the pid of the started process and its terminal's master, if it has one."""
+
+
+class Launcher:
+    """Starts processes and deletes containers through crun, never waiting for it."""
+
+    def __init__(self, loop: Loop, root: Path) -> None:
+        self._loop = loop
+        self._crun_root = root / "crun"
+        self._scratch_root = root / "r"
+        shutil.rmtree(self._scratch_root, ignore_errors=True)
+        self._scratch_root.mkdir(mode=0o700)
+        self._crun_root.mkdir(exist_ok=True, mode=0o700)
+        self._numbers = itertools.count(1)
+        self.under_way: set[int] = set()
+
+    def launch(self, process: Process, on_start: Launched, on_error: Callable[[TidegateError], None]) -> None:
+        """Start it; exactly one of the callbacks follows. Raises OSError when nothing could be forked."""
+        streams = process.streams
+        if streams is None:
+            raise InternalError("the process has no streams")
+        scratch = self._scratch_root / str(next(self._numbers))
+        scratch.mkdir(mode=0o700)
+        joins = bool(process.cgroup_join)
+        kind = "run" if process.exec_id is None else "exec"
+        if process.exec_id is None:
+            bundle, name = process.bundle, process.container_id
+            command = oci.run_command(self._crun_root, scratch, bundle, name, tty=streams.tty, joins=joins)
+        else:
+            (scratch / "process").write_text(json.dumps(process.oci_process))
+            name = process.container_id
+            command = oci.exec_command(self._crun_root, scratch, name, tty=streams.tty, joins=joins)
+        console = _listen(scratch / "tty") if streams.tty else None
+
+        def ended(status: int) -> None:
+            try:
+                if status == 0:
+                    on_start(int((scratch / "pid").read_text()), _receive_master(console))
+                else:
+                    on_error(oci.start_error(_read(scratch / "log"), kind))
+            except (OSError, ValueError, InternalError) as error:
+                on_error(InternalError(f"crun {kind}: {error}"))
+            finally:
+                if console is not None:
+                    console.close()
+                shutil.rmtree(scratch, ignore_errors=True)
+
+        self._watch(oci.spawn(command, streams.child_fds, process.cgroup_join), ended)
+
+    def delete(self, container_id: str, on_end: Callable[[], None]) -> None:
+        """Kill and forget a container in crun's own state; one unknown there is success."""
+        if not (self._crun_root / container_id).exists():
+            on_end()
+            return
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        command = ["crun", "--root", str(self._crun_root), "delete", "--force", container_id]
+        pid = oci.spawn(command, [null, null, null], [])
+        os.close(null)
+
+        def ended(status: int) -> None:
+            shutil.rmtree(self._crun_root / container_id, ignore_errors=True)
+            on_end()
+
+        self._watch(pid, ended)
+
+    def _watch(self, pid: int, ended: Callable[[int], None]) -> None:
+        pidfd = os.pidfd_open(pid)
+        self.under_way.add(pid)
+
+        def ready(_: int) -> None:
+            self._loop.forget(pidfd)
+            os.close(pidfd)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            try:
+                ended(status)
+            finally:
+                self.under_way.discard(pid)
+
+        self._loop.watch(pidfd, READ, ready)
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(1)
+    listener.setblocking(False)
+    return listener
+
+
+def _receive_master(console: socket.socket | None) -> int | None:
+    """The terminal crun sent before it ended; it is in the queue by then."""
+    if console is None:
+        return None
+    connection, _ = console.accept()
+    with connection:
+        _, fds, _, _ = socket.recv_fds(connection, 4096, 1)
+    if not fds:
+        raise InternalError("crun sent no terminal")
+    os.set_inheritable(fds[0], False)
+    return fds[0]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""

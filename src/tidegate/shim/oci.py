@@ -1,0 +1,105 @@
+"""Short calls of the OCI runtime ``crun``: its argument lists, how it is spawned, what its errors mean.
+
+The process started by ``run -d`` or ``exec -d`` inherits crun's standard streams, and is handed to the supervisor (a
+subreaper) when crun ends. On cgroup v1 the child joins its groups through ``tasks``: a single-threaded writer moved
+that way skips the kernel's RCU wait of ``cgroup.procs`` (0.6 ms against 6-14 ms).
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """Orphaned descendants become this process's children (prctl(2)). Raises InternalError."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise InternalError(f"prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(ctypes.get_errno())}")
+
+
+def run_command(crun_root: Path, scratch: Path, bundle: str, container_id: str, *, tty: bool, joins: bool) -> list[str]:
+    """``crun run -d``; ``scratch`` holds the log, the pid file and the console socket."""
+    manager = ["--cgroup-manager=disabled"] if joins else []
+    return [
+        *("crun", "--root", str(crun_root), "--log", str(scratch / "log"), *manager, "run", "-d"),
+        *("--pid-file", str(scratch / "pid"), *_console(scratch, tty=tty), "--bundle", bundle, container_id),
+    ]
+
+
+def exec_command(crun_root: Path, scratch: Path, container_id: str, *, tty: bool, joins: bool) -> list[str]:
+    """``crun exec -d`` of the OCI process in ``scratch/process``."""
+    manager = ["--cgroup-manager=disabled"] if joins else []
+    return [
+        *("crun", "--root", str(crun_root), "--log", str(scratch / "log"), *manager, "exec", "-d"),
+        *("--process", str(scratch / "process"), "--pid-file", str(scratch / "pid"), *_console(scratch, tty=tty)),
+        container_id,
+    ]
+
+
+def _console(scratch: Path, *, tty: bool) -> list[str]:
+    return ["--console-socket", str(scratch / "tty")] if tty else []
+
+
+def spawn(command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[str]) -> int:
+    """Fork and execute ``command`` in the given cgroups with ``stdio`` as descriptors 0-2; returns its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        for directory in cgroup_join:
+            _join(directory)
+        high = [os.dup(fd) if fd < 3 else fd for fd in stdio]
+        for target, fd in enumerate(high):
+            os.dup2(fd, target)
+        os.execvp(command[0], list(command))  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        sys.stderr.write(f"spawn: {error}\n")
+    finally:
+        os._exit(127)  # the child must never return into the supervisor's loop
+
+
+def _join(directory: str) -> None:
+    tasks = f"{directory}/tasks"
+    name = tasks if os.access(tasks, os.F_OK) else f"{directory}/cgroup.procs"
+    fd = os.open(name, os.O_WRONLY)
+    os.write(fd, b"0")
+    os.close(fd)
+
+
+def start_error(log: str, command_name: str) -> TidegateError:
+    """crun's complaint in Docker's wording, from which clients read exit codes 126 and 127."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    reason = lines[-1] if lines else "crun gave no reason"
+    lowered = reason.lower()
+    prefix = "OCI runtime exec failed" if command_name == "exec" else "failed to create task for container"
+    if "executable file" in lowered and "not found" in lowered:
+        return InvalidParameterError(f"{prefix}: {_without_errno(reason)}: executable file not found in $PATH")
+    for needle in ("no such file or directory", "permission denied", "is a directory", "exec format error"):
+        if needle in lowered:
+            return InvalidParameterError(f"{prefix}: {_without_errno(reason)}: {needle}")
+    return InternalError(f"{prefix}: {reason}")
+
+
+def _without_errno(reason: str) -> str:
+    return reason.rsplit(": ", 1)[0]
+
+
+def oom_kills(cgroup_join: Sequence[str]) -> int:
+    """How many processes the kernel killed for want of memory in these cgroups (v1 and v2 files)."""
+    for directory in cgroup_join:
+        for name in ("memory.oom_control", "memory.events"):
+            try:
+                lines = (Path(directory) / name).read_text().splitlines()
+            except OSError:
+                continue  # not the memory controller's directory
+            return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return 0

@@ -1,0 +1,302 @@
+"""The standard streams of one process: pipes or a terminal on one side, the log and attached clients on the other.
+
+- Every byte of output goes to the log first, then to each client, in Docker's framing unless there is a terminal.
+- A client that reads slowly holds the process back once ``BACKLOG_LIMIT_BYTES`` wait for it.
+- Standard input is read from clients only as fast as the process takes it.
+- The end: ``finish`` drains what is in the pipes, ends the log, and closes each client when it has been served.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+import sys
+import termios
+
+from tidegate.shim.json_log import JSONLog
+from tidegate.shim.loop import READ, WRITE, Loop
+
+CHUNK_SIZE_BYTES = 64 * 1024
+BACKLOG_LIMIT_BYTES = 1024 * 1024
+_STREAM_NUMBERS = {"stdout": 1, "stderr": 2}
+
+
+class AttachClient:
+    """One attached connection. ``takes`` are the output streams it wants, ``gives`` whether it feeds stdin."""
+
+    def __init__(self, loop: Loop, sock: socket.socket, streams: "Streams", takes: set[str], *, gives: bool) -> None:
+        self._loop = loop
+        self._socket = sock
+        self._fd = sock.fileno()
+        self._streams = streams
+        self.takes = takes
+        self._gives = gives
+        self._reading = True
+        self._ending = False
+        self.closed = False
+        self.backlog = bytearray()
+        self.update()
+
+    def send(self, data: bytes) -> None:
+        """Queue output; what the socket takes now is sent at once."""
+        if self.closed:
+            return
+        self.backlog += data
+        self._flush()
+
+    def end(self) -> None:
+        """Close as soon as the backlog is sent."""
+        self._ending = True
+        self._flush()
+
+    def update(self) -> None:
+        """Watch for what is wanted now; called again when the process's stdin has room."""
+        if self.closed:
+            return
+        readable = self._reading and not (self._gives and self._streams.stdin_is_full)
+        self._loop.watch(self._fd, (READ if readable else 0) | (WRITE if self.backlog else 0), self._ready)
+
+    def _ready(self, ready: int) -> None:
+        if ready & WRITE:
+            self._flush()
+        if ready & READ and not self.closed:
+            self._receive()
+
+    def _receive(self) -> None:
+        try:
+            data = self._socket.recv(CHUNK_SIZE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._close()
+            return
+        if not data:
+            self._reading = False
+            self._input_ended()
+        elif self._gives:
+            self._streams.feed(data)
+        self.update()
+
+    def _flush(self) -> None:
+        try:
+            while self.backlog:
+                del self.backlog[: self._socket.send(self.backlog)]
+        except BlockingIOError:
+            pass  # the loop calls again when there is room
+        except OSError:
+            self._close()
+            return
+        if self._ending and not self.backlog:
+            self._close()
+            return
+        self.update()
+        self._streams.update()
+
+    def _input_ended(self) -> None:
+        if self._gives:
+            self._gives = False
+            self._streams.client_input_ended()
+
+    def _close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.backlog.clear()
+        self._loop.forget(self._fd)
+        self._socket.close()
+        self._streams.clients.discard(self)
+        self._input_ended()
+        self._streams.update()
+
+
+class Streams:
+    """Made before the process starts, so that clients can attach; ``child_fds`` is what the process inherits."""
+
+    def __init__(self, loop: Loop, log: JSONLog | None, *, tty: bool, open_stdin: bool, stdin_once: bool) -> None:
+        self._loop = loop
+        self._log = log
+        self.tty = tty
+        self._stdin_once = stdin_once and not tty  # a terminal's end of input is a character, as with dockerd
+        self._outputs: dict[str, int] = {}
+        self._stdin_fd = -1
+        self._accepts_input = open_stdin
+        self._input = bytearray()
+        self._input_ended = False
+        self.clients: set[AttachClient] = set()
+        self.child_fds = self._open_child_fds(open_stdin=open_stdin)
+        self._size: tuple[int, int] | None = None
+        self._finished = False
+
+    @property
+    def stdin_is_full(self) -> bool:
+        return bool(self._input)
+
+    def begin(self, master_fd: int | None) -> None:
+        """The process runs: its ends of the pipes are closed here and output is read."""
+        self.close_child_fds()
+        if master_fd is not None:
+            os.set_blocking(master_fd, False)
+            self._outputs = {"stdout": master_fd}
+            self._stdin_fd = master_fd
+            if self._size is not None:
+                self.resize(*self._size)
+        self._write_input()
+        self.update()
+
+    def attach(self, sock: socket.socket, takes: set[str], *, gives: bool, early: bytes) -> None:
+        """Connect a client; ``early`` is input that came with its request."""
+        client = AttachClient(self._loop, sock, self, takes, gives=gives and self._accepts_input)
+        self.clients.add(client)
+        if early and gives:
+            self.feed(early)
+        if self._finished:
+            client.end()
+
+    def feed(self, data: bytes) -> None:
+        """Input for the process; dropped when its stdin is closed."""
+        if not self._accepts_input:
+            return
+        self._input += data
+        self._write_input()
+
+    def client_input_ended(self) -> None:
+        """A client closed its side: with StdinOnce that closes the process's stdin."""
+        if self._stdin_once:
+            self._input_ended = True
+            self._write_input()
+
+    def resize(self, height: int, width: int) -> None:
+        """Set the terminal's size, now or when it exists."""
+        self._size = (height, width)
+        if self.tty and self._stdin_fd >= 0:
+            fcntl.ioctl(self._stdin_fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def update(self) -> None:
+        """Read output unless a client is too far behind; write input while some waits."""
+        held = any(len(client.backlog) > BACKLOG_LIMIT_BYTES for client in self.clients)
+        started = not self.child_fds
+        for name, fd in self._outputs.items():
+            mask = READ if started and not held else 0
+            if fd == self._stdin_fd and self._input:
+                mask |= WRITE
+            self._loop.watch(fd, mask, lambda ready, name=name: self._output_ready(name, ready))  # type: ignore[misc]
+        if self._stdin_fd >= 0 and self._stdin_fd not in self._outputs.values():
+            self._loop.watch(self._stdin_fd, WRITE if started and self._input else 0, self._input_ready)
+
+    def finish(self) -> None:
+        """The process ended: take what its pipes still hold, then end log and clients. Idempotent."""
+        if self._finished:
+            return
+        self._finished = True
+        self.close_child_fds()
+        for name in list(self._outputs):
+            while self._read(name):
+                pass
+            self._end_output(name)
+        self._close_stdin()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        for client in list(self.clients):
+            client.end()
+
+    def discard(self) -> None:
+        """The process did not start: what crun wrote into the pipes is not the container's output."""
+        self.close_child_fds()
+        for fd in self._outputs.values():
+            self._loop.forget(fd)
+            os.close(fd)
+        self._outputs = {}
+        self.finish()
+
+    def close_child_fds(self) -> None:
+        for fd in set(self.child_fds):
+            os.close(fd)
+        self.child_fds = []
+
+    def _open_child_fds(self, *, open_stdin: bool) -> list[int]:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        if self.tty:
+            return [null, null, null]
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        self._outputs = {"stdout": out_read, "stderr": err_read}
+        stdin_read = null
+        if open_stdin:
+            os.close(null)
+            stdin_read, self._stdin_fd = os.pipe()
+            os.set_blocking(self._stdin_fd, False)
+        os.set_blocking(out_read, False)
+        os.set_blocking(err_read, False)
+        return [stdin_read, out_write, err_write]
+
+    def _output_ready(self, name: str, ready: int) -> None:
+        if ready & WRITE:
+            self._write_input()
+        if ready & READ and name in self._outputs and not self._read(name, at_end=True):
+            self.update()
+
+    def _read(self, name: str, *, at_end: bool = False) -> bool:
+        """Move one chunk; false when there is none now, or at the end (which ``at_end`` acts on)."""
+        try:
+            data = os.read(self._outputs[name], CHUNK_SIZE_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""  # EIO: the last process let go of the terminal
+        if not data:
+            if at_end:
+                self._end_output(name)
+            return False
+        self._record(name, data)
+        frame = data if self.tty else struct.pack(">BxxxI", _STREAM_NUMBERS[name], len(data)) + data
+        for client in list(self.clients):
+            if name in client.takes:
+                client.send(frame)
+        return True
+
+    def _record(self, name: str, data: bytes) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.append(name, data)
+        except OSError as error:  # a full disk must not stop the process or its clients
+            sys.stderr.write(f"tidegate shim: log: {error}\n")
+
+    def _end_output(self, name: str) -> None:
+        fd = self._outputs.pop(name)
+        self._loop.forget(fd)
+        if fd == self._stdin_fd:
+            self._stdin_fd = -1
+            self._accepts_input = False
+            self._input.clear()
+        os.close(fd)
+        if self._log is not None:
+            self._log.finish(name)
+
+    def _input_ready(self, ready: int) -> None:
+        self._write_input()
+
+    def _write_input(self) -> None:
+        was_full = bool(self._input)
+        try:
+            while self._input and self._stdin_fd >= 0:
+                del self._input[: os.write(self._stdin_fd, self._input)]
+        except BlockingIOError:
+            pass  # the loop calls again when there is room
+        except OSError:
+            self._close_stdin()  # nobody reads it any more
+        if self._input_ended and not self._input:
+            self._close_stdin()
+        self.update()
+        if was_full != bool(self._input):
+            for client in list(self.clients):
+                client.update()
+
+    def _close_stdin(self) -> None:
+        self._accepts_input = False
+        self._input.clear()
+        if self._stdin_fd >= 0 and self._stdin_fd not in self._outputs.values():
+            self._loop.forget(self._stdin_fd)
+            os.close(self._stdin_fd)
+            self._stdin_fd = -1

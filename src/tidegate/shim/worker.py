@@ -1,0 +1,303 @@
+"""The supervisor's heart: the operations of the control socket on the processes it holds.
+
+- An exit is recorded on disk, its output drained into the log, and only then reaped and told to subscribers.
+- Exits that were not released are repeated to each new subscriber.
+- Descendants nobody asked about (the supervisor is a subreaper) are reaped when no start is under way.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, TidegateError
+from tidegate.shim import oci
+from tidegate.shim.connection import Connection
+from tidegate.shim.json_log import JSONLog
+from tidegate.shim.launcher import Launcher
+from tidegate.shim.loop import READ, Loop
+from tidegate.shim.process import Process, load_all, save, start_ticks
+from tidegate.shim.protocol import number, text
+from tidegate.shim.streams import Streams
+
+UNKNOWN_EXIT_CODE = 255  # of a process whose parent was not this supervisor
+
+
+class Worker:
+    """One supervisor on ``root``; ``serve`` returns after ``shutdown``."""
+
+    def __init__(self, root: Path) -> None:
+        self._loop = Loop()
+        self._lock_fd = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        oci.become_subreaper()
+        self._records = root / "processes"
+        self._records.mkdir(exist_ok=True, mode=0o700)
+        self._launcher = Launcher(self._loop, root)
+        self._processes: dict[str, Process] = {}
+        self._connections: set[Connection] = set()
+        self._watch_children()
+        for process in load_all(self._records):
+            self._adopt(process)
+        self._listener = self._listen(root / "control.sock")
+
+    def serve(self) -> None:
+        self._loop.run()
+
+    def _listen(self, path: Path) -> socket.socket:
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o177)
+        listener.bind(str(path))
+        os.umask(mask)
+        listener.listen(128)
+        listener.setblocking(False)
+        self._loop.watch(listener.fileno(), READ, self._accept)
+        return listener
+
+    def _accept(self, ready: int) -> None:
+        connection, _ = self._listener.accept()
+        self._connections.add(Connection(self._loop, connection, self._handle, self._connections.discard))
+
+    def _handle(self, connection: Connection, request: dict[str, Any]) -> None:
+        operation = {
+            "create": self._create,
+            "exec_create": self._create,
+            "start": self._start,
+            "exec_start": self._start,
+            "attach": self._attach,
+            "signal": self._signal,
+            "resize": self._resize,
+            "release": self._release,
+            "exec_release": self._release,
+            "state": self._state,
+            "subscribe": self._subscribe,
+            "shutdown": self._shutdown,
+        }.get(request["op"])
+        if operation is None:
+            raise InvalidParameterError(f"op: {request['op']} is not known")
+        operation(connection, request)
+
+    # ------------------------------------------------------------------------- operations
+
+    def _create(self, connection: Connection, request: dict[str, Any]) -> None:
+        container_id = text(request, "container_id")
+        exec_id = None
+        bundle = ""
+        if request["op"] == "exec_create":
+            exec_id = text(request, "exec_id")
+            owner = self._find(container_id, None)
+            bundle, join = owner.bundle, owner.cgroup_join
+        else:
+            bundle, join = text(request, "bundle"), [str(path) for path in request.get("cgroup_join") or []]
+        stdio = request.get("stdio") or {}
+        process = Process(container_id, exec_id, bundle, dict(request.get("process") or {}), join, streams=None)
+        if process.key in self._processes:
+            raise ConflictError(f"{process.key} exists already")
+        process.streams = Streams(
+            self._loop,
+            _open_log(request.get("log")),
+            tty=bool(stdio.get("tty")),
+            open_stdin=bool(stdio.get("open_stdin")),
+            # an exec's stdin has one client, whose end is its end
+            stdin_once=exec_id is not None or bool(stdio.get("stdin_once")),
+        )
+        if stdio.get("console_size"):
+            process.streams.resize(*stdio["console_size"])
+        self._processes[process.key] = process
+        connection.answer(request, {})
+
+    def _start(self, connection: Connection, request: dict[str, Any]) -> None:
+        process = self._requested(request)
+        if process.status != "created":
+            raise ConflictError(f"{process.key} is {process.status}")
+        process.status = "starting"
+
+        def started(pid: int, master_fd: int | None) -> None:
+            process.status, process.pid, process.started_at_ns = "running", pid, time.time_ns()
+            process.start_ticks = start_ticks(pid)
+            process.pidfd = os.pidfd_open(pid)
+            save(self._records, process)
+            if process.streams is not None:
+                process.streams.begin(master_fd)
+            self._watch_exit(process)
+            connection.answer(request, {"pid": pid})
+
+        def failed(error: TidegateError) -> None:
+            process.status = "failed"
+            if process.streams is not None:
+                process.streams.discard()
+            connection.refuse(request, error)
+
+        try:
+            self._launcher.launch(process, started, failed)
+        except OSError:
+            process.status = "failed"
+            raise
+
+    def _attach(self, connection: Connection, request: dict[str, Any]) -> None:
+        process = self._requested(request)
+        streams = process.streams
+        if streams is None:
+            raise ConflictError(f"the streams of {process.key} are gone")
+        connection.answer(request, {})
+        if connection.closed:
+            return
+        sock, early = connection.detach_socket()
+        takes = {name for name in ("stdout", "stderr") if request.get(name)}
+        streams.attach(sock, takes, gives=bool(request.get("stdin")), early=early)
+
+    def _signal(self, connection: Connection, request: dict[str, Any]) -> None:
+        process = self._requested(request)
+        if process.pidfd < 0:
+            raise NotFoundError(f"no running process: {process.key}")
+        try:
+            signal.pidfd_send_signal(process.pidfd, number(request, "signal"))
+        except ProcessLookupError as error:
+            raise NotFoundError(f"no running process: {process.key}") from error
+        connection.answer(request, {})
+
+    def _resize(self, connection: Connection, request: dict[str, Any]) -> None:
+        process = self._requested(request)
+        if process.streams is not None:
+            process.streams.resize(number(request, "height"), number(request, "width"))
+        connection.answer(request, {})
+
+    def _release(self, connection: Connection, request: dict[str, Any]) -> None:
+        process = self._requested(request)
+        if process.status == "starting":
+            raise ConflictError(f"{process.key} is starting")
+        if process.exec_id is not None:
+            self._forget(process)
+            connection.answer(request, {})
+            return
+
+        def deleted() -> None:
+            for member in [p for p in self._processes.values() if p.container_id == process.container_id]:
+                self._forget(member)
+            connection.answer(request, {})
+
+        if process.pidfd >= 0:
+            _kill(process.pidfd)
+        self._launcher.delete(process.container_id, deleted)
+
+    def _state(self, connection: Connection, request: dict[str, Any]) -> None:
+        connection.answer(request, {"processes": [process.entry() for process in self._processes.values()]})
+
+    def _subscribe(self, connection: Connection, request: dict[str, Any]) -> None:
+        connection.subscribed = True
+        connection.answer(request, {})
+        for process in self._processes.values():
+            if process.exit is not None:
+                connection.send(process.event())
+
+    def _shutdown(self, connection: Connection, request: dict[str, Any]) -> None:
+        busy = [process.key for process in self._processes.values() if process.status in ("starting", "running")]
+        if busy:
+            raise ConflictError(f"processes are running: {', '.join(busy)}")
+        connection.answer(request, {})
+        self._loop.running = False
+
+    # ------------------------------------------------------------------------- processes
+
+    def _find(self, container_id: str, exec_id: str | None) -> Process:
+        key = container_id if exec_id is None else f"{container_id}.{exec_id}"
+        process = self._processes.get(key)
+        if process is None:
+            raise NotFoundError(f"no such process: {key}")
+        return process
+
+    def _requested(self, request: dict[str, Any]) -> Process:
+        return self._find(text(request, "container_id"), request.get("exec_id"))
+
+    def _adopt(self, process: Process) -> None:
+        self._processes[process.key] = process
+        if process.pidfd >= 0:
+            self._watch_exit(process)
+        elif process.exit is None:
+            self._exited(process, UNKNOWN_EXIT_CODE)
+
+    def _watch_exit(self, process: Process) -> None:
+        self._loop.watch(process.pidfd, READ, lambda _: self._reap(process))
+
+    def _reap(self, process: Process) -> None:
+        code = UNKNOWN_EXIT_CODE
+        try:
+            info = os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            info = None
+        if info is not None:
+            code = info.si_status if info.si_code == os.CLD_EXITED else 128 + info.si_status
+        self._exited(process, code)
+        if info is not None:
+            os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOHANG)
+        _close_pidfd(self._loop, process)
+        self._reap_orphans()
+
+    def _exited(self, process: Process, code: int) -> None:
+        killed = process.exec_id is None and oci.oom_kills(process.cgroup_join) > 0
+        process.exit = {"exit_code": code, "finished_at_ns": time.time_ns(), "oom_killed": killed}
+        process.status = "exited"
+        if process.streams is not None:
+            process.streams.finish()
+        save(self._records, process)
+        for connection in list(self._connections):
+            if connection.subscribed:
+                connection.send(process.event())
+
+    def _forget(self, process: Process) -> None:
+        if process.pidfd >= 0:
+            _kill(process.pidfd)
+            _close_pidfd(self._loop, process)
+        if process.streams is not None:
+            process.streams.finish()
+        (self._records / f"{process.key}.json").unlink(missing_ok=True)
+        self._processes.pop(process.key, None)
+
+    def _watch_children(self) -> None:
+        read_end, write_end = socket.socketpair()
+        read_end.setblocking(False)
+        write_end.setblocking(False)
+        self._wakeup = (read_end, write_end)
+        signal.set_wakeup_fd(write_end.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._loop.watch(read_end.fileno(), READ, self._child_signalled)
+
+    def _child_signalled(self, ready: int) -> None:
+        self._wakeup[0].recv(4096)
+        self._reap_orphans()
+
+    def _reap_orphans(self) -> None:
+        """With a start under way an unknown zombie may be the very process it starts: then wait."""
+        known = {process.pid for process in self._processes.values() if process.pidfd >= 0}
+        while not self._launcher.under_way:
+            try:
+                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if info is None or info.si_pid in known:
+                return  # a known one has its own watch, and looks for orphans after it
+            os.waitid(os.P_PID, info.si_pid, os.WEXITED | os.WNOHANG)
+
+
+def _open_log(log: dict[str, Any] | None) -> JSONLog | None:
+    if not log or log.get("driver") != "json-file":
+        return None
+    return JSONLog(Path(text(log, "path")), number(log, "max_size_bytes"), number(log, "max_files"))
+
+
+def _kill(pidfd: int) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # gone already
+
+
+def _close_pidfd(loop: Loop, process: Process) -> None:
+    loop.forget(process.pidfd)
+    os.close(process.pidfd)
+    process.pidfd = -1
