@@ -77,9 +77,18 @@ def _run(name: str, words: Sequence[str]) -> int:
         with contextlib.suppress(OSError, ValueError):  # the reader has gone: keep the exit from writing to it again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
-    except (TidegateError, OSError) as error:
-        return _fail(prog, str(error), EXIT_ERROR)
+    except TidegateError as error:
+        return _fail(prog, error.message, EXIT_ERROR)
+    except OSError as error:
+        return _fail(prog, _describe(error), EXIT_ERROR)
     return code
+
+
+def _describe(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error) or type(error).__name__
+    place = error.filename2 or error.filename  # of a rename, the name the user knows is the second
+    return f"{os.fsdecode(place)}: {error.strerror}" if isinstance(place, str | bytes) else error.strerror
 
 
 def _fail(prog: str, message: str, code: int) -> int:

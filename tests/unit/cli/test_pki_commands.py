@@ -65,7 +65,15 @@ def test_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err.startswith("tidegate pki: no CA at ")
     (tmp_path / "file").touch()
     assert pki(tmp_path / "file", "init") == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    assert capsys.readouterr().err == f"tidegate pki: {tmp_path}/file/pki: Not a directory\n"
+
+
+def test_context_cannot_replace_a_directory(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    assert pki(made, "client", "dora", "--context", str(target)) == 1
+    assert capsys.readouterr().err == f"tidegate pki: {target}: Is a directory\n"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_out_writes_what_docker_looks_for_and_spares_other_keys(made: Path, tmp_path: Path) -> None:
