@@ -42,7 +42,7 @@ class Decoded(Generic[T]):
     unknown: tuple[str, ...]
 
 
-class _Pairs(list[tuple[str, object]]):
+class Pairs(list[tuple[str, object]]):
     """A JSON object, with its duplicates and their order."""
 
 
@@ -79,7 +79,7 @@ def decode_reporting(kind: type[T], data: bytes, *, strict: bool = False) -> Dec
 def parse(data: bytes) -> object:
     """JSON text to a tree in which objects are lists of pairs. Raises InvalidParameterError."""
     try:
-        return json.loads(data.decode("utf-8", "replace"), object_pairs_hook=_Pairs, parse_constant=_no_constant)
+        return json.loads(data.decode("utf-8", "replace"), object_pairs_hook=Pairs, parse_constant=_no_constant)
     except ValueError as error:
         if not data.strip(b" \t\r\n"):
             raise InvalidParameterError("invalid JSON: got EOF while reading request body") from error
@@ -95,7 +95,7 @@ def _clean(text: str) -> str:
 
 
 def _refuse(value: object, path: str, kind: object) -> NoReturn:
-    names: dict[type, str] = {str: "string", bool: "bool", list: "array", _Pairs: "object", type(None): "null"}
+    names: dict[type, str] = {str: "string", bool: "bool", list: "array", Pairs: "object", type(None): "null"}
     shown = f"number {value}"[:40] if type(value) in (int, float) else names[type(value)]
     place = f" field {path}" if path else ""
     raise InvalidParameterError(f"invalid JSON: cannot unmarshal {shown} into{place} of type {_go_name(kind)}")
@@ -171,7 +171,7 @@ def _convert_tuple(kind: object, value: object, path: str, reading: _Reading, _e
 def _convert_dict(kind: object, value: object, path: str, reading: _Reading, earlier: object) -> object:
     if value is None:
         return {}
-    if not isinstance(value, _Pairs):
+    if not isinstance(value, Pairs):
         _refuse(value, path, kind)
     _, element = get_args(kind)
     result = dict(earlier) if isinstance(earlier, dict) else {}
@@ -199,7 +199,7 @@ def _convert_document(
 ) -> object:
     if value is None:
         return kind()
-    if not isinstance(value, _Pairs):
+    if not isinstance(value, Pairs):
         _refuse(value, path, kind)
     plan = _plan(kind)
     found: dict[str, object] = {}

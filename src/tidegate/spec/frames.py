@@ -6,7 +6,7 @@ Specification: operation ContainerAttach, "Stream format".
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -61,18 +61,20 @@ class FrameDecoder:
         self._buffer = bytearray()
         self._max_payload_bytes = max_payload_bytes
 
-    def feed(self, chunk: bytes) -> Iterator[Frame]:
+    def feed(self, chunk: bytes) -> Sequence[Frame]:
         """The frames that ``chunk`` completes. Raises InvalidParameterError."""
         self._buffer += chunk
+        frames = []
         while len(self._buffer) >= HEADER_BYTES:
             stream, length = decode_header(bytes(self._buffer[:HEADER_BYTES]))
             if length > self._max_payload_bytes:
                 raise InvalidParameterError(f"a frame of {length} bytes is too long")
             if len(self._buffer) < HEADER_BYTES + length:
-                return
+                break
             payload = bytes(self._buffer[HEADER_BYTES : HEADER_BYTES + length])
             del self._buffer[: HEADER_BYTES + length]
-            yield Frame(stream, payload)
+            frames.append(Frame(stream, payload))
+        return frames
 
     @property
     def pending_bytes(self) -> int:
