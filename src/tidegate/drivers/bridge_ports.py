@@ -1,0 +1,153 @@
+"""Reservation of host ports, so that no two containers and no process of the host get the same one.
+
+A reservation is a bound (for TCP listening) socket that a filter keeps deaf: traffic reaches the container by DNAT
+before any socket, and what arrives in the instant before the rule exists must not be answered from here.
+
+- ``HostPorts`` belongs to one thread at a time.
+- Where the host has no SCTP, the table alone keeps those ports apart.
+"""
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
+
+from tidegate.base.errors import InternalError, InvalidParameterError, NotSupportedError
+from tidegate.engine.ports import PortPublication
+
+PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
+WILDCARD = "0.0.0.0"  # noqa: S104 - Docker's default host address of a published port
+HIGHEST_PORT = 65535
+
+_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_SO_ATTACH_FILTER = 26
+_BPF_RETURN_CONSTANT = 0x06
+_Key = tuple[str, str, int]
+
+
+def parse_publication(port: PortPublication) -> PortPublication:
+    """The publication with its host address spelt out; InvalidParameterError or NotSupportedError when it cannot be."""
+    if port.protocol not in PROTOCOLS:
+        raise InvalidParameterError(f"invalid proto: {port.protocol}")
+    if not 0 < port.container_port <= HIGHEST_PORT or not 0 <= port.host_port <= HIGHEST_PORT:
+        raise InvalidParameterError(f"invalid port: {port.host_port}:{port.container_port}/{port.protocol}")
+    host_ip = port.host_ip or WILDCARD
+    if ":" in host_ip:
+        raise NotSupportedError(f"publishing a port on an IPv6 address is not supported: {host_ip}")
+    try:
+        address = IPv4Address(host_ip)
+    except AddressValueError as error:
+        raise InvalidParameterError(f"invalid IP address: {host_ip}") from error
+    return PortPublication(port.container_port, port.protocol, str(address), port.host_port)
+
+
+def _deafen(reservation: socket.socket) -> None:
+    """Attach the classic BPF program "return 0", which drops every packet for the socket (socket(7))."""
+    program = ctypes.create_string_buffer(struct.pack("=HBBI", _BPF_RETURN_CONSTANT, 0, 0, 0))
+    reservation.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(program)))
+
+
+def _bind(protocol: str, host_ip: str, host_port: int) -> socket.socket:
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    reservation = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC, PROTOCOLS[protocol])
+    try:
+        if protocol != "sctp":
+            _deafen(reservation)
+        if protocol == "tcp":
+            # With SO_REUSEADDR connections in TIME_WAIT do not count; only listening then keeps others away.
+            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind((host_ip, host_port))
+        if protocol == "tcp":
+            reservation.listen(1)
+    except OSError:
+        reservation.close()
+        raise
+    return reservation
+
+
+class HostPorts:
+    """The host ports of this engine's containers, by (protocol, address, port)."""
+
+    def __init__(self) -> None:
+        self._held: dict[_Key, socket.socket | None] = {}
+        self._next_ephemeral = 0
+
+    def reserve(self, port: PortPublication) -> PortPublication:
+        """Reserve the host port, or an ephemeral one for 0; returns the publication with the port it got.
+
+        Raises InvalidParameterError "Bind for ADDRESS:PORT failed: port is already allocated" when it is taken.
+        """
+        if port.host_port == 0:
+            return self._reserve_ephemeral(port)
+        try:
+            self._hold(port)
+        except OSError as error:
+            where = f"{port.host_ip}:{port.host_port}"
+            if error.errno == errno.EADDRINUSE:
+                raise InvalidParameterError(f"Bind for {where} failed: port is already allocated") from error
+            raise InvalidParameterError(
+                f"failed to bind host port {where}/{port.protocol}: {os.strerror(error.errno or 0).lower()}"
+            ) from error
+        return port
+
+    def adopt(self, port: PortPublication) -> None:
+        """Reserve the port of a running container: it stays the container's even if now it cannot be bound."""
+        key = (port.protocol, port.host_ip, port.host_port)
+        self._held.setdefault(key, None)
+        with suppress(OSError):  # the table keeps it; a process of the host that bound it meanwhile is shadowed by DNAT
+            self._held[key] = self._held[key] or _bind(*key)
+
+    def release(self, port: PortPublication) -> None:
+        """Give the port back; one not held is success."""
+        reservation = self._held.pop((port.protocol, port.host_ip, port.host_port), None)
+        if reservation is not None:
+            reservation.close()
+
+    def release_all(self) -> None:
+        for reservation in self._held.values():
+            if reservation is not None:
+                reservation.close()
+        self._held.clear()
+
+    def _is_held(self, protocol: str, host_ip: str, host_port: int) -> bool:
+        return any(
+            held_protocol == protocol
+            and held_port == host_port
+            and (held_ip == host_ip or WILDCARD in (held_ip, host_ip))
+            for held_protocol, held_ip, held_port in self._held
+        )
+
+    def _hold(self, port: PortPublication) -> None:
+        key = (port.protocol, port.host_ip, port.host_port)
+        if self._is_held(*key):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        try:
+            self._held[key] = _bind(*key)
+        except OSError as error:
+            if error.errno not in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
+                raise
+            self._held[key] = None
+
+    def _candidates(self) -> Iterator[int]:
+        first, last = (int(word) for word in _PORT_RANGE.read_text().split())
+        start = self._next_ephemeral if first <= self._next_ephemeral <= last else first
+        yield from range(start, last + 1)
+        yield from range(first, start)
+
+    def _reserve_ephemeral(self, port: PortPublication) -> PortPublication:
+        for candidate in self._candidates():
+            chosen = PortPublication(port.container_port, port.protocol, port.host_ip, candidate)
+            try:
+                self._hold(chosen)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                raise InvalidParameterError(f"failed to bind host port {port.host_ip}:0: {error.strerror}") from error
+            self._next_ephemeral = candidate + 1
+            return chosen
+        raise InternalError(f"no ephemeral {port.protocol} port of the host is free")
