@@ -37,6 +37,10 @@ def _stay(state: State, _event: Event) -> Step:
     return Step(state)
 
 
+def _prepare(state: State, _event: p.CreateRequested) -> Step:
+    return Step(state, (p.Prepare(),))
+
+
 def _prepare_done(state: State, _event: p.Prepared) -> Step:
     return Step(replace(state, phase=Phase.CREATED), (p.Publish("create"),))
 
@@ -67,6 +71,8 @@ def _launch_failed(state: State, event: p.LaunchFailed) -> Step:
 
 
 def _exited(state: State, event: p.Exited) -> Step:
+    if event.at_ns < state.started_at_ns:  # exits are delivered at least once: this one is of an earlier run
+        return Step(state)
     ended = replace(state, phase=Phase.EXITED, pid=0, exit_code=event.exit_code, finished_at_ns=event.at_ns)
     ended = replace(ended, oom_killed=state.oom_killed or event.oom_killed)
     return Step(ended, (p.DisarmTimer("kill"), p.Release()))
@@ -209,6 +215,7 @@ _AT_REST: Mapping[type[Event], Transition] = {
 
 TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {
     Phase.CREATING: {
+        p.CreateRequested: _prepare,
         p.Prepared: _prepare_done, p.PrepareFailed: _prepare_failed, p.FoundLost: _remove, p.FoundAlive: _remove,
     },
     Phase.CREATED: _AT_REST,

@@ -61,6 +61,11 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateRequested:
+    """A user made the container; its record is stored."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """Root filesystem and volumes exist."""
 
@@ -197,7 +202,8 @@ class FoundLost:
 
 
 Event = (
-    Prepared | PrepareFailed | StartRequested | Launched | LaunchFailed | Exited | Released | KillRequested
+    CreateRequested
+    | Prepared | PrepareFailed | StartRequested | Launched | LaunchFailed | Exited | Released | KillRequested
     | StopRequested | PauseRequested | UnpauseRequested | Frozen | Thawed | EffectFailed | OutOfMemory
     | RemoveRequested | Removed | RemoveFailed | TimerFired | FoundAlive | FoundLost
 )  # fmt: skip

@@ -1,0 +1,219 @@
+"""How the orders of a container's machine are performed on the ports.
+
+``Launch`` is a linear list of acquires; it undoes nothing itself. Whatever a launch acquired, whole or in part, is
+given back by ``Release``, its idempotent reverse, which the machine orders after every failure, exit or crash.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tidegate.base.errors import InternalError, NotFoundError, TidegateError
+from tidegate.engine.early_streams import EarlyStreams
+from tidegate.engine.events import EventBus
+from tidegate.engine.ports import (
+    BridgeAttachment,
+    BridgeNetwork,
+    Clock,
+    ContainerProcess,
+    PortPublication,
+    RootFilesystems,
+    Runtime,
+    StateStore,
+    VolumeStore,
+)
+from tidegate.model import phases as p
+from tidegate.model.container import Container
+from tidegate.model.phases import Effect, Event
+
+CONTAINER = "container"
+ATTACHMENT = "attachment"
+LAUNCH_FAILED = 128
+
+
+class Planner(Protocol):
+    """Works out the OCI configuration, streams and log of a container that is about to run.
+
+    ``attachment`` is None off the bridge, ``netns_path`` is None in the host's network.
+    """
+
+    def __call__(
+        self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
+    ) -> Awaitable[ContainerProcess]: ...
+
+
+ResolveInRoot = Callable[[Path, str], Path | None]
+"""(rootfs, container path) -> the host path, every symlink resolved inside the rootfs; None when it is no directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The outside world, as far as containers need it."""
+
+    runtime: Runtime
+    rootfs: RootFilesystems
+    bridge: BridgeNetwork
+    volumes: VolumeStore
+    state: StateStore
+    clock: Clock
+    plan: Planner
+    resolve_in_root: ResolveInRoot
+
+
+class ContainerEffects:
+    """Performs effects; fits ``engine.actor.Effects``. Attachments of running containers are kept here."""
+
+    def __init__(self, ports: Ports, bus: EventBus) -> None:
+        self._ports = ports
+        self._bus = bus
+        self.attachments: dict[str, BridgeAttachment] = {}
+        self.streams = EarlyStreams()
+
+    async def store(self, container: Container) -> None:
+        """Record the container. Raises InternalError."""
+        await self._ports.state.put(CONTAINER, container.id, msgspec.json.encode(container))
+
+    async def perform(self, container: Container, effect: Effect) -> Event | None:
+        """See ``actor.Effects``."""
+        match effect:
+            case p.Publish(action, attributes):
+                self.publish(container, action, dict(attributes))
+            case p.Prepare():
+                return await self._prepare(container)
+            case p.Launch():
+                return await self._launch(container)
+            case p.Release():
+                return await self._release(container)
+            case p.Remove():
+                return await self._remove(container)
+            case p.Signal(signal):
+                await self._signal(container, signal)
+            case p.Freeze():
+                await self._ports.runtime.pause(container.id)
+                return p.Frozen()
+            case p.Thaw():
+                await self._ports.runtime.unpause(container.id)
+                return p.Thawed()
+            case _:
+                raise InternalError(f"no such effect: {effect!r}")
+        return None
+
+    def failed(self, effect: Effect, error: TidegateError) -> Event | None:
+        """See ``actor.Effects``."""
+        match effect:
+            case p.Prepare():
+                return p.PrepareFailed(error.message)
+            case p.Launch():
+                return p.LaunchFailed(error.message, exit_code_of(error.message), self._ports.clock())
+            case p.Release():
+                return p.Released(clean=False)
+            case p.Remove():
+                return p.RemoveFailed(error.message)
+            case p.Freeze() | p.Thaw() | p.Signal():
+                return p.EffectFailed(error.message)
+            case _:
+                return None
+
+    def publish(self, container: Container, action: str, attributes: dict[str, str]) -> None:
+        """Put an event of the container on the bus, with its labels, image and name."""
+        own = {**container.labels, "image": container.image, "name": container.name}
+        self._bus.publish("container", action, container.id, {**own, **attributes})
+
+    async def _prepare(self, container: Container) -> Event:
+        await self._ports.rootfs.prepare(container.id, container.settings.chain_ids)
+        volumes = self._ports.volumes
+        for use in container.settings.volumes:
+            await volumes.create(use.name)
+        filled = [use for use in container.settings.volumes if use.copy_up]
+        if not filled:
+            return p.Prepared()
+        rootfs = await self._ports.rootfs.mount(container.id)
+        try:
+            for use in filled:
+                source = await asyncio.to_thread(self._ports.resolve_in_root, rootfs, use.container_path)
+                if source is not None:
+                    await volumes.copy_up(use.name, source)
+        finally:
+            await self._ports.rootfs.unmount(container.id)
+        return p.Prepared()
+
+    async def _launch(self, container: Container) -> Event:
+        ports = self._ports
+        rootfs = await ports.rootfs.mount(container.id)
+        netns_path = await self._join_network(container)
+        process = await ports.plan(container, rootfs, netns_path, self.attachments.get(container.id))
+        await ports.runtime.create(process)
+        await self.streams.bind(container.id, ports.runtime)
+        started_at_ns = ports.clock()  # taken before: an exit that is older belongs to an earlier run
+        pid = await ports.runtime.start(container.id)
+        if netns_path is not None:
+            ports.bridge.close_netns(container.id)
+        return p.Launched(pid, started_at_ns)
+
+    async def _join_network(self, container: Container) -> str | None:
+        settings, bridge = container.settings, self._ports.bridge
+        if settings.network == "host":
+            return None
+        if settings.network == "none":
+            await bridge.isolate(container.id)
+            return bridge.netns_path(container.id)
+        wanted = [PortPublication(q.container_port, q.protocol, q.host_ip, q.host_port) for q in settings.ports]
+        attachment = await bridge.connect(container.id, wanted, settings.mac_address)
+        self.attachments[container.id] = attachment
+        await self._ports.state.put(ATTACHMENT, container.id, msgspec.json.encode(attachment))
+        return bridge.netns_path(container.id)
+
+    async def _release(self, container: Container) -> Event:
+        """Every undo is tried; the first error is raised when all have been."""
+        self.attachments.pop(container.id, None)
+        self.streams.end(container.id)
+        await _all_of(
+            lambda: self._ports.runtime.release(container.id),
+            lambda: self._ports.bridge.disconnect(container.id),
+            lambda: self._ports.rootfs.unmount(container.id),
+            lambda: self._ports.state.delete(ATTACHMENT, container.id),
+        )
+        return p.Released()
+
+    async def _remove(self, container: Container) -> Event:
+        self.streams.end(container.id)
+        if container.state.release_owed:
+            await self._release(container)
+        await self._ports.rootfs.unmount(container.id)
+        await self._ports.rootfs.remove(container.id)
+        if container.state.rules.auto_remove:
+            for use in container.settings.volumes:
+                if use.anonymous:
+                    await self._ports.volumes.remove(use.name)
+        await self._ports.state.delete(CONTAINER, container.id)
+        return p.Removed()
+
+    async def _signal(self, container: Container, signal: int) -> None:
+        try:
+            await self._ports.runtime.signal(container.id, signal)
+        except NotFoundError:
+            return  # it has just exited; the event is on its way
+
+
+async def _all_of(*undos: Callable[[], Awaitable[None]]) -> None:
+    first: TidegateError | None = None
+    for undo in undos:
+        try:
+            await undo()
+        except TidegateError as error:
+            first = first or error
+    if first is not None:
+        raise first
+
+
+def exit_code_of(message: str) -> int:
+    """The exit code of a command that could not be run, told from the text as Docker's clients do."""
+    if "executable file not found" in message or "no such file or directory" in message:
+        return 127
+    if "permission denied" in message or "is a directory" in message:
+        return 126
+    return LAUNCH_FAILED

@@ -1,0 +1,57 @@
+"""A container as the engine knows it: identity, the settings it acts on, and the state of its life.
+
+What the user wrote is kept as ``document``, raw JSON that the engine never changes; ``Settings`` is what was worked out
+of it (and of the image) when the container was created.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidegate.model.phases import State
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """``host_port`` 0 asks for an ephemeral one."""
+
+    container_port: int
+    protocol: str
+    host_ip: str
+    host_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeUse:
+    """A local volume that must exist; ``anonymous`` ones go with an auto-removed container."""
+
+    name: str
+    container_path: str
+    copy_up: bool = True
+    anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``network`` is ``bridge``, ``none`` or ``host``; ``chain_ids`` are the image's layers, base first."""
+
+    chain_ids: tuple[str, ...] = ()
+    network: str = "bridge"
+    ports: tuple[PublishedPort, ...] = ()
+    mac_address: str | None = None
+    volumes: tuple[VolumeUse, ...] = ()
+    stop_timeout_s: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container. ``name`` is without the slash; ``image`` is what the user typed, ``image_id`` its digest."""
+
+    id: str
+    name: str
+    created_at_ns: int
+    image: str
+    image_id: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    document: bytes = b"{}"
+    settings: Settings = field(default_factory=Settings)
+    state: State = field(default_factory=State)

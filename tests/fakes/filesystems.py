@@ -1,0 +1,64 @@
+"""In-memory RootFilesystems and VolumeStore."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tidegate.base.errors import InternalError, NotFoundError
+
+
+class FakeRootFilesystems:
+    """``prepared`` and ``mounted`` are what exists; ``busy`` makes ``remove`` fail."""
+
+    def __init__(self) -> None:
+        self.prepared: dict[str, Sequence[str]] = {}
+        self.mounted: set[str] = set()
+        self.busy = False
+
+    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+        if "missing" in chain_ids:
+            raise NotFoundError("No such layer: missing")
+        self.prepared[container_id] = chain_ids
+
+    async def mount(self, container_id: str) -> Path:
+        if container_id not in self.prepared:
+            raise NotFoundError(f"no root filesystem: {container_id}")
+        self.mounted.add(container_id)
+        return Path("/rootfs") / container_id
+
+    async def unmount(self, container_id: str) -> None:
+        self.mounted.discard(container_id)
+
+    async def remove(self, container_id: str) -> None:
+        if self.busy:
+            raise InternalError("device or resource busy")
+        self.prepared.pop(container_id, None)
+
+    async def container_ids(self) -> Sequence[str]:
+        return sorted(self.prepared)
+
+    async def usage_bytes(self, container_id: str) -> int:
+        return 0
+
+
+class FakeVolumeStore:
+    """``volumes`` maps a name to what was copied into it."""
+
+    def __init__(self) -> None:
+        self.volumes: dict[str, list[Path]] = {}
+
+    async def create(self, name: str) -> Path:
+        self.volumes.setdefault(name, [])
+        return self.path(name)
+
+    def path(self, name: str) -> Path:
+        return Path("/volumes") / name / "_data"
+
+    async def copy_up(self, name: str, source: Path) -> None:
+        if not self.volumes[name]:
+            self.volumes[name].append(source)
+
+    async def remove(self, name: str) -> None:
+        self.volumes.pop(name, None)
+
+    async def names(self) -> Sequence[str]:
+        return sorted(self.volumes)

@@ -1,0 +1,83 @@
+"""An engine's containers on fakes: time stands still and timers fire when a test says so."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fakes.filesystems import FakeRootFilesystems, FakeVolumeStore
+from tests.fakes.network import FakeBridgeNetwork
+from tests.fakes.runtime import FakeRuntime
+from tests.fakes.state import FakeStateStore
+
+from tidegate.engine.containers import ContainerService
+from tidegate.engine.effects import Ports
+from tidegate.engine.events import EventBus, EventFilter
+from tidegate.engine.ports import BridgeAttachment, ContainerProcess, LogTarget, Stdio
+from tidegate.model.container import Container
+
+
+async def plan(
+    container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
+) -> ContainerProcess:
+    config = {"root": {"path": str(rootfs)}, "netns": netns_path}
+    return ContainerProcess(container.id, config, Stdio(), LogTarget("json-file", Path("/log"), 1, 1))
+
+
+@dataclass
+class Timers:
+    """Fits SetTimer."""
+
+    armed: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
+
+    def __call__(self, delay_ns: int, call: Callable[[], None]) -> Callable[[], None]:
+        entry = (delay_ns, call)
+        self.armed.append(entry)
+        return lambda: self.armed.remove(entry) if entry in self.armed else None
+
+    def fire(self) -> int:
+        delay_ns, call = self.armed.pop(0)
+        call()
+        return delay_ns
+
+
+@dataclass
+class Life:
+    """The world survives ``reboot``; the service does not."""
+
+    runtime: FakeRuntime = field(default_factory=FakeRuntime)
+    rootfs: FakeRootFilesystems = field(default_factory=FakeRootFilesystems)
+    bridge: FakeBridgeNetwork = field(default_factory=FakeBridgeNetwork)
+    volumes: FakeVolumeStore = field(default_factory=FakeVolumeStore)
+    store: FakeStateStore = field(default_factory=FakeStateStore)
+    timers: Timers = field(default_factory=Timers)
+    now_ns: int = 1_000
+
+    def boot(self) -> None:
+        self.bus = EventBus(lambda: self.now_ns)
+        self.ports = Ports(
+            self.runtime, self.rootfs, self.bridge, self.volumes, self.store, lambda: self.now_ns, plan,
+            lambda rootfs, path: rootfs / path.lstrip("/"),
+        )  # fmt: skip
+        self.service = ContainerService(self.ports, self.bus, self.timers)
+        self.pump = asyncio.create_task(self.service.run())
+
+    async def close(self) -> None:
+        self.pump.cancel()
+        await asyncio.gather(self.pump, return_exceptions=True)
+        await self.service.close()
+
+    async def reboot(self) -> None:
+        await self.close()
+        self.boot()
+        await self.service.recover()
+        await settle()
+
+    def actions(self) -> list[str]:
+        return [event.action for event in self.bus.past(EventFilter(), None, None)]
+
+
+async def settle() -> None:
+    """Let every task that can run do so."""
+    for _ in range(50):
+        await asyncio.sleep(0)

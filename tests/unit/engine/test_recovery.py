@@ -1,0 +1,71 @@
+"""Boot recovery: whatever instant the engine was killed at, nothing leaks and nothing that runs is lost."""
+
+import asyncio
+
+from tests.unit.engine.life import Life, settle
+from tests.unit.engine.test_containers import play, started
+
+from tidegate.engine.containers import NewContainer
+from tidegate.engine.ports import Exited, RunningProcess
+from tidegate.model.phases import Phase, Rules
+from tidegate.model.restart import RestartPolicy
+
+
+def test_a_running_container_is_adopted_with_its_address() -> None:
+    async def body(life: Life) -> None:
+        identity = await started(life)
+        life.runtime.recovered = [RunningProcess(identity, None, 100, 1, False, None)]
+        await life.reboot()
+        assert life.service.resolve("web").state.phase is Phase.RUNNING
+        assert life.bridge.adopted == [life.service.attachment(identity)]
+        life.runtime.exit(identity, 4)
+        await settle()
+        assert life.service.resolve("web").state.exit_code == 4
+
+    play(body)
+
+
+def test_an_exit_while_away_is_learned_and_a_lost_one_is_255() -> None:
+    async def body(life: Life) -> None:
+        first, second = await started(life), await started(life, "db")
+        ended = Exited(first, None, 6, 2_000)
+        life.runtime.recovered = [RunningProcess(first, None, 100, 1, False, ended)]
+        await life.reboot()
+        assert life.service.resolve(first).state.exit_code == 6
+        assert life.service.resolve(second).state.exit_code == 255
+        assert not life.bridge.attached and not life.rootfs.mounted
+
+    play(body)
+
+
+def test_a_half_started_container_is_released() -> None:
+    async def body(life: Life) -> None:
+        await life.service.create(NewContainer("web", "a", "i"))
+        life.runtime.gate = asyncio.Event()
+        starting = asyncio.ensure_future(life.service.start("web"))
+        await settle()
+        assert life.rootfs.mounted and life.bridge.attached
+        life.runtime.gate = None
+        await life.reboot()
+        starting.cancel()
+        assert life.service.resolve("web").state.phase is Phase.EXITED
+        assert not life.bridge.attached and not life.rootfs.mounted and not life.runtime.created
+
+    play(body)
+
+
+def test_a_removal_is_finished_and_always_starts_again() -> None:
+    async def body(life: Life) -> None:
+        await started(life, "db", rules=Rules(RestartPolicy("always")))
+        await life.service.stop("db")
+        await life.service.create(NewContainer("web", "a", "i"))
+        life.rootfs.busy = True
+        failed = await asyncio.gather(life.service.remove("web"), return_exceptions=True)
+        assert "busy" in str(failed[0]) and life.service.resolve("web").state.phase is Phase.DEAD
+        life.rootfs.busy = False
+        await life.service.remove("web")
+        await life.reboot()
+        assert [each.name for each in life.service.list()] == ["db"]
+        assert life.service.resolve("db").state.phase is Phase.RUNNING
+
+    play(body)
