@@ -53,6 +53,12 @@ class Shim:
                 assert time.monotonic() < deadline, "the shim does not listen"
                 time.sleep(0.01)
 
+    def reconnect(self) -> None:
+        self.control.close()
+        self.control = self.connect()
+        self._lines = self.control.makefile("rb")
+        self.ok("subscribe")
+
     def request(self, op: str, **arguments: object) -> dict[str, Any]:
         self.control.sendall(json.dumps({"id": 1, "op": op, **arguments}).encode() + b"\n")
         while True:
@@ -228,3 +234,22 @@ def test_a_released_container_is_forgotten_and_an_unreleased_exit_repeated(shim:
     shim.ok("release", container_id=container_id)
     assert shim.ok("state")["processes"] == []
     assert shim.request("start", container_id=container_id)["error"]["kind"] == "not_found"
+
+
+def worker_pid(shim: Shim) -> int:
+    children = Path(f"/proc/{shim.process.pid}/task/{shim.process.pid}/children").read_text().split()
+    return int(children[0])
+
+
+def test_a_killed_worker_loses_no_stream_and_no_exit_code(shim: Shim) -> None:
+    container_id = create(shim, ["/bin/sh", "-c", "echo before; read x; echo after $x; exit 9"], open_stdin=True)
+    shim.ok("start", container_id=container_id)
+    assert {process["status"] for process in shim.ok("state")["processes"]} == {"running"}
+    os.kill(worker_pid(shim), 9)
+    assert shim.control.recv(1) == b""
+    shim.reconnect()
+    client = shim.attach(container_id, stdin=True)
+    client.sendall(b"word\n")
+    assert unframe(read_all(client))[1].endswith(b"after word\n")
+    assert shim.exited()["exit_code"] == 9
+    assert logged(shim, container_id).endswith("after word\n")

@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from tidegate.shim.keeper import Keeper
 from tidegate.shim.worker import Worker
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     root: Path = parser.parse_args().root
     root.mkdir(parents=True, exist_ok=True, mode=0o711)
     os.umask(0o022)
-    Worker(root).serve()
+    Keeper(root).run(lambda link, kept: Worker(root, link, kept).serve())
 
 
 if __name__ == "__main__":

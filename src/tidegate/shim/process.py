@@ -32,6 +32,8 @@ class Process:
     oci_process: dict[str, Any]
     cgroup_join: list[str]
     streams: Streams | None
+    stdio: dict[str, Any] = field(default_factory=dict)
+    log: dict[str, Any] = field(default_factory=dict)
     status: str = "created"
     pid: int = 0
     pidfd: int = -1
@@ -65,6 +67,9 @@ def save(directory: Path, process: Process) -> None:
         "bundle": process.bundle,
         "cgroup_join": process.cgroup_join,
         "start_ticks": process.start_ticks,
+        "stdio": process.stdio,
+        "log": process.log,
+        "process": process.oci_process,
     }
     temporary = directory / f".{process.key}"
     temporary.write_text(json.dumps(record))
@@ -80,9 +85,11 @@ def load_all(directory: Path) -> list[Process]:
             container_id=record["container_id"],
             exec_id=record["exec_id"],
             bundle=record["bundle"],
-            oci_process={},
+            oci_process=record["process"],
             cgroup_join=record["cgroup_join"],
             streams=None,
+            stdio=record["stdio"],
+            log=record["log"],
             status=record["status"],
             pid=record["pid"],
             started_at_ns=record["started_at_ns"],

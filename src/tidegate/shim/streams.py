@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import termios
+from collections.abc import Callable
 
 from tidegate.shim.json_log import JSONLog
 from tidegate.shim.loop import READ, WRITE, Loop
@@ -126,6 +127,21 @@ class Streams:
         self.child_fds = self._open_child_fds(open_stdin=open_stdin)
         self._size: tuple[int, int] | None = None
         self._finished = False
+        self.on_stdin_closed: Callable[[], None] = lambda: None
+
+    def held_fds(self) -> dict[str, int]:
+        """This side's descriptors, by name, of a process that runs."""
+        return self._outputs | ({"stdin": self._stdin_fd} if self._stdin_fd >= 0 and not self.tty else {})
+
+    def restore(self, held: dict[str, int]) -> None:
+        """Go on with the descriptors of a process that an earlier worker served."""
+        self.close_child_fds()
+        for fd in self.held_fds().values():
+            os.close(fd)
+        self._outputs = {name: fd for name, fd in held.items() if name != "stdin"}
+        self._stdin_fd = held.get("stdout" if self.tty else "stdin", -1)
+        self._accepts_input = self._accepts_input and self._stdin_fd >= 0
+        self.update()
 
     @property
     def stdin_is_full(self) -> bool:
@@ -300,3 +316,4 @@ class Streams:
             self._loop.forget(self._stdin_fd)
             os.close(self._stdin_fd)
             self._stdin_fd = -1
+            self.on_stdin_closed()

@@ -5,7 +5,6 @@
 - Descendants nobody asked about (the supervisor is a subreaper) are reaped when no start is under way.
 """
 
-import fcntl
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundE
 from tidegate.shim import oci
 from tidegate.shim.connection import Connection
 from tidegate.shim.json_log import JSONLog
+from tidegate.shim.keeper import KeeperLink, Kept, recorded_exit
 from tidegate.shim.launcher import Launcher
 from tidegate.shim.loop import READ, Loop
 from tidegate.shim.process import Process, load_all, save, start_ticks
@@ -29,19 +29,22 @@ UNKNOWN_EXIT_CODE = 255  # of a process whose parent was not this supervisor
 class Worker:
     """One supervisor on ``root``; ``serve`` returns after ``shutdown``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, link: KeeperLink, kept: Kept) -> None:
         self._loop = Loop()
-        self._lock_fd = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._root = root
+        self._link = link
+        self._loop.watch(link.fd, READ, self._keeper_spoke)
         oci.become_subreaper()
         self._records = root / "processes"
         self._records.mkdir(exist_ok=True, mode=0o700)
         self._launcher = Launcher(self._loop, root)
         self._processes: dict[str, Process] = {}
         self._connections: set[Connection] = set()
+        self._foreign: set[int] = set()
+        self._keeper_lives = True
         self._watch_children()
         for process in load_all(self._records):
-            self._adopt(process)
+            self._adopt(process, kept.get(process.key))
         self._listener = self._listen(root / "control.sock")
 
     def serve(self) -> None:
@@ -93,36 +96,46 @@ class Worker:
             bundle, join = owner.bundle, owner.cgroup_join
         else:
             bundle, join = text(request, "bundle"), [str(path) for path in request.get("cgroup_join") or []]
-        stdio = request.get("stdio") or {}
-        process = Process(container_id, exec_id, bundle, dict(request.get("process") or {}), join, streams=None)
+        stdio, log = dict(request.get("stdio") or {}), dict(request.get("log") or {})
+        oci_process = dict(request.get("process") or {})
+        process = Process(container_id, exec_id, bundle, oci_process, join, None, stdio=stdio, log=log)
         if process.key in self._processes:
             raise ConflictError(f"{process.key} exists already")
-        process.streams = Streams(
+        self._make_streams(process)
+        save(self._records, process)
+        self._processes[process.key] = process
+        connection.answer(request, {})
+
+    def _make_streams(self, process: Process) -> Streams:
+        stdio = process.stdio
+        streams = process.streams = Streams(
             self._loop,
-            _open_log(request.get("log")),
+            _open_log(process.log),
             tty=bool(stdio.get("tty")),
             open_stdin=bool(stdio.get("open_stdin")),
             # an exec's stdin has one client, whose end is its end
-            stdin_once=exec_id is not None or bool(stdio.get("stdin_once")),
+            stdin_once=process.exec_id is not None or bool(stdio.get("stdin_once")),
         )
         if stdio.get("console_size"):
-            process.streams.resize(*stdio["console_size"])
-        self._processes[process.key] = process
-        connection.answer(request, {})
+            streams.resize(*stdio["console_size"])
+        streams.on_stdin_closed = lambda: self._link.drop(process.key, "stdin")
+        return streams
 
     def _start(self, connection: Connection, request: dict[str, Any]) -> None:
         process = self._requested(request)
         if process.status != "created":
             raise ConflictError(f"{process.key} is {process.status}")
         process.status = "starting"
+        save(self._records, process)
 
         def started(pid: int, master_fd: int | None) -> None:
             process.status, process.pid, process.started_at_ns = "running", pid, time.time_ns()
             process.start_ticks = start_ticks(pid)
             process.pidfd = os.pidfd_open(pid)
-            save(self._records, process)
             if process.streams is not None:
                 process.streams.begin(master_fd)
+                self._link.keep(process.key, process.streams.held_fds())
+            save(self._records, process)
             self._watch_exit(process)
             connection.answer(request, {"pid": pid})
 
@@ -213,25 +226,47 @@ class Worker:
     def _requested(self, request: dict[str, Any]) -> Process:
         return self._find(text(request, "container_id"), request.get("exec_id"))
 
-    def _adopt(self, process: Process) -> None:
+    def _adopt(self, process: Process, held: dict[str, int] | None) -> None:
+        """Go on with what an earlier worker recorded; a start cut short has failed, and its release is owed."""
         self._processes[process.key] = process
-        if process.pidfd >= 0:
-            self._watch_exit(process)
-        elif process.exit is None:
-            self._exited(process, UNKNOWN_EXIT_CODE)
+        if process.status == "starting":
+            process.status = "failed"
+        elif process.status == "created":
+            self._make_streams(process)
+        elif process.status == "running":
+            if held:
+                self._make_streams(process).restore(held)
+            if process.pidfd >= 0:
+                self._watch_exit(process)
+            else:
+                code = recorded_exit(self._root, process.pid, process.start_ticks)
+                self._exited(process, UNKNOWN_EXIT_CODE if code is None else code)
+
+    def _keeper_spoke(self, ready: int) -> None:
+        if not self._link.receive():
+            self._loop.forget(self._link.fd)
+            self._keeper_lives = False
+        for process in [p for p in self._processes.values() if p.pidfd in self._foreign]:
+            self._reap(process)
 
     def _watch_exit(self, process: Process) -> None:
         self._loop.watch(process.pidfd, READ, lambda _: self._reap(process))
 
     def _reap(self, process: Process) -> None:
-        code = UNKNOWN_EXIT_CODE
+        code: int | None = UNKNOWN_EXIT_CODE
         try:
             info = os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
+        except ChildProcessError:  # the keeper's child since an earlier worker died
             info = None
+            code = recorded_exit(self._root, process.pid, process.start_ticks)
+            if code is None and self._keeper_lives:
+                self._loop.forget(process.pidfd)
+                self._foreign.add(process.pidfd)
+                return  # the keeper speaks when it has written it down
+            self._foreign.discard(process.pidfd)
         if info is not None:
             code = info.si_status if info.si_code == os.CLD_EXITED else 128 + info.si_status
-        self._exited(process, code)
+        self._exited(process, UNKNOWN_EXIT_CODE if code is None else code)
         if info is not None:
             os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOHANG)
         _close_pidfd(self._loop, process)
@@ -243,6 +278,7 @@ class Worker:
         process.status = "exited"
         if process.streams is not None:
             process.streams.finish()
+        self._link.drop(process.key)
         save(self._records, process)
         for connection in list(self._connections):
             if connection.subscribed:
@@ -254,6 +290,8 @@ class Worker:
             _close_pidfd(self._loop, process)
         if process.streams is not None:
             process.streams.finish()
+        self._link.drop(process.key)
+        (self._root / "exits" / f"{process.pid}-{process.start_ticks}").unlink(missing_ok=True)
         (self._records / f"{process.key}.json").unlink(missing_ok=True)
         self._processes.pop(process.key, None)
 
