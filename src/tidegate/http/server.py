@@ -1,0 +1,317 @@
+"""The HTTP/1.1 server: one task per connection, requests answered in order, limits on everything a stranger may send.
+
+A handler takes a Request and returns a Response or a Hijack. Rules:
+
+- a ProtocolError, from here or out of the handler, is answered with its status and ends the connection; any other
+  exception is logged and answered 500; once a response has begun, it is cut off so that no client takes it for whole;
+- the handler is cancelled when the client is gone: connection lost, unix socket fully closed, or FIN under TLS. A mere
+  half-close does not cancel it;
+- an unread request body is dropped up to a bound, else the connection closes after the answer.
+"""
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from tidegate.base.errors import InternalError
+from tidegate.http.body import LAST_CHUNK, WireBody, chunk
+from tidegate.http.connection import Connection
+from tidegate.http.head import CHUNKED, RequestHead, parse_request_head
+from tidegate.http.hijack import Hijack, Stream
+from tidegate.http.messages import REASONS, Headers, Peer, ProtocolError, Request, Response
+from tidegate.http.tls import TLSListener, TLSProtocol
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Awaitable[Response | Hijack]]
+
+_LINGER_S = 2.0
+_UNREAD_BODY_BYTES = 256 * 1024
+_BODILESS = frozenset({204, 304})
+_NO_HEADERS = Headers()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may demand. ``body_bytes`` None leaves bodies to the handlers' own limits."""
+
+    head_bytes: int = 32 * 1024
+    headers: int = 100
+    body_bytes: int | None = None
+    header_timeout_s: float = 10.0
+    idle_timeout_s: float = 90.0
+
+
+class Server:
+    """Listeners and the tasks of their connections."""
+
+    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+        self._handler = handler
+        self._limits = limits or Limits()
+        self._listeners: list[asyncio.Server] = []  # uvloop drops a listener that nobody holds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: set[Connection] = set()
+        self._closing = False
+
+    async def listen(self, sock: socket.socket, tls: TLSListener | None = None) -> None:
+        """Serve a bound socket, unix or TCP; its listener is closed by ``close``."""
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            connection = Connection(self._begin)
+            return connection if tls is None else TLSProtocol(connection, tls)
+
+        if sock.family == socket.AF_UNIX:
+            self._listeners.append(await loop.create_unix_server(protocol, sock=sock, backlog=1024))
+        else:
+            self._listeners.append(await loop.create_server(protocol, sock=sock, backlog=1024))
+
+    async def close(self, grace_s: float = 5.0) -> None:
+        """Stop listening, drop idle connections, let requests finish for ``grace_s``, then cancel them."""
+        self._closing = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self._idle):
+            connection.abort()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, connection: Connection) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(connection), name="http-connection")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        connection.on_hangup = task.cancel
+
+    async def _serve(self, connection: Connection) -> None:
+        peer = _peer(connection)
+        try:
+            while not self._closing and await self._serve_one(connection, peer):
+                pass
+            connection.close()
+        except ProtocolError as error:
+            await _refuse(connection, error)
+        except ConnectionResetError:
+            connection.abort()
+        except BaseException as error:
+            connection.abort()
+            if not isinstance(error, asyncio.CancelledError):
+                logger.exception("connection failed")
+                return
+            raise
+
+    async def _serve_one(self, connection: Connection, peer: Peer) -> bool:
+        """Answer one request; False when the connection shall close."""
+        head = await self._next_head(connection)
+        if head is None:
+            return False
+        limit = self._limits.body_bytes
+        if limit is not None and head.length > limit:
+            raise ProtocolError(f"request body is larger than {limit} bytes", 413)
+        body = WireBody(connection, head.length, limit, _continuation(connection, head))
+        request = Request(head.method, head.target, head.headers, body, peer, head.version)
+        try:
+            response = await self._handler(request)
+        except ProtocolError:
+            raise
+        except Exception:
+            logger.exception("handler failed: %s %s", head.method, head.target)
+            response = _message(500, "internal error")
+        if isinstance(response, Hijack):
+            await _hijack(connection, body, response)
+            return False
+        keep_alive = head.keep_alive and not self._closing and _can_skip(body, head)
+        await _send(connection, head, response, keep_alive)
+        if keep_alive:
+            return await _skip(body)
+        await _linger(connection, body.finished)
+        return False
+
+    async def _next_head(self, connection: Connection) -> RequestHead | None:
+        """The next request's head; None at the end of a connection that is between requests."""
+        buffer = connection.buffer
+        if not buffer and not await self._wait_for_request(connection):
+            return None
+        try:
+            async with asyncio.timeout(self._limits.header_timeout_s):
+                size = await _head_size(connection, self._limits.head_bytes)
+        except TimeoutError as error:
+            if not buffer:
+                return None
+            raise ProtocolError("the request's headers took too long", 408) from error
+        return None if size == 0 else parse_request_head(connection.take(size), self._limits.headers)
+
+    async def _wait_for_request(self, connection: Connection) -> bool:
+        self._idle.add(connection)
+        try:
+            async with asyncio.timeout(self._limits.idle_timeout_s):
+                return await connection.fill()
+        except TimeoutError:
+            return False
+        finally:
+            self._idle.discard(connection)
+
+
+async def _head_size(connection: Connection, limit_bytes: int) -> int:
+    """Bytes of the head that starts the buffer, empty line included; 0 at a clean end."""
+    buffer = connection.buffer
+    searched = 0
+    while True:
+        while buffer.startswith(b"\r\n"):  # empty lines before a request: RFC 9112, section 2.2
+            connection.take(2)
+            searched = 0
+        end = buffer.find(b"\r\n\r\n", searched)
+        if end >= 0 and end + 4 <= limit_bytes:
+            return end + 4
+        if end >= 0 or len(buffer) > limit_bytes:
+            raise ProtocolError("request header fields too large", 431)
+        searched = max(0, len(buffer) - 3)
+        if not await connection.fill():
+            if buffer:
+                raise ProtocolError("unexpected EOF in the request's headers")
+            return 0
+
+
+def _continuation(connection: Connection, head: RequestHead) -> Callable[[], None] | None:
+    """What sends ``100 Continue`` when the handler first waits for the body."""
+    if not head.expects_continue:
+        return None
+    return lambda: connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _can_skip(body: WireBody, head: RequestHead) -> bool:
+    """Whether the rest of an unread body may be read away to reuse the connection."""
+    if body.finished:
+        return True
+    if head.expects_continue and not body.started:
+        return False
+    return head.length == CHUNKED or head.length <= _UNREAD_BODY_BYTES
+
+
+async def _skip(body: WireBody) -> bool:
+    skipped = 0
+    try:
+        async with asyncio.timeout(_LINGER_S):
+            while not body.finished and skipped <= _UNREAD_BODY_BYTES:
+                skipped += len(await body.read())
+    except (TimeoutError, ProtocolError):
+        return False  # the answer is already out; the connection just closes
+    return body.finished
+
+
+async def _linger(connection: Connection, all_read: bool) -> None:
+    """Close so that the answer arrives: unread input would turn the close into a reset that overtakes it."""
+    if all_read and not connection.buffer:
+        return
+    connection.write_eof()
+    dropped = 0
+    try:
+        async with asyncio.timeout(_LINGER_S):
+            while dropped <= 4 * _UNREAD_BODY_BYTES:
+                dropped += len(connection.take(len(connection.buffer)))
+                if not await connection.fill():
+                    return
+    except TimeoutError:
+        return
+
+
+async def _refuse(connection: Connection, error: ProtocolError) -> None:
+    head = RequestHead("GET", "", "1.1", _NO_HEADERS, 0, False, False)
+    try:
+        await _send(connection, head, _message(error.status, error.message), keep_alive=False)
+        await _linger(connection, all_read=False)
+    except ConnectionResetError:
+        logger.debug("the client left before it was refused")
+    finally:
+        connection.close()
+
+
+def _message(status: int, text: str) -> Response:
+    return Response(status, [("Content-Type", "application/json")], json.dumps({"message": text}).encode() + b"\n")
+
+
+async def _hijack(connection: Connection, body: WireBody, hijack: Hijack) -> None:
+    if not body.finished:
+        await body.read_all(_UNREAD_BODY_BYTES)
+    connection.on_hangup = None
+    connection.write(hijack.head)
+    await hijack.run(Stream(connection))
+
+
+async def _send(connection: Connection, head: RequestHead, response: Response, keep_alive: bool) -> None:
+    bodiless = response.status in _BODILESS or head.method == "HEAD"
+    content = response.body
+    if isinstance(content, bytes):
+        out = response_head(head, response, len(content), keep_alive)
+        connection.write(out if bodiless else out + content)
+        await connection.drain()
+        return
+    stated = next((int(value) for name, value in response.headers if name.lower() == "content-length"), None)
+    chunked = stated is None and head.version != "1.0"
+    try:
+        connection.write(response_head(head, response, CHUNKED if stated is None else stated, keep_alive))
+        if not bodiless:
+            await _send_pieces(connection, content, stated, chunked)
+    finally:
+        aclose = getattr(content, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+
+async def _send_pieces(
+    connection: Connection, content: AsyncIterator[bytes], stated: int | None, chunked: bool
+) -> None:
+    sent = 0
+    try:
+        async for data in content:
+            if data:
+                sent += len(data)
+                connection.write(chunk(data) if chunked else data)
+                await connection.drain()
+    except ProtocolError as error:  # too late for a status: cut the response off
+        raise ConnectionResetError(error.message) from error
+    if stated is not None and sent != stated:
+        raise InternalError(f"a body of {sent} bytes was announced as {stated}")
+    if chunked:
+        connection.write(LAST_CHUNK)
+    elif stated is None:
+        connection.write_eof()
+    await connection.drain()
+
+
+def response_head(head: RequestHead, response: Response, length: int, keep_alive: bool) -> bytes:
+    """The status line and headers. Raises InternalError when a value would inject a line."""
+    lines = [f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Status')}"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    has_length = any(line[:15].lower() == "content-length:" for line in lines)
+    if response.status not in _BODILESS and not has_length:
+        if length != CHUNKED:
+            lines.append(f"Content-Length: {length}")
+        elif head.version != "1.0":
+            lines.append("Transfer-Encoding: chunked")
+    unframed = length == CHUNKED and head.version == "1.0"
+    if not keep_alive or unframed:
+        lines.append("Connection: close")
+    elif head.version == "1.0":
+        lines.append("Connection: keep-alive")
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+        raise InternalError("a response header contains a line break")
+    return text.encode("latin-1") + b"\r\n\r\n"
+
+
+def _peer(connection: Connection) -> Peer:
+    transport = connection.transport
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family == socket.AF_UNIX:
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return Peer(credentials=struct.unpack("3i", raw))
+    name = transport.get_extra_info("peername")
+    address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
+    return Peer(address, transport.get_extra_info("peer_certificate"))

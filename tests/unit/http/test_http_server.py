@@ -1,0 +1,254 @@
+"""The server, spoken to in raw bytes over a unix socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from http_harness import LOOPS, LoopFactory, exchange, run, serving
+
+from tidegate.http.hijack import Hijack, Stream
+from tidegate.http.messages import Request, Response
+from tidegate.http.server import Limits
+
+HOST = b"Host: docker\r\n"
+GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+async def echo(request: Request) -> Response:
+    body = await request.read_all(1 << 20)
+    return Response(200, [], f"{request.method} {request.target} ".encode() + body)
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    for piece in (b"ab", b"", b"cde"):
+        yield piece
+
+
+async def stream(request: Request) -> Response:
+    return Response(200, [("X-A", "1")], pieces())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_pipelined_requests_are_answered_in_order(loop: LoopFactory) -> None:
+    async def main() -> bytes:
+        post = b"POST /b HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nxyz"
+        chunked = b"POST /c HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0\r\nT: v\r\n\r\n"
+        async with serving(echo) as connect:
+            return await exchange(connect, post + chunked + GET)
+
+    answer = run(main(), loop)
+    assert [part.split(b"\r\n\r\n")[1] for part in answer.split(b"HTTP/1.1 200 OK")[1:]] == [
+        b"POST /b xyz",
+        b"POST /c hi",
+        b"GET / ",
+    ]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_streamed_response_is_chunked(loop: LoopFactory) -> None:
+    async def main() -> bytes:
+        async with serving(stream) as connect:
+            return await exchange(connect, GET)
+
+    head, _, body = run(main(), loop).partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding: chunked" in head
+    assert body == b"2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"
+
+
+def test_http_1_0_streams_until_close_and_head_has_no_body() -> None:
+    async def main() -> tuple[bytes, bytes]:
+        async with serving(stream) as connect:
+            old = await exchange(connect, b"GET / HTTP/1.0\r\n\r\n")
+            return old, await exchange(connect, GET.replace(b"GET", b"HEAD"))
+
+    old, head = run(main())
+    assert old.endswith(b"Connection: close\r\n\r\nabcde")
+    assert head.endswith(b"Transfer-Encoding: chunked\r\n\r\n")
+
+
+REFUSED = [
+    (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX : a\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n\r\n", 417),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 40000, 431),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n", 413),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nshort", 400),
+    (b"GARBAGE\r\n\r\n", 400),
+]
+
+
+@pytest.mark.parametrize(("data", "status"), REFUSED)
+def test_what_parsers_could_read_differently_is_refused(data: bytes, status: int) -> None:
+    async def main() -> bytes:
+        async with serving(echo) as connect:
+            return await exchange(connect, data + GET)
+
+    answer = run(main())
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in answer
+
+
+def test_http_2_preface_is_refused() -> None:
+    async def main() -> bytes:
+        async with serving(echo) as connect:
+            return await exchange(connect, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+
+    assert run(main())[9:12] in {b"400", b"505"}
+
+
+def test_slow_head_is_answered_408_and_idle_is_closed() -> None:
+    async def main() -> tuple[bytes, bytes]:
+        async with serving(echo, Limits(header_timeout_s=0.02, idle_timeout_s=0.02)) as connect:
+            reader, writer = await connect()
+            writer.write(b"GET / HT")
+            slow = await reader.read()
+            writer.close()
+            reader, writer = await connect()
+            idle = await reader.read()
+            writer.close()
+            return slow, idle
+
+    slow, idle = run(main())
+    assert slow.startswith(b"HTTP/1.1 408 ")
+    assert idle == b""
+
+
+def test_continue_is_sent_when_the_body_is_wanted() -> None:
+    async def main() -> tuple[bytes, bytes]:
+        async with serving(echo) as connect:
+            reader, writer = await connect()
+            writer.write(b"POST / HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+            first = await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"ok")
+            writer.write_eof()
+            answer = first, await reader.read()
+            writer.close()
+            return answer
+
+    first, rest = run(main())
+    assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert rest.endswith(b"POST / ok")
+
+
+def test_handler_failure_is_500_and_a_begun_stream_is_cut() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise RuntimeError("broken")
+
+    async def handler(request: Request) -> Response:
+        if request.target == "/stream":
+            return Response(200, [], broken())
+        raise RuntimeError("bug")
+
+    async def main() -> tuple[bytes, bytes]:
+        async with serving(handler) as connect:
+            failed = await exchange(connect, GET)
+            reader, writer = await connect()
+            writer.write(GET.replace(b"/ ", b"/stream "))
+            cut = b""
+            try:
+                while data := await reader.read(100):
+                    cut += data
+            except ConnectionResetError:
+                pass
+            writer.close()
+            return failed, cut
+
+    failed, cut = run(main())
+    assert failed.startswith(b"HTTP/1.1 500 ")
+    assert b"0\r\n\r\n" not in cut
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_full_close_cancels_the_handler(loop: LoopFactory) -> None:
+    async def main() -> None:
+        entered, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def handler(request: Request) -> Response:
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+            return Response()
+
+        async with serving(handler) as connect:
+            _, writer = await connect()
+            writer.write(GET)
+            await entered.wait()
+            writer.close()
+            await cancelled.wait()
+
+    run(main(), loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("upgrade", [b"Connection: Upgrade\r\nUpgrade: tcp\r\n", b""])
+def test_hijack_keeps_early_bytes_and_the_other_half(loop: LoopFactory, upgrade: bytes) -> None:
+    async def cat(raw: Stream) -> None:
+        received = b""
+        while data := await raw.read():
+            received += data
+        await raw.write(received.upper())
+        raw.write_eof()
+
+    async def handler(request: Request) -> Hijack:
+        assert await request.read_all(10) == b"{}"
+        return Hijack(b"HTTP/1.1 101 UPGRADED\r\n\r\n", cat)
+
+    async def main() -> bytes:
+        async with serving(handler) as connect:
+            head = b"POST /exec HTTP/1.1\r\n" + HOST + upgrade + b"Content-Length: 2\r\n\r\n{}"
+            return await exchange(connect, head + b"early GET / HTTP/1.1\r\n\r\n")
+
+    assert run(main(), loop) == b"HTTP/1.1 101 UPGRADED\r\n\r\nEARLY GET / HTTP/1.1\r\n\r\n"
+
+
+def test_request_after_a_refused_upgrade_is_still_served() -> None:
+    async def main() -> bytes:
+        async with serving(echo) as connect:
+            upgrade = b"GET /a HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+            return await exchange(connect, upgrade + GET)
+
+    answer = run(main())
+    assert b"GET /a " in answer
+    assert answer.endswith(b"GET / ")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_reader_that_stops_stops_the_producer(loop: LoopFactory) -> None:
+    async def main() -> int:
+        sent = 0
+        blocked = asyncio.Event()
+
+        async def endless() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while True:
+                sent += 65536
+                handle = asyncio.get_running_loop().call_later(0.2, blocked.set)
+                yield bytes(65536)
+                handle.cancel()
+
+        async def handler(request: Request) -> Response:
+            return Response(200, [], endless())
+
+        async with serving(handler) as connect:
+            _, writer = await connect()
+            writer.write(GET)
+            await blocked.wait()
+            writer.transport.abort()
+            return sent
+
+    assert run(main(), loop) < 8 << 20
