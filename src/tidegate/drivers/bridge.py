@@ -88,6 +88,7 @@ class _Endpoint:
     address: IPv4Address | None = None
     ports: list[PortPublication] = field(default_factory=list)
     netns_fd: int | None = None
+    is_published: bool = False
 
 
 class LinuxBridge:
@@ -140,7 +141,11 @@ class LinuxBridge:
             os.close(netns_fd)
 
     async def disconnect(self, container_id: str) -> None:
-        await self._do(lambda: self._disconnect(container_id))
+        # Deleting a link takes the kernel tens of milliseconds, mostly outside any lock: only that runs in parallel.
+        # The address goes back last, lest another container gets it while the link still answers to it.
+        await self._do(lambda: self._withdraw(container_id))
+        await asyncio.to_thread(self._unplug, container_id)
+        await self._do(lambda: self._forget(container_id))
 
     async def adopt(self, attachments: Sequence[BridgeAttachment]) -> None:
         await self._do(lambda: self._adopt({item.container_id: item for item in attachments}))
@@ -203,7 +208,7 @@ class LinuxBridge:
         published = [
             (str(endpoint.address), endpoint.ports)
             for container_id, endpoint in self._endpoints.items()
-            if endpoint.address is not None and container_id != without
+            if endpoint.is_published and container_id != without
         ]
         self._firewall().run(render_ruleset(self._settings.name, self.subnet, published))
 
@@ -257,6 +262,7 @@ class LinuxBridge:
             endpoint.ports = [reserved[i] for i in range(len(wanted))]
             self._plug(container_id, endpoint, address, mac_address)
             if endpoint.ports:
+                endpoint.is_published = True
                 self._apply(render_publish(self._settings.name, str(address), endpoint.ports))
         except BaseException:
             self._disconnect(container_id)
@@ -298,17 +304,25 @@ class LinuxBridge:
             links.add_default_route(inside, self.gateway)
 
     def _disconnect(self, container_id: str) -> None:
+        self._withdraw(container_id)
+        self._unplug(container_id)
+        self._forget(container_id)
+
+    def _withdraw(self, container_id: str) -> None:
+        endpoint = self._endpoints.get(container_id)
+        if endpoint is not None and endpoint.is_published:
+            self._apply(render_withdraw(self._settings.name, endpoint.ports), without=container_id)
+            endpoint.is_published = False
+
+    def _unplug(self, container_id: str) -> None:
         with _translated(f"disconnect container {container_id}"), NetlinkSocket() as netlink:
             links.delete_link(netlink, veth_name(self._settings.name, container_id))
-        endpoint = self._endpoints.get(container_id)
-        if endpoint is None:
-            return
-        if endpoint.ports and endpoint.address is not None:
-            self._apply(render_withdraw(self._settings.name, endpoint.ports), without=container_id)
-        for port in endpoint.ports:
-            self._ports.release(port)
+
+    def _forget(self, container_id: str) -> None:
         self.close_netns(container_id)
-        del self._endpoints[container_id]
+        endpoint = self._endpoints.pop(container_id, None)
+        for port in endpoint.ports if endpoint is not None else ():
+            self._ports.release(port)
 
     def _adopt(self, attachments: Mapping[str, BridgeAttachment]) -> None:
         for container_id in list(self._endpoints.keys() - attachments.keys()):
@@ -317,6 +331,7 @@ class LinuxBridge:
             endpoint = self._endpoints.setdefault(container_id, _Endpoint())
             endpoint.address = IPv4Address(attachment.address)
             endpoint.ports = [parse_publication(port) for port in attachment.ports]
+            endpoint.is_published = bool(endpoint.ports)
             for port in endpoint.ports:
                 self._ports.adopt(port)
         kept = {veth_name(self._settings.name, container_id) for container_id in attachments}
