@@ -267,6 +267,12 @@ class ContainerService:
         async for event in self._ports.runtime.events():
             self._deliver(event)
 
+    def publish(self, name_or_id: str, action: str, attributes: Mapping[str, str]) -> None:
+        """Put an event of the container on the bus; one that is gone has no more events."""
+        actor = self._directory.get(name_or_id)
+        if actor is not None:
+            self._effects.publish(actor.container, action, dict(attributes))
+
     def on_exec_exit(self, call: Callable[[outside.Exited], None]) -> None:
         """Who is told of the ends of execs (``engine/execs.py``)."""
         self._on_exec_exit = call

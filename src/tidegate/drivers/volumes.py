@@ -1,0 +1,129 @@
+"""Local volumes as directories: fits ``engine.ports.VolumeStore``.
+
+- a volume is ROOT/NAME/_data; names are checked here once more, since they become paths;
+- ``copy_up`` fills an empty volume through a temporary sibling directory that is renamed into place, so that a crash
+  leaves it empty or filled, never half filled. Ownership, modes, times, xattrs, links and device nodes are kept;
+- no symlink of the source is followed.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_FILLING = "_filling"
+_T = TypeVar("_T")
+
+
+class LocalVolumeStore:
+    """Volumes under one root directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def path(self, name: str) -> Path:
+        """Where the volume's data is. Raises InvalidParameterError for a name that is none."""
+        if not NAME.fullmatch(name) or len(name) > 255:
+            raise InvalidParameterError(
+                f'create {name}: "{name}" includes invalid characters for a local volume name, '
+                'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. '
+                "If you intended to pass a host directory, use absolute path"
+            )
+        return self._root / name / "_data"
+
+    async def create(self, name: str) -> Path:
+        """Make the volume; one that exists is left as it is. Raises InternalError."""
+        path = self.path(name)
+        return await _in_thread(lambda: _make(path))
+
+    async def copy_up(self, name: str, source: Path) -> None:
+        """Fill an empty volume. Raises NotFoundError for no such volume, InternalError."""
+        path = self.path(name)
+        await _in_thread(lambda: _fill(path, source))
+
+    async def remove(self, name: str) -> None:
+        """Remove volume and data; one already gone is success. Raises InternalError."""
+        path = self.path(name).parent
+        await _in_thread(lambda: _remove(path))
+
+    async def names(self) -> Sequence[str]:
+        """Every volume. Raises InternalError."""
+        return await _in_thread(lambda: _names(self._root))
+
+
+async def _in_thread(work: Callable[[], _T]) -> _T:
+    try:
+        return await asyncio.to_thread(work)
+    except (OSError, shutil.Error) as error:
+        raise InternalError(f"volume store: {error}") from error
+
+
+def _make(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o701)
+    path.mkdir(exist_ok=True, mode=0o755)
+    return path
+
+
+def _remove(directory: Path) -> None:
+    if directory.exists():
+        shutil.rmtree(directory)
+
+
+def _names(root: Path) -> Sequence[str]:
+    if not root.exists():
+        return []
+    return sorted(each.name for each in root.iterdir() if (each / "_data").is_dir())
+
+
+def _fill(target: Path, source: Path) -> None:
+    if not target.is_dir():
+        raise NotFoundError(f"get {target.parent.name}: no such volume")
+    if source.is_symlink() or not source.is_dir() or any(target.iterdir()):
+        return
+    filling = target.with_name(_FILLING)
+    _remove(filling)
+    _copy_tree(source, filling)
+    filling.rename(target)  # rename(2) replaces an empty directory
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    target.mkdir()
+    links: dict[tuple[int, int], Path] = {}
+    with os.scandir(source) as entries:
+        for entry in entries:
+            _copy_entry(Path(entry.path), target / entry.name, links)
+    _copy_attributes(source, target)
+
+
+def _copy_entry(source: Path, target: Path, links: dict[tuple[int, int], Path]) -> None:
+    status = source.lstat()
+    identity = (status.st_dev, status.st_ino)
+    if stat.S_ISDIR(status.st_mode):
+        _copy_tree(source, target)
+        return
+    if status.st_nlink > 1 and identity in links:
+        target.hardlink_to(links[identity])
+        return
+    if stat.S_ISREG(status.st_mode):
+        shutil.copyfile(source, target, follow_symlinks=False)
+    elif stat.S_ISLNK(status.st_mode):
+        target.symlink_to(source.readlink())
+    elif not stat.S_ISSOCK(status.st_mode):
+        os.mknod(target, status.st_mode, status.st_rdev)
+    else:
+        return  # a socket of a process that is not there
+    links[identity] = target
+    _copy_attributes(source, target)
+
+
+def _copy_attributes(source: Path, target: Path) -> None:
+    status = source.lstat()
+    os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+    shutil.copystat(source, target, follow_symlinks=False)  # after chown, which clears set-id bits

@@ -1,0 +1,153 @@
+"""Execs: further processes in a running container.
+
+They live in memory: an exec does not outlive its engine's knowledge of it, as with Docker. An exec's record stays until
+newer ones push it out (``KEPT`` ended ones per engine), so that clients can read exit codes.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Protocol
+
+from tidegate.base.errors import ConflictError, NotFoundError, TidegateError
+from tidegate.engine.effects import exit_code_of
+from tidegate.engine.ports import AttachStream, ExecProcess, Exited, Runtime
+from tidegate.model.container import Container
+from tidegate.model.phases import Phase
+
+KEPT = 1024
+
+
+class ExecPhase(Enum):
+    """Where an exec is in its life."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """One exec; ``exit_code`` is None until it has ended. ``document`` is what the user wrote, raw JSON."""
+
+    id: str
+    process: ExecProcess
+    document: bytes
+    phase: ExecPhase = ExecPhase.CREATED
+    pid: int = 0
+    exit_code: int | None = None
+
+
+class Containers(Protocol):
+    """What execs need of containers; ``ContainerService`` fits."""
+
+    def resolve(self, name_or_id: str) -> Container: ...
+    def on_exec_exit(self, call: Callable[[Exited], None]) -> None: ...
+    def publish(self, name_or_id: str, action: str, attributes: Mapping[str, str]) -> None: ...
+
+
+PlanExec = Callable[[Container, str, bytes], ExecProcess]
+"""(container, exec id, document) -> the process; raises InvalidParameterError."""
+
+
+class ExecService:
+    """The use cases."""
+
+    def __init__(self, runtime: Runtime, containers: Containers, plan: PlanExec) -> None:
+        self._runtime = runtime
+        self._containers = containers
+        self._plan = plan
+        self._execs: dict[str, Exec] = {}
+        containers.on_exec_exit(self.exited)
+
+    def create(self, name_or_id: str, document: bytes) -> str:
+        """Note what is to run; returns the id. Raises NotFoundError, ConflictError when the container cannot run it."""
+        container = self._runnable(name_or_id)
+        identity = secrets.token_hex(32)
+        self._execs[identity] = Exec(identity, self._plan(container, identity, document), document)
+        self._forget_oldest()
+        self._publish(self._execs[identity], "exec_create")
+        return identity
+
+    def inspect(self, exec_id: str) -> Exec:
+        """The exec as it is now. Raises NotFoundError."""
+        try:
+            return self._execs[exec_id]
+        except KeyError as error:
+            raise NotFoundError(f"No such exec instance: {exec_id}") from error
+
+    def of_container(self, container_id: str) -> Sequence[str]:
+        """Ids of the execs that are running in a container."""
+        found = self._execs.values()
+        return [e.id for e in found if e.process.container_id == container_id and e.phase is ExecPhase.RUNNING]
+
+    async def start(
+        self, exec_id: str, *, stdin: bool = False, stdout: bool = True, stderr: bool = True, detach: bool = False
+    ) -> AttachStream | None:
+        """Run it; returns its streams unless detached.
+
+        Raises ConflictError when it has been started or its container does not run, and what kept it from running.
+        """
+        chosen = self.inspect(exec_id)
+        if chosen.phase is not ExecPhase.CREATED:
+            raise ConflictError(f"Error: Exec command {exec_id} has already run")
+        self._runnable(chosen.process.container_id)
+        self._execs[exec_id] = replace(chosen, phase=ExecPhase.RUNNING)
+        stream: AttachStream | None = None
+        container_id = chosen.process.container_id
+        try:
+            await self._runtime.exec_create(chosen.process)
+            if not detach:
+                stream = await self._runtime.attach(container_id, exec_id, stdin=stdin, stdout=stdout, stderr=stderr)
+            pid = await self._runtime.exec_start(container_id, exec_id)
+        except TidegateError as error:
+            self._execs[exec_id] = replace(chosen, phase=ExecPhase.EXITED, exit_code=_failed_exit_code(error))
+            if stream is not None:
+                await stream.close()
+            await self._runtime.exec_release(container_id, exec_id)
+            raise
+        if self._execs[exec_id].phase is ExecPhase.RUNNING:  # a short one may have ended by now
+            self._execs[exec_id] = replace(chosen, phase=ExecPhase.RUNNING, pid=pid)
+        self._publish(chosen, "exec_start")
+        return stream
+
+    async def resize(self, exec_id: str, height: int, width: int) -> None:
+        """Set the size of its terminal. Raises NotFoundError, ConflictError when it does not run."""
+        chosen = self.inspect(exec_id)
+        if chosen.phase is not ExecPhase.RUNNING:
+            raise ConflictError(f"exec {exec_id} is not running")
+        await self._runtime.resize(chosen.process.container_id, exec_id, height, width)
+
+    def exited(self, event: Exited) -> None:
+        """Note an end; told twice is fine."""
+        chosen = self._execs.get(event.exec_id or "")
+        if chosen is None or chosen.phase is ExecPhase.EXITED:
+            return
+        ended = replace(chosen, phase=ExecPhase.EXITED, pid=0, exit_code=event.exit_code)
+        self._execs[ended.id] = ended
+        self._publish(ended, "exec_die", {"exitCode": str(event.exit_code)})
+
+    def _runnable(self, name_or_id: str) -> Container:
+        container = self._containers.resolve(name_or_id)
+        if container.state.phase is Phase.PAUSED:
+            raise ConflictError(f"container {container.id} is paused, unpause the container before exec")
+        if container.state.phase is Phase.RESTARTING:
+            raise ConflictError(f"Container {container.id} is restarting, wait until the container is running")
+        if container.state.phase not in (Phase.RUNNING, Phase.STOPPING):
+            raise ConflictError(f"container {container.id} is not running")
+        return container
+
+    def _publish(self, chosen: Exec, action: str, attributes: Mapping[str, str] | None = None) -> None:
+        arguments = chosen.process.oci_process.get("args", ())
+        shown = action if action == "exec_die" else f"{action}: {' '.join(arguments)}"
+        self._containers.publish(chosen.process.container_id, shown, {"execID": chosen.id, **(attributes or {})})
+
+    def _forget_oldest(self) -> None:
+        ended = [e.id for e in self._execs.values() if e.phase is ExecPhase.EXITED]
+        for exec_id in ended[: max(0, len(ended) - KEPT)]:
+            del self._execs[exec_id]
+
+
+def _failed_exit_code(error: TidegateError) -> int:
+    return exit_code_of(error.message)
