@@ -6,7 +6,6 @@ An operation that has no handler answers 501 with its name; an error becomes its
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from tidegate import __version__
 from tidegate.api.errors import error_response
@@ -14,7 +13,7 @@ from tidegate.api.profile import NEWEST, ApiProfile, decide_profile, text
 from tidegate.api.query import Query
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.http.hijack import Hijack
-from tidegate.http.messages import ProtocolError, Request, Response
+from tidegate.http.messages import ProtocolError, Request, Response, split_target
 from tidegate.spec.catalogue import Operation, match
 
 COMMON_HEADERS: tuple[tuple[str, str], ...] = (
@@ -75,14 +74,3 @@ class Api:
         if handler is None:
             raise NotSupportedError(f"{operation.operation_id} is not implemented by this engine yet")
         return await handler(call)
-
-
-def split_target(target: str) -> tuple[str, str]:
-    """Path (still encoded) and query of an origin-form or absolute-form target."""
-    if target.startswith("/"):
-        path, _, query = target.partition("?")
-        return path, query
-    parts = urlsplit(target)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise InvalidParameterError("invalid request target")
-    return parts.path or "/", parts.query

@@ -4,9 +4,10 @@ Framing of bodies is ``http/body.py``; parsing of heads is ``http/head.py``. Hea
 repeated headers stay repeated. A body is read once.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from tidegate.base.errors import InvalidParameterError
 
@@ -116,13 +117,15 @@ class BytesBody:
 class Peer:
     """Who is at the other end.
 
-    ``certificate`` is the verified client certificate (DER) of a TLS connection; ``credentials`` is (pid, uid, gid)
-    as the kernel reports it on a unix socket; ``address`` is "host:port", or "" on a unix socket.
+    ``certificate`` is the verified client certificate (DER) of a TLS connection and ``subject`` its names, in the shape
+    of ``ssl.SSLSocket.getpeercert``; ``credentials`` is (pid, uid, gid) as the kernel reports it on a unix socket;
+    ``address`` is "host:port", or "" on a unix socket.
     """
 
     address: str = ""
     certificate: bytes | None = None
     credentials: tuple[int, int, int] | None = None
+    subject: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +151,14 @@ class Response:
     status: int = 200
     headers: Iterable[tuple[str, str]] = ()
     body: bytes | AsyncIterator[bytes] = b""
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Path (still encoded) and query of an origin-form or absolute-form target. Raises InvalidParameterError."""
+    if target.startswith("/"):
+        path, _, query = target.partition("?")
+        return path, query
+    parts = urlsplit(target)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise InvalidParameterError("invalid request target")
+    return parts.path or "/", parts.query

@@ -314,4 +314,5 @@ def _peer(connection: Connection) -> Peer:
         return Peer(credentials=struct.unpack("3i", raw))
     name = transport.get_extra_info("peername")
     address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
-    return Peer(address, transport.get_extra_info("peer_certificate"))
+    certificate, subject = (transport.get_extra_info(name) for name in ("peer_certificate", "peer_subject"))
+    return Peer(address, certificate, subject=subject)

@@ -94,11 +94,13 @@ class TLSTransport(asyncio.Transport):
         self._protocol.raw.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As of the raw transport, and ``ssl_object`` and ``peer_certificate`` (DER)."""
+        """As of the raw transport, with ``ssl_object``, ``peer_certificate`` (DER) and ``peer_subject``."""
         if name == "ssl_object":
             return self._protocol.tls
         if name == "peer_certificate":
             return self._protocol.tls.getpeercert(binary_form=True)
+        if name == "peer_subject":
+            return self._protocol.tls.getpeercert()
         return self._protocol.raw.get_extra_info(name, default)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tidegate.api.handlers import system
-from tidegate.api.pipeline import Api, Call, split_target
+from tidegate.api.pipeline import Api, Call
 from tidegate.base.errors import ConflictError, InvalidParameterError
-from tidegate.http.messages import Response
+from tidegate.http.messages import Response, split_target
 from tidegate.http.server import Server
 
 

@@ -1,0 +1,82 @@
+"""Sending a request on to the engine, and carrying both directions of a connection that was taken over.
+
+- Hop-by-hop headers end here (RFC 9110, section 7.6.1); framing is made anew from what was parsed, never copied.
+- After a take-over a half-close on one side becomes a half-close on the other, and nothing more.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from tidegate.http.client import ClientResponse, UnixClient
+from tidegate.http.hijack import Hijack, Stream
+from tidegate.http.messages import REASONS, Request, Response
+from tidegate.spec.catalogue import Operation
+
+_HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "content-length", "expect"}
+)
+_SWITCHING = 101
+
+
+async def forward(client: UnixClient, request: Request, operation: Operation, target: str) -> Response | Hijack:
+    """Ask the engine; ``target`` is canonical. Raises UnavailableError when the engine does not answer."""
+    headers = [(name, value) for name, value in request.headers if name not in _HOP_BY_HOP]
+    if operation.hijack and request.headers.get("upgrade"):
+        headers.append(("connection", "Upgrade"))
+    else:
+        headers = [(name, value) for name, value in headers if name != "upgrade"]
+    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+    body = aiter(request.body) if has_body and request.headers.get("content-length") != "0" else None
+    answer = await client.request(request.method, target, headers, body)
+    kept = [(name, value) for name, value in answer.headers if name not in _HOP_BY_HOP]
+    if answer.status == _SWITCHING:
+        return _take_over(answer, "HTTP/1.1 101 UPGRADED", [*kept, ("connection", "Upgrade")])
+    unframed = "content-length" not in answer.headers and "transfer-encoding" not in answer.headers
+    if operation.hijack and answer.status == 200 and unframed:
+        return _take_over(answer, f"HTTP/1.1 200 {REASONS[200]}", kept)
+    length = answer.headers.get("content-length")
+    if length is not None:
+        kept.append(("content-length", length))
+    return Response(answer.status, kept, _body(answer))
+
+
+async def _body(answer: ClientResponse) -> AsyncIterator[bytes]:
+    try:
+        async for data in answer.body:
+            yield data
+    finally:
+        await answer.close()
+
+
+def _take_over(answer: ClientResponse, status_line: str, headers: list[tuple[str, str]]) -> Hijack:
+    lines = [status_line, *(f"{name}: {value}" for name, value in headers)]
+    upstream = answer.detach()
+
+    async def run(client: Stream) -> None:
+        await splice(client, upstream)
+
+    return Hijack("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n", run)
+
+
+async def splice(client: Stream, engine: Stream) -> None:
+    """Carry bytes both ways until the engine has finished; a client that goes away ends it at once."""
+    to_engine = asyncio.create_task(_pump(client, engine), name="splice-to-engine")
+    to_client = asyncio.create_task(_pump(engine, client), name="splice-to-client")
+    gone = asyncio.create_task(client.wait_closed(), name="splice-client-gone")
+    try:
+        await asyncio.wait({to_client, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (to_engine, to_client, gone):
+            task.cancel()
+        await asyncio.gather(to_engine, to_client, gone, return_exceptions=True)
+        engine.close()
+        client.close()
+
+
+async def _pump(source: Stream, sink: Stream) -> None:
+    try:
+        while data := await source.read():
+            await sink.write(data)
+        sink.write_eof()
+    except ConnectionResetError:
+        source.close()

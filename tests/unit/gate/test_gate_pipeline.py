@@ -1,0 +1,138 @@
+"""The gate before an engine's API, both on real sockets; what is refused never reaches the engine."""
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tidegate.access.principal import CertificatePrincipal, UnixPrincipal, UnknownPrincipal
+from tidegate.gate.pipeline import Gate, canonical_target, principal_of
+from tidegate.http.client import UnixClient
+from tidegate.http.hijack import Hijack, Stream
+from tidegate.http.messages import Peer, Request, Response
+from tidegate.http.server import Server
+from tidegate.spec.catalogue import match
+
+Seen = list[tuple[str, str, bytes]]
+
+
+def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None]], engine: bool = True) -> None:
+    """Run ``scenario`` with the gate's socket; ``Seen`` collects what the engine got."""
+    seen: Seen = []
+
+    async def engine_handler(request: Request) -> Response | Hijack:
+        body = await request.read_all(1 << 20)
+        seen.append((request.method, request.target, body))
+        if "attach" in request.target:
+
+            async def echo(stream: Stream) -> None:
+                while data := await stream.read():
+                    await stream.write(data.upper())
+                await stream.write(b"end")
+                stream.write_eof()
+
+            return Hijack(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n", echo)
+        return Response(200, (("X-Engine", "yes"),), body[::-1] or b"plain")
+
+    async def listen(name: str, handler: Callable[[Request], Awaitable[Response | Hijack]]) -> Server:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(tmp_path / name))
+        server = Server(handler)
+        await server.listen(sock)
+        return server
+
+    async def main() -> None:
+        servers = [await listen("engine", engine_handler)] if engine else []
+        client = UnixClient(tmp_path / "engine")
+        servers.append(await listen("gate", Gate(client).handle))
+        try:
+            async with asyncio.timeout(20):
+                await scenario(tmp_path / "gate", seen)
+        finally:
+            await client.close()
+            for server in servers:
+                await server.close(grace_s=0.1)
+
+    asyncio.run(main())
+
+
+async def exchange(gate: Path, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(str(gate))
+    writer.write(request)
+    writer.write_eof()
+    data = await reader.read()
+    writer.close()
+    return data
+
+
+def test_a_request_is_sent_on_in_canonical_form_with_its_body(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tidegate.gate.requests")
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        body = b"abc"
+        line = b"POST /v1.41/containers/%63reate?name=x HTTP/1.1\r\n"
+        head = line + b"Host: d\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
+        answer = await exchange(gate, head + body)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert answer.endswith(b"cba")
+        assert b"x-engine: yes" in answer.lower()
+        assert seen == [("POST", "/v1.41/containers/create?name=x", b"abc")]
+
+    through_gate(tmp_path, scenario)
+    assert "POST ContainerCreate 200" in caplog.text
+    assert "uid=" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"POST /grpc", 404),
+        (b"GET /v1.41/nothing", 404),
+        (b"POST /containers//create", 400),
+        (b"POST /containers/../create", 400),
+    ],
+)
+def test_what_is_no_operation_never_reaches_the_engine(tmp_path: Path, line: bytes, status: int) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await exchange(gate, line + b" HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 %d" % status)
+        assert "message" in json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert seen == []
+
+    through_gate(tmp_path, scenario)
+
+
+def test_an_engine_that_is_away_is_a_503_that_says_so(tmp_path: Path) -> None:
+    async def scenario(gate: Path, _seen: Seen) -> None:
+        answer = await exchange(gate, b"GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"the engine behind the gate does not answer" in answer
+
+    through_gate(tmp_path, scenario, engine=False)
+
+
+def test_a_taken_over_connection_carries_both_ways_and_half_closes(tmp_path: Path) -> None:
+    async def scenario(gate: Path, _seen: Seen) -> None:
+        head = b"POST /containers/a/attach?stream=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+        answer = await exchange(gate, head + b"hi")
+        first, _, rest = answer.partition(b"\r\n\r\n")
+        assert first.startswith(b"HTTP/1.1 101 UPGRADED")
+        assert rest == b"HIend"
+
+    through_gate(tmp_path, scenario)
+
+
+def test_who_is_there_is_read_from_the_listener() -> None:
+    subject = {"subject": ((("commonName", "alice"),),)}
+    assert isinstance(principal_of(Peer("1.2.3.4:5", b"der", subject=subject)), CertificatePrincipal)
+    assert principal_of(Peer(credentials=(7, 1000, 100))) == UnixPrincipal(1000, 100, 7)
+    assert principal_of(Peer("1.2.3.4:5")) == UnknownPrincipal("1.2.3.4:5")
+
+
+def test_names_are_encoded_once() -> None:
+    found = match("GET", "/v1.41/images/a%20b%2fc:1/json")
+    assert canonical_target(found, "x=%2f") == "/v1.41/images/a%20b/c:1/json?x=%2f"
