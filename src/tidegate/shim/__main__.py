@@ -15,7 +15,7 @@ def main() -> None:
     root: Path = parser.parse_args().root
     root.mkdir(parents=True, exist_ok=True, mode=0o711)
     os.umask(0o022)
-    Keeper(root).run(lambda link, kept: Worker(root, link, kept).serve())
+    Keeper(root).run(lambda link, listener, kept: Worker(root, link, listener, kept).serve())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from tidegate.shim import oci
 from tidegate.shim.process import start_ticks
@@ -51,7 +52,7 @@ class KeeperLink:
             sys.stderr.write("tidegate shim: the keeper is gone\n")
 
 
-WorkerMain = Callable[[KeeperLink, Kept], None]
+WorkerMain = Callable[[KeeperLink, socket.socket, Kept], None]
 
 
 def recorded_exit(root: Path, pid: int, ticks: int) -> int | None:
@@ -72,6 +73,8 @@ class Keeper:
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         oci.become_subreaper()
         self._kept: Kept = {}
+        # The listener outlives workers: who connects while one is replaced waits in its queue and is not reset.
+        self._listener = _listen(root / "control.sock")
         self._link: socket.socket | None = None
 
     def run(self, work: WorkerMain) -> None:
@@ -84,7 +87,7 @@ class Keeper:
             self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             pid = os.fork()
             if pid == 0:
-                _work_and_exit(work, self._link, theirs, self._kept)
+                self._work_and_exit(work, self._link, theirs)
             theirs.close()
             started = time.monotonic()
             if self._attend(pid, wake_read) == 0:
@@ -92,6 +95,17 @@ class Keeper:
             self._link.close()
             if time.monotonic() - started < 0.05:
                 time.sleep(0.05)  # a worker that cannot live must not spin the machine
+
+    def _work_and_exit(self, work: WorkerMain, ours: socket.socket, theirs: socket.socket) -> NoReturn:
+        code = 1
+        try:
+            ours.close()
+            work(KeeperLink(theirs), self._listener, self._kept)
+            code = 0
+        except Exception as error:  # noqa: BLE001 - the fork's last frame: report, then leave by _exit
+            sys.stderr.write(f"tidegate shim: worker: {error!r}\n")
+        finally:
+            os._exit(code)
 
     def _attend(self, worker_pid: int, wake_fd: int) -> int:
         """Serve until the worker ends; its exit code."""
@@ -159,13 +173,12 @@ class Keeper:
         return True
 
 
-def _work_and_exit(work: WorkerMain, ours: socket.socket, theirs: socket.socket, kept: Kept) -> None:
-    code = 1
-    try:
-        ours.close()
-        work(KeeperLink(theirs), kept)
-        code = 0
-    except Exception as error:  # noqa: BLE001 - the fork's last frame: report, then leave by _exit
-        sys.stderr.write(f"tidegate shim: worker: {error!r}\n")
-    finally:
-        os._exit(code)
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    listener.bind(str(path))
+    os.umask(mask)
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener

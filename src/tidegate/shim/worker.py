@@ -29,7 +29,7 @@ UNKNOWN_EXIT_CODE = 255  # of a process whose parent was not this supervisor
 class Worker:
     """One supervisor on ``root``; ``serve`` returns after ``shutdown``."""
 
-    def __init__(self, root: Path, link: KeeperLink, kept: Kept) -> None:
+    def __init__(self, root: Path, link: KeeperLink, listener: socket.socket, kept: Kept) -> None:
         self._loop = Loop()
         self._root = root
         self._link = link
@@ -45,24 +45,17 @@ class Worker:
         self._watch_children()
         for process in load_all(self._records):
             self._adopt(process, kept.get(process.key))
-        self._listener = self._listen(root / "control.sock")
+        self._listener = listener
+        self._loop.watch(listener.fileno(), READ, self._accept)
 
     def serve(self) -> None:
         self._loop.run()
 
-    def _listen(self, path: Path) -> socket.socket:
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        mask = os.umask(0o177)
-        listener.bind(str(path))
-        os.umask(mask)
-        listener.listen(128)
-        listener.setblocking(False)
-        self._loop.watch(listener.fileno(), READ, self._accept)
-        return listener
-
     def _accept(self, ready: int) -> None:
-        connection, _ = self._listener.accept()
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the client gave up meanwhile
         self._connections.add(Connection(self._loop, connection, self._handle, self._connections.discard))
 
     def _handle(self, connection: Connection, request: dict[str, Any]) -> None:
