@@ -22,6 +22,7 @@ EXIT_INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "pki": ("tidegate.cli.pki_commands", "make, list and hand out certificates"),
+    "up": ("tidegate.cli.up_command", "start the engine and the gate, in the foreground"),
     "version": ("tidegate.cli.version_command", "print the version"),
 }
 """Command -> (module, help)."""
