@@ -86,7 +86,7 @@ class OutOfMemory:
 
 @dataclass(frozen=True, slots=True)
 class RunningProcess:
-    """What the supervisor knows of a process at boot recovery: ``exit`` is set if it ended while the engine was away."""
+    """What the supervisor knows of a process at boot: ``exit`` is set if it ended while the engine was away."""
 
     container_id: str
     exec_id: str | None
