@@ -1,0 +1,183 @@
+"""Writable root filesystems of containers on overlayfs; fits ``RootFilesystems`` of ``engine/ports.py``.
+
+Layout: ``DATA_ROOT/rootfs/CONTAINER_ID/{upper,work,merged,lower}``; ``lower`` is a text file of chain ids, base first,
+written last by ``prepare``, so that a directory without it is a preparation that was cut off and can be removed.
+
+- Layers are mounted with ``lowerdir+`` (Linux 6.7): one option a layer, so that their number is not limited by a page
+  of options. Older kernels get mount(2) and a clear refusal where the options do not fit.
+- Blocking work runs in a thread. ``mount``, ``unmount`` and ``remove`` are idempotent.
+
+Source: Documentation/filesystems/overlayfs.rst, sections "Multiple lower layers" and "Permission model".
+"""
+
+import asyncio
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.kernel import mounts
+
+_OPTIONS_PAGE_BYTES = 4095  # mount(2): data is at most a page with its NUL
+_CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_NO_SUCH_OPTION = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+class OverlayRootFilesystems:
+    """``layer_path`` answers where the layer of a chain id is unpacked."""
+
+    def __init__(self, data_root: Path, layer_path: Callable[[str], Path]) -> None:
+        self._root = data_root / "rootfs"
+        self._layer_path = layer_path
+
+    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+        """Raises NotFoundError when a layer is missing; InternalError when the disk refuses."""
+        await asyncio.to_thread(self._prepare, self._home(container_id), tuple(chain_ids))
+
+    async def mount(self, container_id: str) -> Path:
+        """Raises NotFoundError when it was never prepared, NotSupportedError on a kernel too old for the layers."""
+        return await asyncio.to_thread(self._mount, self._home(container_id))
+
+    async def unmount(self, container_id: str) -> None:
+        """Raises InternalError when the kernel refuses; one not mounted is success."""
+        await asyncio.to_thread(_unmount, self._home(container_id) / "merged")
+
+    async def remove(self, container_id: str) -> None:
+        """Raises InternalError when the disk refuses; one already gone is success."""
+        await asyncio.to_thread(_remove, self._home(container_id))
+
+    async def container_ids(self) -> Sequence[str]:
+        return await asyncio.to_thread(self._container_ids)
+
+    async def usage_bytes(self, container_id: str) -> int:
+        """Bytes written by the container: the apparent size of the upper directory, hard links counted once."""
+        return await asyncio.to_thread(_tree_bytes, self._home(container_id) / "upper")
+
+    def _home(self, container_id: str) -> Path:
+        if not _CONTAINER_ID.fullmatch(container_id):
+            raise InvalidParameterError(f"invalid container id {container_id!r}")
+        return self._root / container_id
+
+    def _container_ids(self) -> Sequence[str]:
+        return sorted(entry.name for entry in self._root.iterdir()) if self._root.is_dir() else ()
+
+    def _prepare(self, home: Path, chain_ids: Sequence[str]) -> None:
+        layers = [self._existing_layer(chain_id) for chain_id in chain_ids]
+        try:
+            home.mkdir(mode=0o710, parents=True, exist_ok=True)
+            for name in ("upper", "work", "merged", "empty"):
+                (home / name).mkdir(mode=0o755, exist_ok=True)
+            if layers:  # the upper directory's attributes are those of the merged root
+                top = layers[-1].stat()
+                os.chown(home / "upper", top.st_uid, top.st_gid)
+                (home / "upper").chmod(top.st_mode & 0o7777)
+            temporary = home / "lower.tmp"
+            temporary.write_text("".join(f"{chain_id}\n" for chain_id in chain_ids))
+            temporary.replace(home / "lower")
+        except OSError as error:
+            raise InternalError(f"cannot prepare the root filesystem of {home.name}: {error}") from error
+
+    def _existing_layer(self, chain_id: str) -> Path:
+        path = self._layer_path(chain_id)
+        if not path.is_dir():
+            raise NotFoundError(f"layer does not exist: {chain_id}")
+        return path
+
+    def _mount(self, home: Path) -> Path:
+        merged = home / "merged"
+        try:
+            chain_ids = (home / "lower").read_text().split()
+        except FileNotFoundError as error:
+            raise NotFoundError(f"no root filesystem prepared for container {home.name}") from error
+        if merged.is_mount():
+            return merged
+        # overlayfs wants the topmost lower directory first, and at least one
+        lower = [str(self._existing_layer(chain_id)) for chain_id in reversed(chain_ids)] or [str(home / "empty")]
+        try:
+            _mount_overlay(lower, home)
+        except OSError as error:
+            raise InternalError(f"cannot mount the root filesystem of {home.name}: {error}") from error
+        return merged
+
+
+def _mount_overlay(lower: Sequence[str], home: Path) -> None:
+    """``lower`` topmost first. Raises OSError; NotSupportedError when only a newer kernel could mount them."""
+    directories = [("upperdir", str(home / "upper")), ("workdir", str(home / "work"))]
+    tuning = _tuning(Path("/sys/module/overlay/parameters"))
+    try:
+        options = [("lowerdir+", path) for path in lower] + directories + tuning
+        mounts.mount_filesystem("overlay", "overlay", str(home / "merged"), options)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_OPTION:
+            raise
+        data = plan_mount_data(lower, directories + tuning)
+        mounts.mount("overlay", str(home / "merged"), "overlay", 0, data)
+
+
+def plan_mount_data(lower: Sequence[str], options: Sequence[tuple[str, str]]) -> str:
+    """The option string for mount(2), for kernels without ``lowerdir+``; colons, commas and backslashes escaped.
+
+    Raises NotSupportedError when it does not fit in a page.
+    """
+    fields = [("lowerdir", ":".join(_escape(path, ":") for path in lower))]
+    fields += [(key, _escape(value)) for key, value in options]
+    data = ",".join(f"{key}={value}" for key, value in fields)
+    if len(os.fsencode(data)) > _OPTIONS_PAGE_BYTES:
+        raise NotSupportedError(
+            f"this kernel cannot mount an image of {len(lower)} layers: overlayfs with lowerdir+ needs Linux 6.7"
+        )
+    return data
+
+
+def _escape(path: str, extra: str = "") -> str:
+    return "".join(f"\\{character}" if character in "\\," + extra else character for character in path)
+
+
+def _tuning(parameters: Path) -> list[tuple[str, str]]:
+    """``index=off`` where the module knows it, as Docker mounts: an index would bind the upper directory to its
+    layers' inodes, and a layer copied to another disk would then fail with ESTALE."""
+    return [("index", "off")] if (parameters / "index").exists() else []
+
+
+def _unmount(merged: Path) -> None:
+    while True:
+        try:
+            mounts.umount2(str(merged), mounts.MNT_DETACH | mounts.UMOUNT_NOFOLLOW)
+        except OSError as error:
+            if error.errno in {errno.EINVAL, errno.ENOENT}:  # not (or no longer) a mount point
+                return
+            raise InternalError(f"cannot unmount {merged}: {error}") from error
+
+
+def _remove(home: Path) -> None:
+    _unmount(home / "merged")
+    try:
+        (home / "lower").unlink(missing_ok=True)
+        shutil.rmtree(home)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InternalError(f"cannot remove the root filesystem of {home.name}: {error}") from error
+
+
+def _tree_bytes(root: Path) -> int:
+    total, seen, pending = 0, set[tuple[int, int]](), [str(root)]
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except FileNotFoundError:  # the container may remove while we count
+            continue
+        for entry in entries:
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+            elif (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                total += status.st_size
+    return total

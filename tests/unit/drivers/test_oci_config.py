@@ -1,0 +1,112 @@
+"""The OCI document: Docker's defaults, users, mounts, resources."""
+
+import pytest
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.drivers import oci_config as oci
+from tidegate.drivers import oci_process as ocip
+from tidegate.kernel.seccomp import BPF_ANNOTATION
+
+PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv/web:/bin/sh\n"
+GROUP = "root:x:0:\nwww:x:34:\nlog:x:4:web,other\n"
+
+
+def request(process: ocip.ProcessRequest | None = None, **changes: object) -> oci.OCIRequest:
+    process = process or ocip.ProcessRequest(args=("true",), hostname="h", passwd=PASSWD, group=GROUP)
+    base = {"rootfs": "/r", "cgroups_path": "/t/c", "netns_path": "/run/n"}
+    return oci.OCIRequest(process=process, **(base | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("", (0, 0, (0,), "/root")),
+        ("web", (33, 34, (34, 4), "/srv/web")),
+        ("33", (33, 34, (34, 4), "/srv/web")),
+        ("web:log", (33, 4, (4,), "/srv/web")),
+        ("1000", (1000, 0, (0,), "/")),
+        ("1000:50", (1000, 50, (50,), "/")),
+    ],
+)
+def test_users_resolve_as_docker_does(user: str, expected: tuple[int, int, tuple[int, ...], str]) -> None:
+    got = ocip.resolve_user(user, PASSWD, GROUP)
+    assert (got.uid, got.gid, got.additional_gids, got.home) == expected
+
+
+@pytest.mark.parametrize(
+    ("user", "message"),
+    [
+        ("nobody", "unable to find user nobody: no matching entries in passwd file"),
+        ("web:nogroup", "unable to find group nogroup: no matching entries in group file"),
+        ("4294967296", "uids and gids must be in range 0-2147483647"),
+        ("-1", "uids and gids must be in range 0-2147483647"),
+    ],
+)
+def test_unknown_users_are_refused_in_dockers_words(user: str, message: str) -> None:
+    with pytest.raises(InvalidParameterError, match=message):
+        ocip.resolve_user(user, PASSWD, GROUP)
+
+
+def test_defaults_give_fourteen_capabilities_and_masked_paths() -> None:
+    config = oci.plan_config(request())
+    assert len(config["process"]["capabilities"]["effective"]) == 14
+    assert "/proc/kcore" in config["linux"]["maskedPaths"]
+    assert config["linux"]["resources"]["devices"][0] == {"allow": False, "access": "rwm"}
+    assert config["process"]["env"] == [ocip.DEFAULT_PATH, "HOSTNAME=h", "HOME=/root"]
+
+
+def test_a_plain_user_holds_no_effective_capabilities() -> None:
+    process = ocip.plan_process(ocip.ProcessRequest(args=("id",), user="33", cap_add=("net_admin",), cap_drop=("ALL",)))
+    assert process["capabilities"]["bounding"] == ["CAP_NET_ADMIN"]
+    assert process["capabilities"]["effective"] == []
+
+
+def test_privileged_lifts_masks_devices_and_seccomp() -> None:
+    process = ocip.ProcessRequest(args=("x",), privileged=True, available_capabilities=frozenset({"CAP_KILL"}))
+    config = oci.plan_config(request(process, seccomp_bpf=b"12345678"))
+    assert config["process"]["capabilities"]["bounding"] == ["CAP_KILL"]
+    assert config["linux"]["maskedPaths"] == []
+    assert config["linux"]["resources"]["devices"] == [{"allow": True, "access": "rwm"}]
+    assert BPF_ANNOTATION not in config["annotations"]
+
+
+def test_a_users_mount_replaces_the_default_and_parents_come_first() -> None:
+    mounts = oci.plan_mounts(
+        request(
+            mounts=(
+                oci.MountRequest("bind", "/a/b", "/h/b", read_only=True),
+                oci.MountRequest("tmpfs", "/dev/shm", options=("size=1m", "exec")),
+                oci.MountRequest("bind", "/a", "/h/a"),
+            )
+        )
+    )
+    paths = [mount["destination"] for mount in mounts]
+    assert paths.count("/dev/shm") == 1
+    assert paths.index("/a") < paths.index("/a/b")
+    by_path = {mount["destination"]: mount for mount in mounts}
+    assert by_path["/a/b"]["options"] == ["rbind", "ro", "rprivate"]
+    assert by_path["/dev/shm"]["options"] == ["nosuid", "nodev", "size=1m", "exec"]
+
+
+def test_an_unknown_tmpfs_option_is_refused() -> None:
+    with pytest.raises(InvalidParameterError, match='Invalid tmpfs option "bogus"'):
+        oci.plan_mounts(request(mounts=(oci.MountRequest("tmpfs", "/t", options=("bogus",)),)))
+
+
+def test_resources_and_init() -> None:
+    resources = oci.plan_resources(oci.ResourceRequest(memory_bytes=64 << 20, nano_cpus=1_500_000_000, pids_limit=9))
+    assert resources == {
+        "memory": {"limit": 64 << 20, "swap": 128 << 20},
+        "cpu": {"quota": 150_000, "period": 100_000},
+        "pids": {"limit": 9},
+    }
+    config = oci.plan_config(request(init_host_path="/usr/bin/tini"))
+    assert config["process"]["args"] == ["/sbin/docker-init", "--", "true"]
+
+
+def test_a_bare_name_unsets_a_variable_and_bad_input_is_named() -> None:
+    assert ocip.plan_process(ocip.ProcessRequest(args=("x",), env=("PATH", "HOME=/h")))["env"] == ["HOME=/h"]
+    with pytest.raises(InvalidParameterError, match='unknown capability: "CAP_BOGUS"'):
+        ocip.plan_process(ocip.ProcessRequest(args=("x",), cap_add=("bogus",)))
+    with pytest.raises(InvalidParameterError, match="needs to be an absolute path"):
+        ocip.plan_process(ocip.ProcessRequest(args=("x",), cwd="rel"))
