@@ -209,3 +209,49 @@ def _runnable_variants(wanted: Platform) -> list[str]:
     if wanted.architecture == "arm64":
         return [wanted.variant or "v8", "", "v8"]
     return [wanted.variant, ""] if wanted.variant else ["", "v1"]
+
+
+_DOMAIN = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+)
+_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """A normalised reference: ``repository`` is ``host/path``; at least one of ``tag`` and ``digest`` is set."""
+
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def familiar_name(self) -> str:
+        return self.repository.removeprefix("docker.io/").removeprefix("library/")
+
+    @property
+    def familiar(self) -> str:
+        return f"{self.familiar_name}@{self.digest}" if self.digest else f"{self.familiar_name}:{self.tag}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+
+
+def parse_reference(text: str) -> ImageReference:
+    """As distribution/reference: ``alpine`` is ``docker.io/library/alpine:latest``; a digest outranks a tag."""
+    name, _, digest = text.partition("@")
+    slash = name.rfind("/")
+    colon = name.find(":", slash + 1)
+    tag = name[colon + 1 :] if colon >= 0 else ""
+    name = name[:colon] if colon >= 0 else name
+    host, separator, path = name.partition("/")
+    if not separator or not (set(".:") & set(host) or host == "localhost" or host != host.lower()):
+        host, path = "docker.io", name
+    if host in ("docker.io", "index.docker.io"):
+        host, path = "docker.io", path if "/" in path else "library/" + path
+    valid = _DOMAIN.fullmatch(host) and _PATH.fullmatch(path) and len(host + path) < 255
+    if not valid or ("@" in text and not _DIGEST.fullmatch(digest)) or (colon >= 0 and not _TAG.fullmatch(tag)):
+        raise InvalidParameterError(f"invalid reference format: {text!r}")
+    return ImageReference(f"{host}/{path}", "" if digest else tag or "latest", digest)

@@ -1,0 +1,249 @@
+"""What the engine knows of images: records, names, resolving what users type, history, removal, garbage.
+
+An image is its manifest and configuration (blobs) and its layers (by chain id); records are ``image`` (id ->
+manifest), ``tag`` (``host/path:tag`` -> id) and ``image_digest`` (``host/path@digest`` -> id). Invariants:
+
+- a record is written after everything it names is stored, and removed before;
+- what a running transfer has stored is pinned, so that a removal meanwhile does not take it;
+
+Pull, load, save and import are in ``engine/images.py``.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
+from tidegate.engine.ports import Clock, ContentStore, LayerStore, Registry, StateStore
+from tidegate.spec import oci_image
+from tidegate.spec.oci_image import (
+    ImageConfig,
+    ImageReference,
+    Manifest,
+    Platform,
+    parse_reference,
+)
+
+Message = Mapping[str, Any]
+Emit = Callable[[Message], None]
+PARALLEL_DOWNLOADS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """``tags`` and ``repo_digests`` are in familiar form (``alpine:latest``); ``chain_ids`` base first."""
+
+    image_id: str
+    manifest: Manifest
+    manifest_digest: str
+    config: ImageConfig
+    chain_ids: tuple[str, ...]
+    size_bytes: int
+    tags: tuple[str, ...]
+    repo_digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUse:
+    """A container that was made from an image."""
+
+    image_id: str
+    container_id: str
+    is_running: bool
+
+
+class ImageRecords:
+    """``load_records`` comes first, once. Methods are safe to run at the same time on one loop."""
+
+    def __init__(
+        self, content: ContentStore, layers: LayerStore, state: StateStore, registry: Registry, clock: Clock
+    ) -> None:
+        self._content, self._layers, self._state, self._registry = content, layers, state, registry
+        self._clock = clock
+        self.platform = Platform("linux", "amd64")
+        self._images: dict[str, tuple[str, Manifest, ImageConfig]] = {}
+        self._names: dict[str, dict[str, str]] = {"tag": {}, "image_digest": {}}
+        self._pins: Counter[str] = Counter()
+
+    async def load_records(self) -> None:
+        """Read the records at boot."""
+        for image_id, record in (await self._state.load("image")).items():
+            digest = json.loads(record)["manifest"]
+            manifest = oci_image.parse_manifest(await self._content.read(digest))
+            if isinstance(manifest, Manifest):
+                self._images[image_id] = (digest, manifest, oci_image.parse_config(await self._content.read(image_id)))
+        for kind, names in self._names.items():
+            names.update({key: value.decode() for key, value in (await self._state.load(kind)).items()})
+
+    # ------------------------------------------------------------------------- reading
+
+    def list(self) -> "Sequence[Image]":
+        return [self.get(image_id) for image_id in self._images]
+
+    def get(self, image_id: str) -> Image:
+        if image_id not in self._images:
+            raise NotFoundError(f"No such image: {image_id}")
+        digest, manifest, config = self._images[image_id]
+        chain = tuple(oci_image.chain_ids(config.diff_ids))
+        tags, digests = (
+            tuple(sorted(parse_reference(key).familiar for key, value in names.items() if value == image_id))
+            for names in (self._names["tag"], self._names["image_digest"])
+        )
+        size = sum(self._layers.size_bytes(chain_id) for chain_id in chain)
+        return Image(image_id, manifest, digest, config, chain, size, tags, digests)
+
+    def resolve(self, name_or_id: str) -> Image:
+        """By reference first, then by id or a unique prefix of it. NotFoundError "No such image: NAME"."""
+        missing = NotFoundError(f"No such image: {name_or_id}")
+        if name_or_id in self._images:
+            return self.get(name_or_id)
+        try:
+            reference = parse_reference(name_or_id)
+        except InvalidParameterError:
+            reference = None
+        if reference is not None and (image_id := self._find(reference)) is not None:
+            return self.get(image_id)
+        prefix = name_or_id.removeprefix("sha256:")
+        found = [key for key in self._images if prefix and key.startswith("sha256:" + prefix)]
+        if len(found) > 1:
+            raise InvalidParameterError(f"image ID prefix {name_or_id} is ambiguous")
+        if not found:
+            if reference is not None and reference.tag and not name_or_id.startswith("sha256:"):
+                raise NotFoundError(f"No such image: {reference.familiar}")
+            raise missing
+        return self.get(found[0])
+
+    def _find(self, reference: ImageReference) -> str | None:
+        return self._names["image_digest" if reference.digest else "tag"].get(reference.key)
+
+    def history(self, name_or_id: str) -> "Sequence[Message]":
+        """Newest first, as ``GET /images/NAME/history``."""
+        image = self.resolve(name_or_id)
+        chain, steps = iter(image.chain_ids), []
+        for entry in image.config.document.get("history") or []:
+            chain_id = None if entry.get("empty_layer") else next(chain, None)
+            steps.append(
+                {
+                    "Id": "<missing>",
+                    "Created": _unix_time(entry.get("created")),
+                    "CreatedBy": entry.get("created_by", ""),
+                    "Tags": None,
+                    "Size": self._layers.size_bytes(chain_id) if chain_id else 0,
+                    "Comment": entry.get("comment", ""),
+                }
+            )
+        if steps:
+            steps[-1] |= {"Id": image.image_id, "Tags": list(image.tags) or None}
+        return steps[::-1]
+
+    # ------------------------------------------------------------------------- names and removal
+
+    async def tag(self, name_or_id: str, target: str) -> None:
+        image, reference = self.resolve(name_or_id), parse_reference(target)
+        if reference.digest:
+            raise InvalidParameterError("refusing to create a tag with a digest reference")
+        await self._name("tag", reference.key, image.image_id)
+
+    async def _name(self, kind: str, key: str, image_id: str) -> None:
+        await self._state.put(kind, key, image_id.encode())
+        self._names[kind][key] = image_id
+
+    async def remove(
+        self, name_or_id: str, *, force: bool = False, uses: Sequence[ImageUse] = ()
+    ) -> "Sequence[Message]":
+        """Untag, and delete with the last name. ConflictError in Docker's wording while containers use it."""
+        image = self.resolve(name_or_id)
+        users = [use for use in uses if use.image_id == image.image_id]
+        by_id = image.image_id.removeprefix("sha256:").startswith(name_or_id.removeprefix("sha256:"))
+        by_name = not by_id or name_or_id in (tag.partition(":")[0] for tag in image.tags)
+        keys = self._keys_of(image.image_id)
+        if by_name:
+            reference = parse_reference(name_or_id)
+            kind = "image_digest" if reference.digest else "tag"
+            if len([key for other, key in keys if other == "tag"]) > 1 and kind == "tag":
+                return await self._untag([(kind, reference.key)])
+        _check_removable(image, name_or_id if by_name else "", users, force)
+        changes = [*keys, ("image", image.image_id)]
+        untagged = [{"Untagged": parse_reference(key).familiar} for _, key in keys]
+        await self._state.apply([(kind, key, None) for kind, key in changes])
+        for kind, key in keys:
+            self._names[kind].pop(key, None)
+        self._images.pop(image.image_id, None)
+        kept = image.chain_ids if users else ()
+        deleted = await self.collect_garbage(kept)
+        return [*untagged, {"Deleted": image.image_id}, *({"Deleted": chain_id} for chain_id in deleted)]
+
+    def _keys_of(self, image_id: str) -> "Sequence[tuple[str, str]]":
+        return [(kind, key) for kind, names in self._names.items() for key, value in names.items() if value == image_id]
+
+    async def _untag(self, keys: Sequence[tuple[str, str]]) -> "Sequence[Message]":
+        await self._state.apply([(kind, key, None) for kind, key in keys])
+        for kind, key in keys:
+            self._names[kind].pop(key, None)
+        return [{"Untagged": parse_reference(key).familiar} for _, key in keys]
+
+    async def collect_garbage(self, keep_chain_ids: Sequence[str] = ()) -> "Sequence[str]":
+        """Remove blobs and layers no image names and no transfer pins; returns the chain ids removed.
+
+        ``keep_chain_ids`` are those of containers whose image was removed by force. Also run at boot.
+        """
+        for digest in await self._content.digests():
+            if not self.is_used(digest):
+                await self._content.remove(digest)
+        removed = []
+        for chain_id in await self._layers.chain_ids():
+            if chain_id not in keep_chain_ids and not self.is_used(chain_id):
+                await self._layers.remove(chain_id)
+                removed.append(chain_id)
+        return removed
+
+    def is_used(self, digest: str) -> bool:
+        """Whether an image or a running transfer needs the blob or layer."""
+        return self._pins[digest] > 0 or any(
+            digest in (image_id, manifest_digest, *(layer.digest for layer in manifest.layers))
+            or digest in oci_image.chain_ids(config.diff_ids)
+            for image_id, (manifest_digest, manifest, config) in self._images.items()
+        )
+
+    async def _record(self, manifest: Manifest, config: ImageConfig) -> None:
+        digest = (await self._content.write(manifest.raw)).digest
+        image_id = (await self._content.write(config.raw)).digest
+        await self._state.put("image", image_id, json.dumps({"manifest": digest}).encode())
+        self._images[image_id] = (digest, manifest, config)
+
+
+def _unix_time(text: object) -> int:
+    try:
+        return int(datetime.fromisoformat(str(text)[:19]).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0
+
+
+def _check_removable(image: Image, name: str, users: Sequence[ImageUse], force: bool) -> None:
+    short = image.image_id[7:19]
+    repositories = {tag.rpartition(":")[0] for tag in image.tags}
+    running = next((use for use in users if use.is_running), None)
+    if running is not None:
+        raise ConflictError(
+            f"conflict: unable to delete {name or short} (cannot be forced) - "
+            f"image is being used by running container {running.container_id[:12]}"
+        )
+    if force:
+        return
+    if users and name:
+        raise ConflictError(
+            f'conflict: unable to remove repository reference "{name}" (must force) - '
+            f"container {users[0].container_id[:12]} is using its referenced image {short}"
+        )
+    if users:
+        raise ConflictError(
+            f"conflict: unable to delete {short} (must be forced) - "
+            f"image is being used by stopped container {users[0].container_id[:12]}"
+        )
+    if not name and len(repositories) > 1:
+        raise ConflictError(
+            f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
+        )

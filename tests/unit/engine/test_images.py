@@ -1,0 +1,144 @@
+"""The image service on an in-memory registry and layer store, with the real content store."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.fakes.registry import FakeLayerStore, FakeRegistry, layer_tar
+from tests.fakes.state import FakeStateStore
+
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
+from tidegate.drivers.content import ContentDirectory
+from tidegate.engine.images import ImageService, ImageUse
+from tidegate.spec.oci_image import OCI_INDEX, parse_reference
+
+REPOSITORY = "docker.io/library/demo"
+
+
+class World:
+    def __init__(self, root: Path) -> None:
+        self.registry, self.layers, self.state = FakeRegistry(), FakeLayerStore(), FakeStateStore()
+        self.content = ContentDirectory(root)
+        self.images = self.service()
+
+    def service(self) -> ImageService:
+        return ImageService(self.content, self.layers, self.state, self.registry, lambda: 1_700_000_000 * 10**9)
+
+
+async def chunks(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def test_references() -> None:
+    assert parse_reference("demo").key == REPOSITORY + ":latest"
+    assert parse_reference("localhost:5000/a/b:1").key == "localhost:5000/a/b:1"
+    assert parse_reference("user/demo").familiar == "user/demo:latest"
+    for wrong in ("", "UPPER", "a:b:c", "a@sha256:1", "a//b", "-a"):
+        with pytest.raises(InvalidParameterError, match="invalid reference format"):
+            parse_reference(wrong)
+
+
+def test_pull_resolve_history_and_restart(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = World(tmp_path)
+        image_id = world.registry.put_image(REPOSITORY, "latest", ["a", "b"])
+        messages = [message async for message in world.images.pull("demo")]
+        assert messages[0] == {"status": "Pulling from library/demo", "id": "latest"}
+        assert messages[-1] == {"status": "Status: Downloaded newer image for demo:latest"}
+        assert [message["status"] for message in messages].count("Pull complete") == 2
+        again = [message async for message in world.images.pull("demo")]
+        assert again[-1] == {"status": "Status: Image is up to date for demo:latest"}
+        restarted = world.service()
+        await restarted.load_records()
+        image = restarted.resolve("demo")
+        assert image == restarted.resolve(image_id) == restarted.resolve(image_id[7:19])
+        assert (image.tags, len(image.repo_digests), len(image.chain_ids)) == (("demo:latest",), 1, 2)
+        assert [step["CreatedBy"] for step in restarted.history("demo")] == ["COPY b", "COPY a"]
+        with pytest.raises(NotFoundError, match="No such image: other:latest"):
+            restarted.resolve("other")
+
+    asyncio.run(run())
+
+
+def test_pull_chooses_the_platform(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = World(tmp_path)
+        world.registry.put_image(REPOSITORY, "amd", ["a"])
+        raw = world.registry.manifests[REPOSITORY, "amd"][1]
+        descriptor, _ = await world.registry.manifest(REPOSITORY, "amd", None)
+        platform = {"os": "linux", "architecture": "amd64"}
+        entry = {"mediaType": "x", "digest": descriptor.digest, "size": len(raw), "platform": platform}
+        index = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
+        world.registry.put_manifest(REPOSITORY, "latest", OCI_INDEX, index)
+        assert [message async for message in world.images.pull("demo")]
+        with pytest.raises(NotFoundError, match="no matching manifest for linux/s390x"):
+            [message async for message in world.images.pull("demo", "linux/s390x")]
+
+    asyncio.run(run())
+
+
+def test_a_damaged_blob_leaves_no_image(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = World(tmp_path)
+        world.registry.put_image(REPOSITORY, "latest", ["a"])
+        digest = next(iter(world.registry.blobs))
+        world.registry.blobs[digest] = world.registry.blobs[digest][:-1] + b"?"
+        with pytest.raises(InvalidParameterError):
+            [message async for message in world.images.pull("demo")]
+        assert world.images.list() == [] and await world.state.load("image") == {}
+        await world.images.collect_garbage()
+        assert await world.content.digests() == []
+
+    asyncio.run(run())
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    async def run() -> None:
+        one, other = World(tmp_path / "1"), World(tmp_path / "2")
+        image_id = one.registry.put_image(REPOSITORY, "latest", ["a", "b"])
+        [message async for message in one.images.pull("demo")]
+        tar = b"".join([chunk async for chunk in one.images.save(["demo"])])
+        loaded = [message async for message in other.images.load(chunks(gzip.compress(tar)))]
+        assert loaded == [{"stream": "Loaded image: demo:latest\n"}]
+        assert other.images.resolve("demo").manifest == one.images.resolve("demo").manifest
+        assert len(await other.content.digests()) == 4 and other.images.list()[0].image_id == image_id
+        for wrong in (b"", b"no tar" * 200, layer_tar("x"), gzip.compress(tar)[:-50]):
+            with pytest.raises(InvalidParameterError):
+                [message async for message in other.images.load(chunks(wrong))]
+        assert len(await other.content.digests()) == 4
+
+    asyncio.run(run())
+
+
+def test_import(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = World(tmp_path)
+        plain = await world.images.import_tar(chunks(layer_tar("f")), "mine:1", config={"Cmd": ["sh"]})
+        packed = await world.images.import_tar(chunks(gzip.compress(layer_tar("f"))), "mine:1", config={"Cmd": ["sh"]})
+        assert plain == packed == world.images.resolve("mine:1").image_id
+        assert world.images.resolve(plain).config.document["config"] == {"Cmd": ["sh"]}
+        assert len(await world.content.digests()) == 3
+
+    asyncio.run(run())
+
+
+def test_tag_and_remove(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = World(tmp_path)
+        image_id = world.registry.put_image(REPOSITORY, "latest", ["a"])
+        [message async for message in world.images.pull("demo")]
+        await world.images.tag("demo", "other:2")
+        with pytest.raises(ConflictError, match="must be forced.*multiple repositories"):
+            await world.images.remove(image_id)
+        assert await world.images.remove("other:2") == [{"Untagged": "other:2"}]
+        for running, text in ((True, "cannot be forced"), (False, "must force")):
+            with pytest.raises(ConflictError, match=text):
+                await world.images.remove("demo", uses=[ImageUse(image_id, "c" * 64, running)])
+        removed = await world.images.remove("demo")
+        assert removed[0] == {"Untagged": "demo:latest"} and {"Deleted": image_id} in removed
+        assert (world.images.list(), world.layers.sizes, list(await world.content.digests())) == ([], {}, [])
+
+    asyncio.run(run())
