@@ -1,0 +1,230 @@
+"""The control groups of containers on cgroup v1 and hybrid hosts: made, limited, frozen, listed, removed.
+
+One directory ``/sys/fs/cgroup/CONTROLLER/PARENT/CONTAINER_ID`` for each controller that is mounted. The OCI
+``linux.resources`` object is translated by ``plan_writes``, which is pure. On a v2 host ``crun`` makes the group, since
+device rules need an eBPF program there.
+
+- Every undo is idempotent: a directory already gone is success.
+- Limits that raise one another are written in an order that never passes through a refused state: memory before
+  memory plus swap.
+
+Source: Documentation/admin-guide/cgroup-v1/ of the kernel, config-linux.md of the runtime specification.
+"""
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
+
+ROOT = Path("/sys/fs/cgroup")
+CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
+_REMOVE_DEADLINE_S = 5.0
+_FREEZE_DEADLINE_S = 10.0
+
+
+class Write(NamedTuple):
+    """One value for one file of one controller."""
+
+    controller: str
+    file: str
+    value: str
+
+
+def plan_writes(resources: Mapping[str, Any]) -> Sequence[Write]:
+    """An OCI ``linux.resources`` object as writes, in order; what is absent is left alone."""
+    return [
+        *_device_writes(resources.get("devices") or ()),
+        *_memory_writes(resources.get("memory") or {}),
+        *_cpu_writes(resources.get("cpu") or {}),
+        *_pids_writes(resources.get("pids") or {}),
+        *_blkio_writes(resources.get("blockIO") or {}),
+    ]
+
+
+def _device_writes(rules: Sequence[Mapping[str, Any]]) -> Iterator[Write]:
+    for rule in rules:
+        kind = rule.get("type") or "a"
+        numbers = [("*" if rule.get(name) in (None, -1) else str(rule[name])) for name in ("major", "minor")]
+        value = "a" if kind == "a" else f"{kind} {numbers[0]}:{numbers[1]} {rule.get('access') or 'rwm'}"
+        yield Write("devices", "devices.allow" if rule.get("allow") else "devices.deny", value)
+
+
+def _memory_writes(memory: Mapping[str, Any]) -> Iterator[Write]:
+    names = {
+        "limit": "memory.limit_in_bytes",
+        "swap": "memory.memsw.limit_in_bytes",
+        "reservation": "memory.soft_limit_in_bytes",
+        "swappiness": "memory.swappiness",
+    }
+    for key, file in names.items():
+        if memory.get(key) is not None:
+            yield Write("memory", file, str(memory[key]))
+    if memory.get("disableOOMKiller"):
+        yield Write("memory", "memory.oom_control", "1")
+
+
+def _cpu_writes(cpu: Mapping[str, Any]) -> Iterator[Write]:
+    names = {
+        "shares": ("cpu", "cpu.shares"),
+        "period": ("cpu", "cpu.cfs_period_us"),
+        "quota": ("cpu", "cpu.cfs_quota_us"),
+        "cpus": ("cpuset", "cpuset.cpus"),
+        "mems": ("cpuset", "cpuset.mems"),
+    }
+    for key, (controller, file) in names.items():
+        if cpu.get(key):
+            yield Write(controller, file, str(cpu[key]))
+
+
+def _pids_writes(pids: Mapping[str, Any]) -> Iterator[Write]:
+    limit = pids.get("limit")
+    if limit:
+        yield Write("pids", "pids.max", "max" if limit < 0 else str(limit))
+
+
+def _blkio_writes(blkio: Mapping[str, Any]) -> Iterator[Write]:
+    if blkio.get("weight"):
+        yield Write("blkio", "blkio.bfq.weight", str(blkio["weight"]))
+
+
+class CgroupsV1:
+    """The groups of one engine's containers, under ``parent`` in every controller."""
+
+    def __init__(self, parent: str, root: Path = ROOT) -> None:
+        self._parent = parent.strip("/")
+        self._root = root
+        self._controllers = tuple(name for name in CONTROLLERS if (root / name / "cgroup.procs").exists())
+
+    def path(self, controller: str, container_id: str) -> Path:
+        """The container's directory in a controller's hierarchy."""
+        return self._root / controller / self._parent / container_id
+
+    def create(self, container_id: str, resources: Mapping[str, Any]) -> Sequence[Path]:
+        """Make the groups and write the limits; returns the directories that the first process joins.
+
+        Raises InvalidParameterError for a limit the kernel refuses, InternalError otherwise; nothing is left then.
+        """
+        directories = [self.path(controller, container_id) for controller in self._controllers]
+        try:
+            for directory in directories:
+                directory.mkdir(parents=True, exist_ok=True)
+            if "cpuset" in self._controllers:
+                self._inherit_cpuset(self.path("cpuset", container_id))
+            self.update(container_id, resources)
+        except BaseException as error:
+            self.remove(container_id)
+            if isinstance(error, OSError):
+                raise InternalError(f"cannot make the control groups of {container_id}: {error}") from error
+            raise
+        return directories
+
+    def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
+        """Write limits. Raises InvalidParameterError naming the file, NotFoundError when the groups are gone."""
+        for write in plan_writes(resources):
+            if write.controller not in self._controllers:
+                raise InvalidParameterError(f"this host has no {write.controller} controller for {write.file}")
+            try:
+                (self.path(write.controller, container_id) / write.file).write_text(write.value)
+            except FileNotFoundError as error:
+                raise NotFoundError(f"no control group file {write.file} for {container_id}") from error
+            except OSError as error:
+                raise InvalidParameterError(
+                    f"the kernel refuses {write.file}={write.value}: {error.strerror}"
+                ) from error
+
+    def pids(self, container_id: str) -> Sequence[int]:
+        """Host pids of every process in the group, groups below it included; none when it is gone."""
+        found: list[int] = []
+        for directory, _, _ in os.walk(self.path(self._main, container_id)):
+            found += [int(pid) for pid in _read(Path(directory) / "cgroup.procs").split()]
+        return found
+
+    def oom_kills(self, container_id: str) -> int:
+        """How many processes of the group the kernel killed for want of memory."""
+        lines = _read(self.path("memory", container_id) / "memory.oom_control").splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+    def freeze(self, container_id: str) -> None:
+        """Stop every process; returns when all have. Raises NotFoundError, InternalError."""
+        self._set_freezer(container_id, "FROZEN")
+
+    def thaw(self, container_id: str) -> None:
+        """Let every process run. Raises NotFoundError, InternalError."""
+        self._set_freezer(container_id, "THAWED")
+
+    def remove(self, container_id: str) -> None:
+        """Kill what is left and remove the directories. Raises InternalError when processes cannot be killed."""
+        freezer = self.path("freezer", container_id) / "freezer.state"
+        if _read(freezer).strip() not in ("", "THAWED"):
+            freezer.write_text("THAWED")
+        deadline = time.monotonic() + _REMOVE_DEADLINE_S
+        while left := self.pids(container_id):
+            if time.monotonic() > deadline:
+                raise InternalError(f"processes of {container_id} cannot be killed: {left}")
+            for pid in left:
+                _kill(pid)
+            time.sleep(0.002)
+        for controller in self._controllers:
+            _remove_tree(self.path(controller, container_id), deadline)
+
+    def _set_freezer(self, container_id: str, state: str) -> None:
+        file = self.path("freezer", container_id) / "freezer.state"
+        deadline = time.monotonic() + _FREEZE_DEADLINE_S
+        try:
+            while file.read_text().strip() != state:
+                if time.monotonic() > deadline:
+                    file.write_text("THAWED")
+                    raise InternalError(f"the processes of {container_id} did not freeze")
+                file.write_text(state)  # FREEZING may need to be asked again for processes just forked
+        except FileNotFoundError as error:
+            raise NotFoundError(f"no control group of {container_id}") from error
+
+    def _inherit_cpuset(self, directory: Path) -> None:
+        """A new cpuset is empty and admits no process: take over the parent's, from the top down."""
+        missing = [directory, *directory.parents]
+        chain = missing[: missing.index(self._root / "cpuset")]
+        for child in reversed(chain):
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if not (child / name).read_text().strip():
+                    (child / name).write_text((child.parent / name).read_text())
+
+    @property
+    def _main(self) -> str:
+        return "pids" if "pids" in self._controllers else self._controllers[0]
+
+
+def _read(path: Path) -> str:
+    """The file's text; empty when the group is gone."""
+    try:
+        return path.read_text()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or error.errno == errno.ENODEV:  # removed while it was read
+            return ""
+        raise
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it has just ended
+
+
+def _remove_tree(directory: Path, deadline_s: float) -> None:
+    for below, _, _ in os.walk(directory, topdown=False):
+        while True:
+            try:
+                os.rmdir(below)  # noqa: PTH106 - os.walk gives strings
+            except FileNotFoundError:
+                break
+            except OSError as error:
+                if time.monotonic() > deadline_s:
+                    raise InternalError(f"cannot remove the control group {below}: {error.strerror}") from error
+                time.sleep(0.002)  # a killed process is still being taken down
+                continue
+            break
