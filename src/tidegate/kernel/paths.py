@@ -1,0 +1,55 @@
+"""Paths inside a container's root filesystem, resolved by the kernel so that no symlink leads out of it.
+
+``openat2`` with RESOLVE_IN_ROOT (openat2(2), Linux 5.6) takes the root for ``/``, for symlinks and ``..`` alike.
+"""
+
+import ctypes
+import errno
+import os
+import struct
+from pathlib import Path
+
+_SYS_OPENAT2 = 437
+_RESOLVE_IN_ROOT = 0x10
+_RESOLVE_NO_MAGICLINKS = 0x02
+_AGAIN = 32
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def open_in_root(root: Path, container_path: str, flags: int = os.O_RDONLY) -> int:
+    """A close-on-exec descriptor of ``container_path`` seen from ``root``. Raises OSError as open(2) does."""
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+        for _ in range(_AGAIN):
+            fd = int(_libc.syscall(_SYS_OPENAT2, root_fd, os.fsencode(container_path), how, len(how)))
+            if fd >= 0:
+                return fd
+            number = ctypes.get_errno()
+            if number not in (errno.EAGAIN, errno.EINTR):  # EAGAIN: a rename raced with the walk
+                break
+        raise OSError(number, os.strerror(number), container_path)
+    finally:
+        os.close(root_fd)
+
+
+def directory_in_root(root: Path, container_path: str) -> Path | None:
+    """The host path of a directory of the container; None when there is none."""
+    try:
+        fd = open_in_root(root, container_path, os.O_PATH | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return Path(f"/proc/self/fd/{fd}").readlink()
+    finally:
+        os.close(fd)
+
+
+def read_in_root(root: Path, container_path: str, limit_bytes: int) -> str:
+    """The text of a regular file of the container, cut at the limit; empty when there is none."""
+    try:
+        fd = open_in_root(root, container_path, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""
+    with os.fdopen(fd, "rb") as file:
+        return file.read(limit_bytes).decode("utf-8", "replace")
