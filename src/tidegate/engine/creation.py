@@ -1,0 +1,227 @@
+"""From what a client wrote and what the image says to a container that can be made: pure.
+
+``plan_new_container`` merges the image's defaults into the document (as inspect shows it afterwards), works out the
+settings the engine acts on, and refuses by name what this engine does not do: nothing is accepted and ignored.
+"""
+
+import re
+import secrets
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.engine.containers import NewContainer
+from tidegate.model.container import PublishedPort, Settings, VolumeUse
+from tidegate.model.phases import Rules
+from tidegate.model.restart import RestartPolicy
+from tidegate.spec.codec import encode
+from tidegate.spec.container import CreateRequest, Empty, HostConfig
+
+LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
+DEFAULT_STOP_TIMEOUT_S = 10
+_PORT = re.compile(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?")
+_SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}
+_BIND_OPTIONS = frozenset(
+    {"ro", "rw", "z", "Z", "nocopy", "private", "rprivate", "shared", "rshared", "slave", "rslave"}
+)
+
+# Fields of HostConfig that would change what runs, and that this engine does not act on yet.
+_UNSUPPORTED = (
+    "blkio_weight_device", "blkio_device_read_bps", "blkio_device_write_bps", "blkio_device_read_iops",
+    "blkio_device_write_iops", "cpu_realtime_period", "cpu_realtime_runtime", "device_cgroup_rules", "device_requests",
+    "volumes_from", "links", "storage_opt", "devices", "cgroup_parent", "cgroup",
+)  # fmt: skip
+
+
+def plan_new_container(
+    name: str,
+    image: str,
+    image_id: str,
+    chain_ids: Sequence[str],
+    image_config: Mapping[str, Any],
+    request: CreateRequest,
+) -> NewContainer:
+    """Raises InvalidParameterError, NotSupportedError or NotFoundError naming the field."""
+    merged = merge_image(request, image_config)
+    _check(merged)
+    host = merged.host_config
+    return NewContainer(
+        name=name,
+        image=image,
+        image_id=image_id,
+        labels=merged.labels,
+        document=encode(merged),
+        settings=Settings(
+            chain_ids=tuple(chain_ids),
+            network=parse_network(host.network_mode),
+            ports=tuple(parse_ports(merged)),
+            mac_address=merged.mac_address or None,
+            volumes=tuple(parse_volumes(merged)),
+            stop_timeout_s=DEFAULT_STOP_TIMEOUT_S if merged.stop_timeout is None else merged.stop_timeout,
+        ),
+        rules=Rules(
+            restart=parse_restart_policy(host),
+            auto_remove=host.auto_remove,
+            stop_signal=parse_signal(merged.stop_signal) if merged.stop_signal else signal.SIGTERM,
+        ),
+    )
+
+
+def merge_image(request: CreateRequest, image: Mapping[str, Any]) -> CreateRequest:
+    """The document with what the image's ``config`` says where the client said nothing."""
+    cmd, entrypoint = request.cmd, request.entrypoint
+    if not entrypoint:
+        if not cmd:
+            cmd = tuple(image.get("Cmd") or ()) or None
+        if entrypoint is None:
+            entrypoint = tuple(image.get("Entrypoint") or ()) or None
+    if not (tuple(entrypoint or ()) + tuple(cmd or ())):
+        raise InvalidParameterError("no command specified")
+    anonymous = {**dict.fromkeys(image.get("Volumes") or {}, Empty()), **request.volumes}
+    return msgspec.structs.replace(
+        request,
+        cmd=cmd,
+        entrypoint=entrypoint,
+        env=tuple(merge_environment(image.get("Env") or (), request.env)),
+        labels={**(image.get("Labels") or {}), **request.labels},
+        exposed_ports={**dict.fromkeys(image.get("ExposedPorts") or {}, Empty()), **request.exposed_ports},
+        volumes=anonymous,
+        user=request.user or image.get("User") or "",
+        working_dir=request.working_dir or image.get("WorkingDir") or "",
+        stop_signal=request.stop_signal or image.get("StopSignal") or "",
+    )
+
+
+def merge_environment(defaults: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
+    """The image's variables, each replaced by the client's of the same name; the client's others follow."""
+    replaced = {entry.partition("=")[0] for entry in wanted}
+    return [*(entry for entry in defaults if entry.partition("=")[0] not in replaced), *wanted]
+
+
+def parse_signal(text: str) -> int:
+    """``TERM``, ``SIGTERM`` or ``15``. Raises InvalidParameterError."""
+    if text.isdecimal():
+        number = int(text)
+        if 0 < number <= signal.SIGRTMAX:
+            return number
+    else:
+        found = _SIGNALS.get(text.upper().removeprefix("SIG"))
+        if found is not None:
+            return int(found)
+    raise InvalidParameterError(f"Invalid signal: {text}")
+
+
+def parse_restart_policy(host: HostConfig) -> RestartPolicy:
+    """Raises InvalidParameterError for an unknown policy or a count that does not fit it."""
+    wanted = host.restart_policy
+    if host.auto_remove and wanted.name not in ("", "no"):
+        raise InvalidParameterError("can't create 'AutoRemove' container with restart policy")
+    if wanted.maximum_retry_count < 0:
+        raise InvalidParameterError("invalid restart policy: maximum retry count cannot be negative")
+    match wanted.name:
+        case "" | "no" | "always" | "unless-stopped":
+            if wanted.maximum_retry_count:
+                raise InvalidParameterError(
+                    "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+                )
+            name = wanted.name or "no"
+            return RestartPolicy("no" if name == "no" else "always" if name == "always" else "unless-stopped")
+        case "on-failure":
+            return RestartPolicy("on-failure", wanted.maximum_retry_count)
+    raise InvalidParameterError(f"invalid restart policy: unknown policy '{wanted.name}'")
+
+
+def parse_network(mode: str) -> str:
+    """``bridge``, ``none`` or ``host``."""
+    if mode in ("", "default", "bridge"):
+        return "bridge"
+    if mode in ("none", "host"):
+        return mode
+    if mode.startswith("container:"):
+        raise NotSupportedError("NetworkMode: container:NAME is not supported by this engine yet")
+    raise NotFoundError(f"network {mode} not found")
+
+
+def parse_ports(request: CreateRequest) -> Iterable[PublishedPort]:
+    """What is published: the bindings, and every other exposed port with PublishAllPorts."""
+    host = request.host_config
+    for key, bindings in host.port_bindings.items():
+        port, protocol = _parse_port(key)
+        for binding in bindings:
+            if binding.host_port and not binding.host_port.isdecimal():
+                raise NotSupportedError(f"PortBindings: the range {binding.host_port!r} is not supported yet")
+            yield PublishedPort(port, protocol, binding.host_ip or "0.0.0.0", int(binding.host_port or 0))  # noqa: S104
+    if host.publish_all_ports:
+        for key in request.exposed_ports:
+            if key not in host.port_bindings:
+                port, protocol = _parse_port(key)
+                yield PublishedPort(port, protocol, "0.0.0.0", 0)  # noqa: S104 - Docker's default address
+
+
+def _parse_port(text: str) -> tuple[int, str]:
+    found = _PORT.fullmatch(text)
+    if found is None or not 0 < int(found[1]) < 65536:
+        raise InvalidParameterError(f"invalid port specification: {text!r}")
+    return int(found[1]), found[2] or "tcp"
+
+
+def split_bind(bind: str) -> tuple[str, str, frozenset[str]]:
+    """``SOURCE:TARGET[:OPTIONS]`` of ``Binds``. Raises InvalidParameterError."""
+    parts = bind.split(":")
+    options = frozenset(parts[2].split(",")) if len(parts) == 3 else frozenset[str]()
+    if len(parts) not in (2, 3) or not parts[0] or not parts[1].startswith("/") or parts[1] == "/":
+        raise InvalidParameterError(f"invalid volume specification: '{bind}'")
+    if options - _BIND_OPTIONS or len(options & {"ro", "rw"}) > 1:
+        raise InvalidParameterError(f"invalid mode: {parts[2]}")
+    return parts[0], parts[1].rstrip("/"), options
+
+
+def parse_volumes(request: CreateRequest) -> Iterable[VolumeUse]:
+    """Named volumes of ``Binds`` and ``Mounts``, then an anonymous one for each volume path nothing is mounted on."""
+    taken = set(request.host_config.tmpfs)
+    for bind in request.host_config.binds:
+        source, target, options = split_bind(bind)
+        taken.add(target)
+        if not source.startswith("/"):
+            yield VolumeUse(source, target, copy_up="nocopy" not in options)
+    for mount in request.host_config.mounts:
+        taken.add(mount.target.rstrip("/"))
+        if mount.type == "volume":
+            no_copy = mount.volume_options is not None and mount.volume_options.no_copy
+            name = mount.source or secrets.token_hex(32)
+            yield VolumeUse(name, mount.target.rstrip("/"), copy_up=not no_copy, anonymous=not mount.source)
+    for path in request.volumes:
+        if path.rstrip("/") not in taken:
+            yield VolumeUse(secrets.token_hex(32), path.rstrip("/"), anonymous=True)
+
+
+def _check(request: CreateRequest) -> None:
+    host = request.host_config
+    for name in _UNSUPPORTED:
+        if getattr(host, name):
+            wire = next(field.encode_name for field in msgspec.structs.fields(HostConfig) if field.name == name)
+            raise NotSupportedError(f"HostConfig.{wire} is not supported by this engine yet")
+    for wire, value in (("IpcMode", host.ipc_mode), ("PidMode", host.pid_mode), ("UTSMode", host.uts_mode)):
+        if value not in ("", "host", "private", "shareable", "none"):
+            raise NotSupportedError(f"HostConfig.{wire}: {value!r} is not supported by this engine yet")
+    if host.userns_mode not in ("", "host"):
+        raise InvalidParameterError(f"invalid user namespace mode: {host.userns_mode}")
+    if host.log_config.type not in ("", "json-file", "none"):
+        raise NotSupportedError(f"logger: no log driver named '{host.log_config.type}' is registered")
+    if request.healthcheck is not None and request.healthcheck.test not in ((), ("NONE",)):
+        raise NotSupportedError("Healthcheck is not supported by this engine yet")
+    if 0 < host.memory < LOWEST_MEMORY_BYTES:
+        raise InvalidParameterError("Minimum memory limit allowed is 6MB")
+    if host.memory_swap > 0 and host.memory_swap < host.memory:
+        raise InvalidParameterError("Minimum memoryswap limit should be larger than memory limit, see usage")
+    for mount in host.mounts:
+        if mount.type not in ("bind", "volume", "tmpfs"):
+            raise NotSupportedError(f"mount type {mount.type!r} is not supported by this engine yet")
+        if not mount.target.startswith("/") or mount.target == "/":
+            raise InvalidParameterError("invalid mount config: Target must be an absolute path other than /")
+    for option in host.security_opt:
+        if option.split("=")[0].split(":")[0] not in ("no-new-privileges", "seccomp"):
+            raise NotSupportedError(f"SecurityOpt {option!r} is not supported by this engine yet")

@@ -1,0 +1,120 @@
+"""What becomes of a create request: merged, worked out, or refused by name."""
+
+import json
+
+import pytest
+
+from tidegate.base.errors import NotFoundError, TidegateError
+from tidegate.engine.containers import NewContainer
+from tidegate.engine.creation import parse_signal, plan_new_container
+from tidegate.spec.codec import decode
+from tidegate.spec.container import CreateRequest
+
+IMAGE = {
+    "Env": ["PATH=/bin", "A=1"],
+    "Cmd": ["sh"],
+    "Labels": {"from": "image"},
+    "ExposedPorts": {"80/tcp": {}},
+    "Volumes": {"/data": {}},
+    "WorkingDir": "/srv",
+    "User": "app",
+}
+
+
+def plan(image: dict[str, object] | None = None, **document: object) -> NewContainer:
+    request = decode(CreateRequest, json.dumps(document).encode())
+    return plan_new_container("n", "img", "sha256:1", ("c1",), IMAGE if image is None else image, request)
+
+
+def merged(new: NewContainer) -> CreateRequest:
+    return decode(CreateRequest, new.document)
+
+
+def test_the_image_fills_what_the_client_left_out() -> None:
+    document = merged(plan(Env=["A=2", "B=3"], Labels={"own": "yes"}))
+    assert document.env == ("PATH=/bin", "A=2", "B=3")
+    assert document.cmd == ("sh",)
+    assert document.labels == {"from": "image", "own": "yes"}
+    assert (document.working_dir, document.user) == ("/srv", "app")
+
+
+def test_an_entrypoint_of_the_client_drops_the_image_s_command() -> None:
+    document = merged(plan({"Cmd": ["x"], "Entrypoint": ["y"]}, Entrypoint=["mine"]))
+    assert (document.entrypoint, document.cmd) == (("mine",), None)
+    document = merged(plan({"Cmd": ["x"], "Entrypoint": ["y"]}, Cmd=["z"]))
+    assert (document.entrypoint, document.cmd) == (("y",), ("z",))
+
+
+def test_ports_volumes_and_rules_are_worked_out() -> None:
+    new = plan(
+        StopSignal="SIGINT",
+        StopTimeout=3,
+        HostConfig={
+            "PortBindings": {"53/udp": [{"HostIp": "127.0.0.1", "HostPort": "5353"}]},
+            "PublishAllPorts": True,
+            "Binds": ["cache:/cache:nocopy", "/host:/mnt:ro"],
+            "Mounts": [{"Type": "volume", "Target": "/anon"}],
+            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2},
+        },
+    )
+    ports = [(port.container_port, port.protocol, port.host_ip, port.host_port) for port in new.settings.ports]
+    assert ports == [(53, "udp", "127.0.0.1", 5353), (80, "tcp", "0.0.0.0", 0)]
+    uses = [(use.container_path, use.copy_up, use.anonymous) for use in new.settings.volumes]
+    assert uses == [("/cache", False, False), ("/anon", True, True), ("/data", True, True)]
+    assert new.settings.volumes[0].name == "cache"
+    assert new.settings.stop_timeout_s == 3
+    assert (new.rules.stop_signal, new.rules.restart.name, new.rules.restart.maximum_retry_count) == (
+        2,
+        "on-failure",
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "complaint"),
+    [
+        ({"RestartPolicy": {"Name": "often"}}, "unknown policy 'often'"),
+        ({"RestartPolicy": {"Name": "always", "MaximumRetryCount": 1}}, "only be used with 'on-failure'"),
+        ({"RestartPolicy": {"Name": "always"}, "AutoRemove": True}, "AutoRemove"),
+        ({"Binds": ["/a"]}, "invalid volume specification"),
+        ({"Binds": ["/a:/b:sometimes"]}, "invalid mode"),
+        ({"Binds": ["/a:/"]}, "invalid volume specification"),
+        ({"PortBindings": {"99999": [{}]}}, "invalid port specification"),
+        ({"PortBindings": {"80": [{"HostPort": "1-9"}]}}, "range"),
+        ({"Memory": 1024}, "6MB"),
+        ({"Memory": 1 << 30, "MemorySwap": 1 << 20}, "memoryswap"),
+        ({"NetworkMode": "mine"}, "network mine not found"),
+        ({"VolumesFrom": ["x"]}, "HostConfig.VolumesFrom is not supported"),
+        ({"Devices": [{"PathOnHost": "/dev/null"}]}, "HostConfig.Devices"),
+        ({"PidMode": "container:x"}, "HostConfig.PidMode"),
+        ({"LogConfig": {"Type": "syslog"}}, "no log driver named 'syslog'"),
+        ({"Mounts": [{"Type": "npipe", "Target": "/x"}]}, "mount type 'npipe'"),
+        ({"Mounts": [{"Type": "bind", "Source": "/x", "Target": "y"}]}, "Target must be an absolute path"),
+        ({"SecurityOpt": ["label=disable"]}, "SecurityOpt"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(host: dict[str, object], complaint: str) -> None:
+    with pytest.raises(TidegateError) as caught:
+        plan(HostConfig=host)
+    assert complaint in caught.value.message
+
+
+def test_a_missing_network_is_not_found() -> None:
+    with pytest.raises(NotFoundError):
+        plan(HostConfig={"NetworkMode": "mine"})
+
+
+def test_without_any_command_there_is_nothing_to_run() -> None:
+    with pytest.raises(TidegateError, match="no command specified"):
+        plan({})
+
+
+@pytest.mark.parametrize(("text", "number"), [("TERM", 15), ("sigkill", 9), ("1", 1), ("SIGRTMIN", 34)])
+def test_signals_by_name_and_number(text: str, number: int) -> None:
+    assert parse_signal(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "99", "SIGNOPE", "-1"])
+def test_unknown_signals_are_refused(text: str) -> None:
+    with pytest.raises(TidegateError, match="Invalid signal"):
+        parse_signal(text)
