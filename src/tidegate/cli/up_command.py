@@ -7,6 +7,7 @@ import argparse
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,10 +19,12 @@ from tidegate.daemon.config import DaemonConfig, decide_config, parse_file
 from tidegate.daemon.settings import SETTINGS, Kind
 
 GATE_USER = "nobody"
+DEFAULT_BRIDGE = "tidegate0"
+ENGINE_START_DEADLINE_S = 60
 # What the processes act on today; the other settings of the table are refused by name until they do.
 _HONOURED = frozenset(
     {"hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "allow-plaintext", "data-root",
-     "exec-root", "config-file", "pidfile"}
+     "exec-root", "config-file", "pidfile", "bridge", "registry-mirrors", "insecure-registries"}
 )  # fmt: skip
 
 
@@ -94,6 +97,12 @@ def _supervise(config: DaemonConfig) -> int:
     identity = ["--gate-uid", str(user.pw_uid), "--gate-gid", str(user.pw_gid)]
     gate_socket = config.exec_root / "gate.sock"
     engine = [sys.executable, "-m", "tidegate.daemon.process", "--gate-socket", str(gate_socket), *identity]
+    engine += ["--data-root", str(config.data_root), "--exec-root", str(config.exec_root)]
+    engine += ["--bridge", str(config.settings.get("bridge", DEFAULT_BRIDGE))]
+    for mirror in config.settings.get("registry-mirrors", ()):
+        engine += ["--registry-mirror", mirror]
+    for host in config.settings.get("insecure-registries", ()):
+        engine += ["--insecure-registry", host]
     for path in config.unix_sockets:
         engine += ["--socket", str(path)]
     gate = _gate_command(config, gate_socket, user) if config.tcp_hosts else None
@@ -140,11 +149,14 @@ def _tls_files(config: DaemonConfig) -> tuple[Path, Path, Path]:
 
 
 def _wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
-    while not path.is_socket() and process.poll() is None and time.monotonic() < deadline:
+    deadline = time.monotonic() + ENGINE_START_DEADLINE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
         time.sleep(0.01)
-    if process.poll() is not None or not path.is_socket():
-        raise InternalError("the engine did not start; its message is above")
+    process.terminate()
+    raise InternalError("the engine did not start; its message is above")
 
 
 def _wait_for_end(children: list[subprocess.Popen[bytes]]) -> int:

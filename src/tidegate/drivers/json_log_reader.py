@@ -11,13 +11,13 @@ import asyncio
 import itertools
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from tidegate.engine.ports import LogRecord, LogRequest, Render
 from tidegate.kernel.inotify import Watch
 
 _log = logging.getLogger(__name__)
@@ -26,34 +26,6 @@ _CHUNK_BYTES = 1024 * 1024
 _TAIL_BLOCK_BYTES = 64 * 1024
 POLL_S = 1.0
 """A follower looks again at least this often: the watch may miss what the shim does while it is being set up."""
-
-
-class LogRecord(msgspec.Struct):
-    """One line of the file. ``time`` is RFC 3339 with nanoseconds, in UTC, so that it compares as text."""
-
-    log: str
-    stream: str
-    time: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogRequest:
-    """What of a log is wanted. ``since`` and ``until`` are times as LogRecord has them; ``tail`` None means all."""
-
-    stdout: bool = True
-    stderr: bool = True
-    since: str = ""
-    until: str = ""
-    tail: int | None = None
-    follow: bool = False
-
-    def accepts(self, record: LogRecord) -> bool:
-        """Whether the record is of a stream and time asked for."""
-        wanted = self.stdout if record.stream == "stdout" else self.stderr
-        return wanted and record.time >= self.since and (not self.until or record.time <= self.until)
-
-
-Render = Callable[[LogRecord], bytes]
 
 
 async def read_log(path: Path, request: LogRequest, render: Render, finished: asyncio.Event) -> AsyncIterator[bytes]:

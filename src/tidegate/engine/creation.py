@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.containers import NewContainer
 from tidegate.model.container import PublishedPort, Settings, VolumeUse
 from tidegate.model.phases import Rules
@@ -44,7 +44,7 @@ def plan_new_container(
     image_config: Mapping[str, Any],
     request: CreateRequest,
 ) -> NewContainer:
-    """Raises InvalidParameterError, NotSupportedError or NotFoundError naming the field."""
+    """Raises InvalidParameterError or NotSupportedError naming the field."""
     merged = merge_image(request, image_config)
     _check(merged)
     host = merged.host_config
@@ -142,7 +142,8 @@ def parse_network(mode: str) -> str:
         return mode
     if mode.startswith("container:"):
         raise NotSupportedError("NetworkMode: container:NAME is not supported by this engine yet")
-    raise NotFoundError(f"network {mode} not found")
+    # Not a NotFoundError: at create, the docker CLI takes a 404 for a missing image and pulls.
+    raise InvalidParameterError(f"network {mode} not found")
 
 
 def parse_ports(request: CreateRequest) -> Iterable[PublishedPort]:

@@ -4,6 +4,7 @@ They live in memory: an exec does not outlive its engine's knowledge of it, as w
 newer ones push it out (``KEPT`` ended ones per engine), so that clients can read exit codes.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,6 +52,29 @@ PlanExec = Callable[[Container, str, bytes], ExecProcess]
 """(container, exec id, document) -> the process; raises InvalidParameterError."""
 
 
+class UntilExit:
+    """An exec's streams whose end is not told before its exit code is known: clients ask for it at once."""
+
+    def __init__(self, stream: AttachStream, exited: asyncio.Event) -> None:
+        self._stream = stream
+        self._exited = exited
+
+    async def read(self) -> bytes:
+        data = await self._stream.read()
+        if not data:
+            await self._exited.wait()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await self._stream.write(data)
+
+    async def close_stdin(self) -> None:
+        await self._stream.close_stdin()
+
+    async def close(self) -> None:
+        await self._stream.close()
+
+
 class ExecService:
     """The use cases."""
 
@@ -59,6 +83,7 @@ class ExecService:
         self._containers = containers
         self._plan = plan
         self._execs: dict[str, Exec] = {}
+        self._ends: dict[str, asyncio.Event] = {}
         containers.on_exec_exit(self.exited)
 
     def create(self, name_or_id: str, document: bytes) -> str:
@@ -94,6 +119,7 @@ class ExecService:
             raise ConflictError(f"Error: Exec command {exec_id} has already run")
         self._runnable(chosen.process.container_id)
         self._execs[exec_id] = replace(chosen, phase=ExecPhase.RUNNING)
+        ended = self._ends.setdefault(exec_id, asyncio.Event())
         stream: AttachStream | None = None
         container_id = chosen.process.container_id
         try:
@@ -103,6 +129,7 @@ class ExecService:
             pid = await self._runtime.exec_start(container_id, exec_id)
         except TidegateError as error:
             self._execs[exec_id] = replace(chosen, phase=ExecPhase.EXITED, exit_code=_failed_exit_code(error))
+            self._ends.pop(exec_id, None)
             if stream is not None:
                 await stream.close()
             await self._runtime.exec_release(container_id, exec_id)
@@ -110,7 +137,7 @@ class ExecService:
         if self._execs[exec_id].phase is ExecPhase.RUNNING:  # a short one may have ended by now
             self._execs[exec_id] = replace(chosen, phase=ExecPhase.RUNNING, pid=pid)
         self._publish(chosen, "exec_start")
-        return stream
+        return None if stream is None else UntilExit(stream, ended)
 
     async def resize(self, exec_id: str, height: int, width: int) -> None:
         """Set the size of its terminal. Raises NotFoundError, ConflictError when it does not run."""
@@ -126,6 +153,8 @@ class ExecService:
             return
         ended = replace(chosen, phase=ExecPhase.EXITED, pid=0, exit_code=event.exit_code)
         self._execs[ended.id] = ended
+        if (waiting := self._ends.pop(ended.id, None)) is not None:
+            waiting.set()
         self._publish(ended, "exec_die", {"exitCode": str(event.exit_code)})
 
     def _runnable(self, name_or_id: str) -> Container:

@@ -8,10 +8,13 @@ checker. Contracts every driver keeps:
 - failures are raised as kinds of ``base.errors``, with the cause chained.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 # ----------------------------------------------------------------------------- runtime: processes and their stdio
 
@@ -157,6 +160,45 @@ class Runtime(Protocol):
     async def recover(self) -> Sequence[RunningProcess]:
         """Every process the supervisor holds; reconnects to it, or starts a supervisor where none lives."""
         ...
+
+
+# ----------------------------------------------------------------------------- logs
+
+
+class LogRecord(msgspec.Struct):
+    """One record of a container's log. ``time`` is RFC 3339 with nanoseconds, in UTC, so that it compares as text."""
+
+    log: str
+    stream: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """What of a log is wanted. ``since`` and ``until`` are times as LogRecord has them; ``tail`` None means all."""
+
+    stdout: bool = True
+    stderr: bool = True
+    since: str = ""
+    until: str = ""
+    tail: int | None = None
+    follow: bool = False
+
+    def accepts(self, record: LogRecord) -> bool:
+        """Whether the record is of a stream and time asked for."""
+        wanted = self.stdout if record.stream == "stdout" else self.stderr
+        return wanted and record.time >= self.since and (not self.until or record.time <= self.until)
+
+
+Render = Callable[[LogRecord], bytes]
+
+
+class ReadLog(Protocol):
+    """Yields the rendered records of the log at ``path`` in order, many at a time; follows until ``finished``."""
+
+    def __call__(
+        self, path: Path, request: LogRequest, render: Render, finished: asyncio.Event
+    ) -> AsyncIterator[bytes]: ...
 
 
 # ----------------------------------------------------------------------------- images and root filesystems

@@ -83,6 +83,8 @@ def start_error(log: str, command_name: str) -> TidegateError:
     prefix = "OCI runtime exec failed" if command_name == "exec" else "failed to create task for container"
     if "executable file" in lowered and "not found" in lowered:
         return InvalidParameterError(f"{prefix}: {_without_errno(reason)}: executable file not found in $PATH")
+    if "open executable: operation not permitted" in lowered:  # what crun says of a directory
+        return InvalidParameterError(f"{prefix}: open executable: is a directory: permission denied")
     for needle in ("no such file or directory", "permission denied", "is a directory", "exec format error"):
         if needle in lowered:
             return InvalidParameterError(f"{prefix}: {_without_errno(reason)}: {needle}")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.drivers import json_log_reader
-from tidegate.drivers.json_log_reader import LogRecord, LogRequest, read_log
+from tidegate.drivers.json_log_reader import read_log
+from tidegate.engine.ports import LogRecord, LogRequest
 
 
 def line(number: int, stream: str = "stdout", text: str = "") -> str:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tidegate.base.errors import NotFoundError, TidegateError
+from tidegate.base.errors import InvalidParameterError, TidegateError
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation import parse_signal, plan_new_container
 from tidegate.spec.codec import decode
@@ -99,8 +99,8 @@ def test_what_cannot_be_done_is_refused_by_name(host: dict[str, object], complai
     assert complaint in caught.value.message
 
 
-def test_a_missing_network_is_not_found() -> None:
-    with pytest.raises(NotFoundError):
+def test_a_missing_network_is_not_mistaken_for_a_missing_image() -> None:
+    with pytest.raises(InvalidParameterError):
         plan(HostConfig={"NetworkMode": "mine"})
 
 

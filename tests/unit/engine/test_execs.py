@@ -1,5 +1,7 @@
 """Execs on fakes."""
 
+import asyncio
+
 import pytest
 from tests.fakes.runtime import not_found_in_path
 from tests.unit.engine.life import Life, settle
@@ -20,11 +22,17 @@ def test_an_exec_runs_and_its_exit_code_is_kept() -> None:
         identity = await started(life)
         execs = ExecService(life.runtime, life.service, plan)
         chosen = execs.create("web", b"echo hi")
-        assert await execs.start(chosen) is life.runtime.streams[0]
+        stream = await execs.start(chosen)
+        assert stream is not None
+        life.runtime.streams[0].chunks.append(b"hi")
+        assert await stream.read() == b"hi"
+        end = asyncio.create_task(stream.read())
+        await settle()
+        assert not end.done()  # the exit code is not known yet, and the client would ask for it
         assert execs.of_container(identity) == [chosen] and execs.inspect(chosen).pid
         await execs.resize(chosen, 24, 80)
         life.runtime.exit(identity, 7, chosen)
-        await settle()
+        assert await end == b""
         assert (execs.inspect(chosen).phase, execs.inspect(chosen).exit_code) == (ExecPhase.EXITED, 7)
         assert life.actions()[-3:] == ["exec_create: echo hi", "exec_start: echo hi", "exec_die"]
         with pytest.raises(ConflictError, match="already run"):

@@ -4,9 +4,8 @@ import os
 import platform
 from collections.abc import Mapping
 
-import msgspec
-
 from tidegate import __version__
+from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
 from tidegate.api.profile import NEWEST, OLDEST, text
 from tidegate.http.messages import Response
@@ -18,11 +17,6 @@ _PING_HEADERS = (
     ("Swarm", "inactive"),
     ("Content-Type", "text/plain; charset=utf-8"),
 )
-
-
-def json_response(value: object, status: int = 200) -> Response:
-    """A document as the answer, with the newline that dockerd ends it with."""
-    return Response(status, (("Content-Type", "application/json"),), msgspec.json.encode(value) + b"\n")
 
 
 async def ping(call: Call) -> Response:

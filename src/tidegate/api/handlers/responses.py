@@ -1,0 +1,47 @@
+"""The few shapes of answer that handlers share."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+
+from tidegate.api.errors import error_line
+from tidegate.base.errors import TidegateError
+from tidegate.http.messages import Response
+
+_JSON = (("Content-Type", "application/json"),)
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """A document as the answer, with the newline that dockerd ends it with."""
+    return Response(status, _JSON, msgspec.json.encode(value) + b"\n")
+
+
+def no_content(status: int = 204) -> Response:
+    """Done, and nothing to say."""
+    return Response(status)
+
+
+async def progress_response(messages: AsyncIterator[Mapping[str, Any]]) -> Response:
+    """Progress as newline-delimited JSON. What fails before the first message raises; later it is a line of its own."""
+    first = await anext(messages, None)
+
+    async def lines() -> AsyncIterator[bytes]:
+        try:
+            if first is not None:
+                yield msgspec.json.encode(first) + b"\r\n"
+            async for message in messages:
+                yield msgspec.json.encode(message) + b"\r\n"
+        except TidegateError as error:
+            yield error_line(error)
+
+    return Response(200, _JSON, lines())
+
+
+async def later_document(waiting: "asyncio.Future[Any]", view: Any) -> AsyncIterator[bytes]:
+    """A document that comes when something happens; the head of the answer goes out at once."""
+    try:
+        yield msgspec.json.encode(view(await waiting)) + b"\n"
+    finally:
+        waiting.cancel()

@@ -1,0 +1,165 @@
+"""Attach, logs, exec: everything that carries a process's streams."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidegate.api.handlers.responses import json_response, no_content
+from tidegate.api.pipeline import Call, Handler
+from tidegate.api.streams import DetachFilter, parse_detach_keys, process_hijack
+from tidegate.base.errors import InternalError, InvalidParameterError
+from tidegate.engine.containers import ContainerService
+from tidegate.engine.execs import ExecPhase, ExecService
+from tidegate.engine.logs import LogService
+from tidegate.engine.ports import Clock, LogRecord, LogRequest, Render
+from tidegate.http.hijack import Hijack
+from tidegate.http.messages import Response
+from tidegate.model.container import Container
+from tidegate.spec.codec import decode
+from tidegate.spec.container import CreateRequest, ExecCreateRequest, ExecStartRequest
+from tidegate.spec.frames import Stream, encode_frame
+from tidegate.spec.timestamps import format_time, parse_optional_time
+
+_STREAMS = {"stdout": Stream.STDOUT, "stderr": Stream.STDERR}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHandlers:
+    """On the three services that have streams."""
+
+    containers: ContainerService
+    execs: ExecService
+    logs: LogService
+    clock: Clock
+
+    def table(self) -> Mapping[str, Handler]:
+        """Operation id to handler."""
+        return {
+            "ContainerAttach": self.attach,
+            "ContainerLogs": self.read_logs,
+            "ContainerResize": self.resize,
+            "ContainerExec": self.create_exec,
+            "ExecStart": self.start_exec,
+            "ExecResize": self.resize_exec,
+            "ExecInspect": self.inspect_exec,
+        }
+
+    async def attach(self, call: Call) -> Response | Hijack:
+        """POST /containers/{id}/attach."""
+        container = self.containers.resolve(call.parameters["id"])
+        document = decode(CreateRequest, container.document)
+        stdin, stdout, stderr = (call.query.flag(name) for name in ("stdin", "stdout", "stderr"))
+        keys = DetachFilter(parse_detach_keys(call.query.text("detachKeys"))) if stdin and document.tty else None
+        before = None
+        if call.query.flag("logs"):
+            before = self.logs.read(container.id, LogRequest(stdout, stderr), render_for(container, False))
+        stream = await self.containers.attach(
+            container.id, stdin=stdin and document.open_stdin, stdout=stdout, stderr=stderr
+        )
+        return process_hijack(call, stream, tty=document.tty, detach=keys, before=before)
+
+    async def read_logs(self, call: Call) -> Response:
+        """GET /containers/{id}/logs."""
+        container = self.containers.resolve(call.parameters["id"])
+        query = call.query
+        if not (query.flag("stdout") or query.flag("stderr")):
+            raise InvalidParameterError("Bad parameters: you must choose at least one stream")
+        request = LogRequest(
+            stdout=query.flag("stdout"),
+            stderr=query.flag("stderr"),
+            since=_log_time(query.text("since"), self.clock()),
+            until=_log_time(query.text("until"), self.clock()),
+            tail=_tail(query.text("tail")),
+            follow=query.flag("follow"),
+        )
+        records = self.logs.read(container.id, request, render_for(container, query.flag("timestamps")))
+        tty = decode(CreateRequest, container.document).tty
+        kind = "multiplexed-stream" if not tty and call.profile.multiplexed_content_type else "raw-stream"
+        return Response(200, (("Content-Type", f"application/vnd.docker.{kind}"),), records)
+
+    async def resize(self, call: Call) -> Response:
+        """POST /containers/{id}/resize."""
+        await self.containers.resize(call.parameters["id"], *_size(call))
+        return no_content(200)
+
+    async def create_exec(self, call: Call) -> Response:
+        """POST /containers/{id}/exec."""
+        document = await call.document_bytes()
+        return json_response({"Id": self.execs.create(call.parameters["id"], document)}, 201)
+
+    async def start_exec(self, call: Call) -> Response | Hijack:
+        """POST /exec/{id}/start."""
+        start = decode(ExecStartRequest, await call.document_bytes() or b"{}")
+        wanted = self.execs.inspect(call.parameters["id"])
+        document = decode(ExecCreateRequest, wanted.document)
+        if start.detach:
+            await self.execs.start(wanted.id, detach=True)
+            return no_content(200)
+        stream = await self.execs.start(
+            wanted.id,
+            stdin=document.attach_stdin,
+            stdout=document.attach_stdout,
+            stderr=document.attach_stderr,
+        )
+        if stream is None:
+            raise InternalError("an exec that is not detached has no streams")
+        keys = DetachFilter(parse_detach_keys(document.detach_keys)) if document.tty else None
+        return process_hijack(call, stream, tty=document.tty, detach=keys)
+
+    async def resize_exec(self, call: Call) -> Response:
+        """POST /exec/{id}/resize."""
+        await self.execs.resize(call.parameters["id"], *_size(call))
+        return no_content(200)
+
+    async def inspect_exec(self, call: Call) -> Response:
+        """GET /exec/{id}/json."""
+        found = self.execs.inspect(call.parameters["id"])
+        document = decode(ExecCreateRequest, found.document)
+        return json_response(
+            {
+                "ID": found.id,
+                "Running": found.phase is ExecPhase.RUNNING,
+                "ExitCode": found.exit_code,
+                "ProcessConfig": {
+                    "tty": document.tty,
+                    "entrypoint": document.cmd[0],
+                    "arguments": document.cmd[1:],
+                    "privileged": document.privileged,
+                    "user": document.user,
+                },
+                "OpenStdin": document.attach_stdin,
+                "OpenStderr": document.attach_stderr,
+                "OpenStdout": document.attach_stdout,
+                "CanRemove": found.phase is ExecPhase.EXITED,
+                "ContainerID": found.process.container_id,
+                "DetachKeys": "",
+                "Pid": found.pid,
+            }
+        )
+
+
+def render_for(container: Container, timestamps: bool) -> Render:
+    """A log record as the client gets it: framed, or raw with a TTY."""
+    tty = decode(CreateRequest, container.document).tty
+
+    def render(record: LogRecord) -> bytes:
+        text = f"{record.time} {record.log}" if timestamps else record.log
+        return text.encode() if tty else encode_frame(_STREAMS[record.stream], text.encode())
+
+    return render
+
+
+def _log_time(text: str, now_ns: int) -> str:
+    """As a log's records have it, with all nine digits, so that texts compare."""
+    moment = parse_optional_time(text, now_ns)
+    return "" if moment is None else format_time(moment, fixed=True)
+
+
+def _tail(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _size(call: Call) -> tuple[int, int]:
+    height, width = call.query.integer("h"), call.query.integer("w")
+    if height is None or width is None or not (0 <= height < 65536 and 0 <= width < 65536):
+        raise InvalidParameterError("h and w must be numbers from 0 to 65535")
+    return height, width

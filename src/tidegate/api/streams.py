@@ -1,0 +1,124 @@
+"""Streams of processes on a connection that was taken over: attach and exec.
+
+- The answer is ``101`` when the client asked to upgrade, else ``200`` without a length (docker-py).
+- Reading EOF from the client is a half-close, never a detach; the detach keys are, and end this client's view only.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+from tidegate.api.pipeline import COMMON_HEADERS, Call
+from tidegate.base.errors import InvalidParameterError
+from tidegate.engine.ports import AttachStream
+from tidegate.http.hijack import Hijack, Stream
+
+DEFAULT_DETACH_KEYS = b"\x10\x11"  # ctrl-p, ctrl-q
+_CONTROL_KEY = re.compile(r"ctrl-([a-z@\[\\\]^_])")
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """``ctrl-p,ctrl-q`` as bytes. Raises InvalidParameterError."""
+    if not text:
+        return DEFAULT_DETACH_KEYS
+    keys = bytearray()
+    for key in text.split(","):
+        found = _CONTROL_KEY.fullmatch(key)
+        if found:
+            keys.append(ord(found[1].upper()) & 0x1F)
+        elif len(key) == 1 and key.isascii():
+            keys.append(ord(key))
+        else:
+            raise InvalidParameterError(f"Invalid detach keys ({text}): unknown character: '{key}'")
+    return bytes(keys)
+
+
+class DetachFilter:
+    """Finds the detach keys in what a client types, across reads; holds back a beginning of them."""
+
+    def __init__(self, keys: bytes) -> None:
+        self._keys = keys
+        self._held = b""
+
+    def feed(self, data: bytes) -> tuple[bytes, bool]:
+        """(what to pass on, whether the keys were complete)."""
+        data = self._held + data
+        self._held = b""
+        found = data.find(self._keys)
+        if found >= 0:
+            return data[:found], True
+        for size in range(min(len(self._keys) - 1, len(data)), 0, -1):
+            if data.endswith(self._keys[:size]):
+                self._held = data[-size:]
+                return data[:-size], False
+        return data, False
+
+
+def process_hijack(
+    call: Call,
+    stream: AttachStream,
+    *,
+    tty: bool,
+    detach: DetachFilter | None,
+    before: AsyncIterator[bytes] | None = None,
+) -> Hijack:
+    """The answer that connects the client and the process; ``before`` is sent first (recorded output)."""
+    multiplexed = not tty and call.profile.multiplexed_content_type
+    kind = "multiplexed-stream" if multiplexed else "raw-stream"
+    headers = [f"{name}: {value}" for name, value in COMMON_HEADERS]
+    content_type = f"Content-Type: application/vnd.docker.{kind}"
+    if call.request.headers.get("upgrade"):
+        lines = ["HTTP/1.1 101 UPGRADED", content_type, "Connection: Upgrade", "Upgrade: tcp", *headers]
+    else:
+        lines = ["HTTP/1.1 200 OK", content_type, *headers]
+
+    async def run(client: Stream) -> None:
+        try:
+            if before is not None:
+                async for data in before:
+                    await client.write(data)
+            await _carry(client, stream, detach)
+        except ConnectionResetError:
+            client.abort()
+        finally:
+            await stream.close()
+
+    return Hijack("\r\n".join(lines).encode() + b"\r\n\r\n", run)
+
+
+async def _carry(client: Stream, process: AttachStream, detach: DetachFilter | None) -> None:
+    """Until the output ends, the client detaches, or it is gone."""
+    tasks = [
+        asyncio.create_task(_pump_input(client, process, detach), name="attach-input"),
+        asyncio.create_task(_pump_output(process, client), name="attach-output"),
+        asyncio.create_task(client.wait_closed(), name="attach-client-gone"),
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _pump_input(client: Stream, process: AttachStream, detach: DetachFilter | None) -> None:
+    """Returns when the client detached; a half-close, or a process that reads no more, ends nothing."""
+    try:
+        while data := await client.read():
+            detached = False
+            if detach is not None:
+                data, detached = detach.feed(data)
+            if data:
+                await process.write(data)
+            if detached:
+                return
+        await process.close_stdin()
+    except (BrokenPipeError, ConnectionResetError):
+        await process.close_stdin()
+    await asyncio.get_running_loop().create_future()
+
+
+async def _pump_output(process: AttachStream, client: Stream) -> None:
+    while data := await process.read():
+        await client.write(data)
+    client.write_eof()

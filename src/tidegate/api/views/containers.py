@@ -1,0 +1,207 @@
+"""What the wire shows of a container: inspect, a row of the list, port maps."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from tidegate.api.profile import ApiProfile
+from tidegate.engine.ports import BridgeAttachment
+from tidegate.model.container import Container
+from tidegate.model.phases import ALIVE, Phase, State
+from tidegate.spec.codec import decode, document
+from tidegate.spec.container import CreateRequest
+from tidegate.spec.timestamps import format_time
+
+ZERO_TIME = "0001-01-01T00:00:00Z"
+_STATUS = {
+    Phase.CREATING: "created", Phase.CREATED: "created", Phase.STARTING: "created", Phase.RUNNING: "running",
+    Phase.STOPPING: "running", Phase.PAUSED: "paused", Phase.RESTARTING: "restarting", Phase.EXITED: "exited",
+    Phase.REMOVING: "removing", Phase.DEAD: "dead",
+}  # fmt: skip
+
+
+def status_of(state: State) -> str:
+    """Docker's word for the phase."""
+    return _STATUS[state.phase]
+
+
+def inspect_view(
+    container: Container, attachment: BridgeAttachment | None, log_path: Path, exec_ids: list[str], profile: ApiProfile
+) -> dict[str, Any]:
+    """GET /containers/{id}/json."""
+    request = decode(CreateRequest, container.document)
+    config = cast(dict[str, Any], document(request))
+    host_config = config.pop("HostConfig")
+    config.pop("NetworkingConfig", None)
+    config["Hostname"] = request.hostname or container.id[:12]
+    config["Image"] = container.image
+    host_config["NetworkMode"] = container.settings.network
+    args = [*(request.entrypoint or ()), *(request.cmd or ())]
+    return {
+        "Id": container.id,
+        "Created": format_time(container.created_at_ns),
+        "Path": args[0] if args else "",
+        "Args": args[1:],
+        "State": state_view(container.state),
+        "Image": container.image_id,
+        "ResolvConfPath": str(log_path.parent / "resolv.conf"),
+        "HostnamePath": str(log_path.parent / "hostname"),
+        "HostsPath": str(log_path.parent / "hosts"),
+        "LogPath": str(log_path),
+        "Name": f"/{container.name}",
+        "RestartCount": container.state.restart_count,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": exec_ids or None,
+        "HostConfig": host_config,
+        "GraphDriver": {"Name": "overlay2", "Data": {}},
+        "Mounts": mounts_view(container, request),
+        "Config": config,
+        "NetworkSettings": network_view(container, attachment, profile),
+    }
+
+
+def state_view(state: State) -> dict[str, Any]:
+    """``State`` of inspect."""
+    alive = state.phase in ALIVE - {Phase.STARTING}
+    return {
+        "Status": status_of(state),
+        "Running": alive or state.phase is Phase.RESTARTING,
+        "Paused": state.phase is Phase.PAUSED,
+        "Restarting": state.phase is Phase.RESTARTING,
+        "OOMKilled": state.oom_killed,
+        "Dead": state.phase is Phase.DEAD,
+        "Pid": state.pid if alive else 0,
+        "ExitCode": 0 if alive else state.exit_code,
+        "Error": state.error,
+        "StartedAt": format_time(state.started_at_ns) if state.started_at_ns else ZERO_TIME,
+        "FinishedAt": format_time(state.finished_at_ns) if state.finished_at_ns else ZERO_TIME,
+    }
+
+
+def mounts_view(container: Container, request: CreateRequest) -> list[dict[str, Any]]:
+    """``Mounts``: volumes and binds."""
+    shown = [
+        {"Type": "volume", "Name": use.name, "Destination": use.container_path, "Driver": "local", "Mode": "",
+         "RW": True, "Propagation": "", "Source": ""}
+        for use in container.settings.volumes
+    ]  # fmt: skip
+    for bind in request.host_config.binds:
+        source, _, rest = bind.partition(":")
+        target, _, mode = rest.partition(":")
+        if source.startswith("/"):
+            shown.append(
+                {"Type": "bind", "Source": source, "Destination": target, "Mode": mode,
+                 "RW": "ro" not in mode.split(","), "Propagation": "rprivate"}
+            )  # fmt: skip
+    for mount in request.host_config.mounts:
+        if mount.type != "volume":
+            shown.append(
+                {"Type": mount.type, "Source": mount.source, "Destination": mount.target, "Mode": "",
+                 "RW": not mount.read_only, "Propagation": "rprivate" if mount.type == "bind" else ""}
+            )  # fmt: skip
+    return shown
+
+
+def ports_view(attachment: BridgeAttachment | None) -> Mapping[str, list[dict[str, str]]]:
+    """``NetworkSettings.Ports``."""
+    ports: dict[str, list[dict[str, str]]] = {}
+    for port in attachment.ports if attachment else ():
+        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+        ports.setdefault(f"{port.container_port}/{port.protocol}", []).append(binding)
+    return ports
+
+
+def network_view(container: Container, attachment: BridgeAttachment | None, profile: ApiProfile) -> dict[str, Any]:
+    """``NetworkSettings``."""
+    endpoint = {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": None,
+        "MacAddress": attachment.mac_address if attachment else "",
+        "NetworkID": "",
+        "EndpointID": "",
+        "Gateway": attachment.gateway if attachment else "",
+        "IPAddress": attachment.address if attachment else "",
+        "IPPrefixLen": attachment.prefix_length if attachment else 0,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "DNSNames": None,
+    }
+    shown: dict[str, Any] = {
+        "SandboxID": container.id,
+        "SandboxKey": "",
+        "Ports": ports_view(attachment),
+        "Networks": {container.settings.network: endpoint},
+    }
+    if profile.legacy_addresses:
+        shown |= {name: endpoint[name] for name in ("Gateway", "IPAddress", "IPPrefixLen", "MacAddress")}
+    return shown
+
+
+def summary_view(container: Container, attachment: BridgeAttachment | None, now_ns: int) -> dict[str, Any]:
+    """A row of GET /containers/json."""
+    request = decode(CreateRequest, container.document)
+    ports = [
+        {"IP": port.host_ip, "PrivatePort": port.container_port, "PublicPort": port.host_port, "Type": port.protocol}
+        for port in (attachment.ports if attachment else ())
+    ]
+    networks = network_view(container, attachment, ApiProfile((1, 56)))["Networks"]
+    return {
+        "Id": container.id,
+        "Names": [f"/{container.name}"],
+        "Image": container.image,
+        "ImageID": container.image_id,
+        "Command": " ".join([*(request.entrypoint or ()), *(request.cmd or ())]),
+        "Created": container.created_at_ns // 1_000_000_000,
+        "Ports": ports,
+        "Labels": dict(container.labels),
+        "State": status_of(container.state),
+        "Status": status_text(container.state, now_ns),
+        "HostConfig": {"NetworkMode": container.settings.network},
+        "NetworkSettings": {"Networks": networks},
+        "Mounts": mounts_view(container, request),
+    }
+
+
+def status_text(state: State, now_ns: int) -> str:
+    """``Up 3 minutes``, ``Exited (0) 2 hours ago``, ``Created``."""
+    match status_of(state):
+        case "running":
+            return f"Up {human_duration(now_ns - state.started_at_ns)}"
+        case "paused":
+            return f"Up {human_duration(now_ns - state.started_at_ns)} (Paused)"
+        case "restarting":
+            return f"Restarting ({state.exit_code}) {human_duration(now_ns - state.finished_at_ns)} ago"
+        case "exited":
+            return f"Exited ({state.exit_code}) {human_duration(now_ns - state.finished_at_ns)} ago"
+        case "removing":
+            return "Removal In Progress"
+        case "dead":
+            return "Dead"
+    return "Created"
+
+
+def human_duration(nanoseconds: int) -> str:
+    """As Docker's go-units says it."""
+    seconds = nanoseconds // 1_000_000_000
+    if seconds < 1:
+        return "Less than a second"
+    if seconds < 60:
+        return "1 second" if seconds == 1 else f"{seconds} seconds"
+    minutes = seconds // 60
+    if minutes < 60:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    hours = (seconds + 1800) // 3600
+    if hours < 48:
+        return "About an hour" if hours == 1 else f"{hours} hours"
+    days = hours // 24
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    return f"{days // 30} months" if days < 730 else f"{days // 365} years"

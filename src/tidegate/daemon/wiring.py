@@ -1,0 +1,110 @@
+"""Every object of the engine, made once and handed on; the type checker proves each driver against its port here."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.api.handlers import system
+from tidegate.api.handlers.containers import ContainerHandlers
+from tidegate.api.handlers.events import EventHandlers
+from tidegate.api.handlers.images import ImageHandlers
+from tidegate.api.handlers.streams import StreamHandlers
+from tidegate.api.pipeline import Handler
+from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
+from tidegate.drivers.content import ContentDirectory
+from tidegate.drivers.json_log_reader import read_log
+from tidegate.drivers.layers import LayerDirectories
+from tidegate.drivers.overlay import OverlayRootFilesystems
+from tidegate.drivers.process_plan import ProcessPlanner
+from tidegate.drivers.registry import HTTPRegistry, RegistryConfig
+from tidegate.drivers.shim_runtime import ShimRuntime
+from tidegate.drivers.state import SqliteStateStore
+from tidegate.drivers.volumes import LocalVolumeStore
+from tidegate.engine.containers import ContainerService
+from tidegate.engine.effects import Ports
+from tidegate.engine.events import EventBus
+from tidegate.engine.execs import ExecService
+from tidegate.engine.images import ImageService
+from tidegate.engine.logs import LogService
+from tidegate.kernel.cgroups import CgroupsV1
+from tidegate.kernel.paths import directory_in_root
+from tidegate.kernel.seccomp import SeccompCompiler
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the engine process is told; ``instance`` names what it makes outside its roots."""
+
+    data_root: Path
+    exec_root: Path
+    instance: str
+    registry: RegistryConfig
+
+
+class Engine:
+    """The engine's objects. ``start`` recovers what an earlier engine left; ``close`` leaves containers running."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        data = settings.data_root
+        self._state = SqliteStateStore(data / "state.db")
+        self._content = ContentDirectory(data / "content")
+        self._layers = LayerDirectories(data / "layers")
+        self._runtime = ShimRuntime(settings.exec_root, CgroupsV1(settings.instance))
+        self._bridge = LinuxBridge(BridgeSettings(name=settings.instance))
+        self._registry = HTTPRegistry(settings.registry)
+        volumes = LocalVolumeStore(data / "volumes")
+        planner = ProcessPlanner(
+            lambda identity: data / "rootfs" / identity, volumes, settings.instance, SeccompCompiler()
+        )
+        self._bus = EventBus(time.time_ns)
+        self._containers = ContainerService(
+            Ports(
+                runtime=self._runtime,
+                rootfs=OverlayRootFilesystems(data, self._layers.diff_path),
+                bridge=self._bridge,
+                volumes=volumes,
+                state=self._state,
+                clock=time.time_ns,
+                plan=planner.container,
+                resolve_in_root=directory_in_root,
+            ),
+            self._bus,
+        )
+        self._execs = ExecService(self._runtime, self._containers, planner.exec)
+        self._images = ImageService(self._content, self._layers, self._state, self._registry, time.time_ns)
+        self._logs = LogService(self._containers, planner.log_path, read_log)
+        self._log_path = planner.log_path
+        self._events: asyncio.Task[None] | None = None
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Operation id to handler."""
+        return {
+            **system.handlers(),
+            **ContainerHandlers(self._containers, self._execs, self._images, self._log_path, time.time_ns).table(),
+            **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),
+            **ImageHandlers(self._images, self._containers, self._bus).table(),
+            "SystemEvents": EventHandlers(self._bus, time.time_ns).stream,
+        }
+
+    async def start(self) -> None:
+        """Open the records and adopt what runs. Raises what the drivers raise."""
+        await self._state.open()
+        await asyncio.to_thread(self._content.recover)
+        await asyncio.to_thread(self._layers.recover)
+        await self._images.load_records()
+        await self._bridge.ensure()
+        await self._containers.recover()
+        self._events = asyncio.create_task(self._containers.run(), name="runtime-events")
+
+    async def close(self) -> None:
+        """Let go of everything; containers run on under the shim."""
+        if self._events is not None:
+            self._events.cancel()
+            await asyncio.gather(self._events, return_exceptions=True)
+        await self._containers.close()
+        await self._runtime.close()
+        await self._bridge.close()
+        self._registry.close()
+        await self._state.close()

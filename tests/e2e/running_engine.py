@@ -1,0 +1,165 @@
+"""``tidegate up`` for tests: roots, bridge and network namespace of its own, with the docker CLI in that namespace."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tidegate.kernel.namespaces import in_network_namespace
+
+T = TypeVar("T")
+needs_cli = pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine")
+
+
+@dataclass
+class RunningEngine:
+    """A running engine and gate; ``process`` is ``tidegate up``."""
+
+    root: Path
+    name: str
+    process: "subprocess.Popen[bytes]"
+    port: int = 2376
+
+    def docker(
+        self, *words: str, tls: bool = True, certificates: Path | None = None, stdin: bytes = b"", limit_s: int = 60
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the CLI over mutual TLS, or over the unix socket."""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "DOCKER_CONFIG": str(self.root / "config")}
+        if tls:
+            path = certificates or self.root / "data/pki/clients/admin"
+            environment |= {"DOCKER_HOST": f"tcp://127.0.0.1:{self.port}", "DOCKER_TLS_VERIFY": "1"}
+            environment["DOCKER_CERT_PATH"] = str(path)
+        else:
+            environment["DOCKER_HOST"] = f"unix://{self.root}/docker.sock"
+        command = ["nsenter", f"--net=/proc/{self.process.pid}/ns/net", "timeout", "-s", "KILL", str(limit_s)]
+        done = subprocess.run(
+            [*command, "docker", *words], env=environment, capture_output=True, input=stdin, check=False
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def in_its_network(self, work: Callable[[], T]) -> T:
+        """Run ``work`` in the engine's network namespace."""
+        fd = os.open(f"/proc/{self.process.pid}/ns/net", os.O_RDONLY)
+        try:
+            return in_network_namespace(fd, work)
+        finally:
+            os.close(fd)
+
+    def start(self) -> None:
+        """Start ``tidegate up``; in the namespace of the one before, where there was one."""
+        up = [sys.executable, "-m", "tidegate", "up", "-H", f"unix://{self.root}/docker.sock"]
+        up += ["-H", f"tcp://127.0.0.1:{self.port}", "--tlsverify", "--data-root", f"{self.root}/data"]
+        up += ["--exec-root", f"{self.root}/exec", "--bridge", self.name]
+        enter = ["nsenter", f"--net={self.root}/netns"]
+        log = (self.root / "log").open("ab")
+        self.process = subprocess.Popen([*enter, *up], stdout=log, stderr=log)
+        log.close()
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(f"{self.root}/docker.sock") == 0 and self._gate_listens():
+                    return
+            time.sleep(0.05)
+        pytest.fail(f"tidegate up did not begin to listen:\n{(self.root / 'log').read_text()[-4000:]}")
+
+    def _gate_listens(self) -> bool:
+        def probe() -> bool:
+            with socket.socket() as sock:
+                return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+        return self.in_its_network(probe)
+
+    def children(self) -> dict[str, int]:
+        """Pids of ``engine`` and ``gate``."""
+        found: dict[str, int] = {}
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            found["gate" if b"tidegate.gate" in words else "engine"] = int(pid)
+        return found
+
+    def shim_pids(self) -> list[int]:
+        """Pids of the shim of this engine's own root."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = entry.read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if f"{self.root}/exec/shim".encode() in words:
+                found.append(int(entry.parent.name))
+        return found
+
+
+@contextmanager
+def running_engine() -> Iterator[RunningEngine]:
+    """An engine with a ``busybox`` image made of busybox-static; afterwards nothing of it is left."""
+    root = Path(tempfile.mkdtemp(prefix="tidegate-e2e-"))
+    root.chmod(0o711)  # the gate, without privileges, must reach the engine's socket in it
+    name = f"tg{secrets.token_hex(4)}"
+    (root / "netns").touch()
+    make = f"mount --bind /proc/self/ns/net {root}/netns && ip link set lo up"
+    subprocess.run(["unshare", "--net", "sh", "-c", make], check=True)
+    engine = RunningEngine(root, name, subprocess.Popen(["true"]))
+    try:
+        engine.start()
+        if shutil.which("docker"):
+            load_busybox(engine)
+        yield engine
+        engine.process.send_signal(signal.SIGTERM)
+        assert engine.process.wait(30) == 0
+    finally:
+        _take_down(engine)
+
+
+def load_busybox(engine: RunningEngine) -> None:
+    """Import ``busybox`` from Debian's static one."""
+    tree = engine.root / "image"
+    for folder in ("bin", "etc", "tmp", "proc"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copy("/bin/busybox", tree / "bin/busybox")
+    for applet in subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True, check=True).stdout.split():
+        if applet != "busybox":
+            (tree / "bin" / applet).symlink_to("busybox")
+    (tree / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n")
+    (tree / "etc/group").write_text("root:x:0:\nuser:x:1000:\n")
+    archive = subprocess.run(["tar", "-C", str(tree), "-c", "."], capture_output=True, check=True).stdout
+    result = engine.docker("import", "-", "busybox", tls=False, stdin=archive)
+    assert result.returncode == 0, result.stderr
+
+
+def _take_down(engine: RunningEngine) -> None:
+    for pid in (engine.process.pid, *engine.shim_pids()):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    engine.process.wait()
+    containers = [each for each in Path("/sys/fs/cgroup").glob(f"*/{engine.name}/*") if each.is_dir()]
+    for directory in containers:
+        for pid in (directory / "cgroup.procs").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    left = [*containers, *Path("/sys/fs/cgroup").glob(f"*/{engine.name}")]
+    while left and time.monotonic() < deadline:
+        for directory in list(left):
+            try:
+                directory.rmdir()
+                left.remove(directory)
+            except FileNotFoundError:
+                left.remove(directory)
+            except OSError:
+                time.sleep(0.02)
+    subprocess.run(["umount", f"{engine.root}/netns"], check=True)
+    shutil.rmtree(engine.root)
