@@ -1,0 +1,125 @@
+"""The actor: stores before it acts, and outlives everything its effects do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tests.unit.engine.life import Timers, settle
+
+from tidegate.base.errors import InternalError, TidegateError
+from tidegate.engine.actor import ContainerActor
+from tidegate.model import phases as p
+from tidegate.model.container import Container
+from tidegate.model.lifecycle import NotAllowedError
+from tidegate.model.phases import Effect, Event, Phase, State
+
+
+class Recorder:
+    """Fits Effects; ``log`` shows stores and effects in order, ``fault`` is raised by the next launch."""
+
+    def __init__(self) -> None:
+        self.log: list[object] = []
+        self.fault: Exception | None = None
+        self.store_fault: TidegateError | None = None
+
+    async def store(self, container: Container) -> None:
+        if self.store_fault is not None:
+            raise self.store_fault
+        self.log.append(container.state.phase)
+
+    async def perform(self, container: Container, effect: Effect) -> Event | None:
+        self.log.append(type(effect))
+        if isinstance(effect, p.Launch) and self.fault is not None:
+            raise self.fault
+        outcomes: dict[type[Effect], Event] = {
+            p.Launch: p.Launched(1, 1), p.Release: p.Released(), p.Remove: p.Removed(),
+        }  # fmt: skip
+        return outcomes.get(type(effect))
+
+    def failed(self, effect: Effect, error: TidegateError) -> Event | None:
+        return p.LaunchFailed(error.message, 128, 1)
+
+
+Scene = Callable[[ContainerActor, Recorder, Timers], Awaitable[None]]
+
+
+def play(body: Scene, phase: Phase = Phase.CREATED) -> None:
+    async def scene() -> None:
+        effects, timers = Recorder(), Timers()
+        container = Container("c" * 64, "web", 1, "a", "i", state=State(phase=phase))
+        actor = ContainerActor(container, effects, timers, lambda gone: effects.log.append(gone.id))
+        await asyncio.wait_for(body(actor, effects, timers), 10)
+        await actor.close()
+
+    asyncio.run(scene())
+
+
+def test_the_intent_is_stored_before_the_effect() -> None:
+    async def body(actor: ContainerActor, effects: Recorder, _timers: Timers) -> None:
+        outcome = await actor.ask(p.StartRequested())
+        assert effects.log == [Phase.STARTING, p.Launch, Phase.RUNNING, p.Publish]
+        assert (outcome.before.phase, outcome.after.phase) == (Phase.CREATED, Phase.RUNNING)
+
+    play(body)
+
+
+def test_a_state_that_cannot_be_stored_is_not_entered() -> None:
+    async def body(actor: ContainerActor, effects: Recorder, _timers: Timers) -> None:
+        effects.store_fault = InternalError("disk full")
+        with pytest.raises(InternalError, match="disk full"):
+            await actor.ask(p.StartRequested())
+        assert actor.state.phase is Phase.CREATED and effects.log == []
+
+    play(body)
+
+
+def test_a_fault_of_a_driver_is_an_internal_error_and_the_actor_lives() -> None:
+    async def body(actor: ContainerActor, effects: Recorder, _timers: Timers) -> None:
+        effects.fault = ZeroDivisionError("oops")
+        with pytest.raises(InternalError, match="launch failed") as caught:
+            await actor.ask(p.StartRequested())
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        effects.fault = None
+        assert (await actor.ask(p.StartRequested())).after.phase is Phase.RUNNING
+
+    play(body)
+
+
+def test_timers_are_armed_replaced_disarmed_and_fire_as_events() -> None:
+    async def body(actor: ContainerActor, effects: Recorder, timers: Timers) -> None:
+        await actor.ask(p.StopRequested(15, 10))
+        await actor.ask(p.StopRequested(15, 5))
+        assert [delay for delay, _ in timers.armed] == [5_000_000_000]
+        timers.fire()
+        await settle()
+        assert effects.log.count(p.Signal) == 2
+        await actor.ask(p.StopRequested(15, 5))
+        await actor.ask(p.Exited(0, 1))
+        assert timers.armed == []
+
+    play(body, Phase.RUNNING)
+
+
+def test_waiters_are_woken_and_a_cancelled_one_is_forgotten() -> None:
+    async def body(actor: ContainerActor, _effects: Recorder, _timers: Timers) -> None:
+        kept, dropped = actor.waiter("exit"), actor.waiter("exit")
+        dropped.cancel()
+        await actor.ask(p.Exited(3, 1))
+        assert (await kept).exit_code == 3
+
+    play(body, Phase.RUNNING)
+
+
+def test_after_a_removal_letters_are_refused_and_waits_end() -> None:
+    async def body(actor: ContainerActor, effects: Recorder, _timers: Timers) -> None:
+        first = asyncio.ensure_future(actor.ask(p.RemoveRequested()))
+        second = asyncio.ensure_future(actor.ask(p.StartRequested()))
+        await first
+        with pytest.raises(NotAllowedError):
+            await second
+        with pytest.raises(NotAllowedError):
+            await actor.ask(p.StartRequested())
+        await asyncio.wait_for(actor.waiter("removal"), 1)
+        assert effects.log.count(actor.container.id) == 1
+
+    play(body, Phase.EXITED)
