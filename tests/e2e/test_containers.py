@@ -69,10 +69,10 @@ def test_a_container_s_life(engine: RunningEngine) -> None:
 
 def test_what_was_asked_is_what_the_process_gets(engine: RunningEngine) -> None:
     script = "id -u; echo $A; pwd; grep Seccomp: /proc/self/status; cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
-    options = ["-u", "user", "-e", "A=b", "-w", "/tmp", "-m", "64m", "-v", "vol:/data", "--tmpfs", "/scratch"]
+    options = ["-u", "nobody", "-e", "A=b", "-w", "/tmp", "-m", "64m", "-v", "vol:/data", "--tmpfs", "/scratch"]
     result = engine.docker("run", "--rm", *options, "busybox", "sh", "-c", script)
     lines = result.stdout.split("\n")
-    assert lines[:4] == ["1000", "b", "/tmp", "Seccomp:\t2"], result
+    assert lines[:4] == ["65534", "b", "/tmp", "Seccomp:\t2"], result
     assert lines[4] in (str(64 << 20), "")
 
 

@@ -54,6 +54,14 @@ def test_a_stranger_s_certificate_is_refused(door: RunningEngine, tmp_path: Path
     assert "unknown certificate authority" in result.stderr + result.stdout
 
 
+def test_an_installation_proves_itself_by_a_container(door: RunningEngine) -> None:
+    command = ["nsenter", f"--net=/proc/{door.process.pid}/ns/net", sys.executable, "-m", "tidegate", "proof"]
+    command += ["--data-root", f"{door.root}/data", "--port", str(door.port), "--socket", f"{door.root}/docker.sock"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "hello from a container, through mutual TLS on port 2376\n" in result.stdout
+
+
 def test_plain_http_on_the_tls_port_is_told_so(door: RunningEngine) -> None:
     with door.in_its_network(lambda: socket.create_connection(("127.0.0.1", door.port), 10)) as plain:
         plain.sendall(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")

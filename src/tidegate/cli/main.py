@@ -21,7 +21,9 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "image": ("tidegate.cli.image_command", "make an image where no registry is at hand"),
     "pki": ("tidegate.cli.pki_commands", "make, list and hand out certificates"),
+    "proof": ("tidegate.cli.proof_command", "run one container through 2376 and show its output"),
     "up": ("tidegate.cli.up_command", "start the engine and the gate, in the foreground"),
     "version": ("tidegate.cli.version_command", "print the version"),
 }

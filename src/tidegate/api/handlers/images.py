@@ -17,6 +17,7 @@ from tidegate.engine.images import ImageService
 from tidegate.engine.ports import RegistryAuth
 from tidegate.http.messages import Response
 from tidegate.model.phases import ALIVE
+from tidegate.spec.changes import apply_changes
 from tidegate.spec.filters import labels_match, parse_filters
 from tidegate.spec.references import parse_name_and_tag
 from tidegate.spec.timestamps import parse_time
@@ -55,7 +56,8 @@ class ImageHandlers:
                 raise NotSupportedError("fromSrc: only an archive in the request's body (-) is supported")
             repository = query.text("repo")
             name = str(parse_name_and_tag(repository, query.text("tag"))) if repository else ""
-            image_id = await self.images.import_tar(aiter(call.request.body), name, query.text("message"))
+            config = apply_changes({}, query.texts("changes"))
+            image_id = await self.images.import_tar(aiter(call.request.body), name, query.text("message"), config)
             self._publish("import", image_id, name)
             return json_response({"status": image_id})
         reference = parse_name_and_tag(query.text("fromImage"), query.text("tag")).with_default_tag()
