@@ -1,6 +1,7 @@
 """Every object of the engine, made once and handed on; the type checker proves each driver against its port here."""
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tidegate.api.handlers.events import EventHandlers
 from tidegate.api.handlers.images import ImageHandlers
 from tidegate.api.handlers.streams import StreamHandlers
 from tidegate.api.pipeline import Handler
+from tidegate.base.host import go_architecture
 from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
 from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.json_log_reader import read_log
@@ -31,6 +33,7 @@ from tidegate.engine.logs import LogService
 from tidegate.kernel.cgroups import CgroupsV1
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
+from tidegate.spec.oci_image import Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Engine:
         )
         self._execs = ExecService(self._runtime, self._containers, planner.exec)
         self._images = ImageService(self._content, self._layers, self._state, self._registry, time.time_ns)
+        self._images.platform = Platform("linux", go_architecture(os.uname().machine))
         self._logs = LogService(self._containers, planner.log_path, read_log)
         self._log_path = planner.log_path
         self._events: asyncio.Task[None] | None = None

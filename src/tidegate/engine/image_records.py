@@ -48,11 +48,12 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ImageUse:
-    """A container that was made from an image."""
+    """A container that was made from an image; it needs the layers even when the image is gone."""
 
     image_id: str
     container_id: str
     is_running: bool
+    chain_ids: tuple[str, ...] = ()
 
 
 class ImageRecords:
@@ -172,8 +173,7 @@ class ImageRecords:
         for kind, key in keys:
             self._names[kind].pop(key, None)
         self._images.pop(image.image_id, None)
-        kept = image.chain_ids if users else ()
-        deleted = await self.collect_garbage(kept)
+        deleted = await self.collect_garbage([chain_id for use in uses for chain_id in use.chain_ids])
         return [*untagged, {"Deleted": image.image_id}, *({"Deleted": chain_id} for chain_id in deleted)]
 
     def _keys_of(self, image_id: str) -> "Sequence[tuple[str, str]]":

@@ -142,3 +142,18 @@ def test_tag_and_remove(tmp_path: Path) -> None:
         assert (world.images.list(), world.layers.sizes, list(await world.content.digests())) == ([], {}, [])
 
     asyncio.run(run())
+
+
+def test_layers_of_a_container_outlive_its_image_and_the_removal_of_others(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = World(tmp_path)
+        for tag, layer in (("one", "a"), ("two", "b")):
+            world.registry.put_image(REPOSITORY, tag, [layer])
+            [message async for message in world.images.pull(f"demo:{tag}")]
+        one = world.images.resolve("demo:one")
+        use = ImageUse(one.image_id, "c" * 64, False, one.chain_ids)
+        await world.images.remove("demo:one", force=True, uses=[use])
+        await world.images.remove("demo:two", uses=[use])
+        assert list(world.layers.sizes) == list(one.chain_ids)
+
+    asyncio.run(run())

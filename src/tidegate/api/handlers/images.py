@@ -122,7 +122,7 @@ class ImageHandlers:
 
     def _uses(self) -> Sequence[ImageUse]:
         found = self.containers.list()
-        return [ImageUse(each.image_id, each.id, each.state.phase in ALIVE) for each in found]
+        return [ImageUse(each.image_id, each.id, each.state.phase in ALIVE, each.settings.chain_ids) for each in found]
 
     def _publish(self, action: str, image_id: str, name: str) -> None:
         self.bus.publish("image", action, image_id, {"name": name})

@@ -8,6 +8,7 @@ from tidegate import __version__
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
 from tidegate.api.profile import NEWEST, OLDEST, text
+from tidegate.base.host import go_architecture
 from tidegate.http.messages import Response
 
 _PING_HEADERS = (
@@ -29,7 +30,7 @@ async def version(_call: Call) -> Response:
     host = os.uname()
     details = {
         "ApiVersion": text(NEWEST),
-        "Arch": _go_architecture(host.machine),
+        "Arch": go_architecture(host.machine),
         "KernelVersion": host.release,
         "MinAPIVersion": text(OLDEST),
         "Os": "linux",
@@ -43,7 +44,7 @@ async def version(_call: Call) -> Response:
             "ApiVersion": text(NEWEST),
             "MinAPIVersion": text(OLDEST),
             "Os": "linux",
-            "Arch": _go_architecture(host.machine),
+            "Arch": go_architecture(host.machine),
             "KernelVersion": host.release,
         }
     )
@@ -52,8 +53,3 @@ async def version(_call: Call) -> Response:
 def handlers() -> Mapping[str, Handler]:
     """Operation id to handler."""
     return {"SystemPing": ping, "SystemPingHead": ping, "SystemVersion": version}
-
-
-def _go_architecture(machine: str) -> str:
-    """A kernel's machine name as Go names it."""
-    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(machine, machine)
