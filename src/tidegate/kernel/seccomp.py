@@ -1,9 +1,12 @@
-"""Docker's seccomp profile compiled to BPF by libseccomp, through ctypes.
+"""Docker's default seccomp filter compiled to BPF by libseccomp, through ctypes.
 
-The profile is JSON in the form of moby's and containers-common's ``seccomp.json``: rules with ``includes`` and
-``excludes`` by capability, architecture and kernel version. ``plan_rules`` (pure) chooses those that hold for a set of
-capabilities; ``compile_profile`` hands them to the library.
+The profile is JSON in the form of containers-common's ``seccomp.json``: rules with ``includes`` and ``excludes`` by
+capability, architecture and kernel version. ``plan_rules`` (pure) chooses those that hold for a set of capabilities;
+``compile_profile`` hands them to the library.
 
+- containers-common allows what nested rootless containers need (mount, unshare, keyctl, ...); Docker gives those only
+  with a capability. ``restrict_to_docker`` takes them back from the default profile, so that no container makes a user
+  namespace without CAP_SYS_ADMIN.
 - Compiling costs some 15 ms of CPU: callers keep the bytes. ``SeccompCompiler`` does, per capability set.
 - A system call the library does not know cannot be named in a filter and is left out: the default action covers it.
 - crun takes the program from the annotation ``run.oci.seccomp_bpf_data`` in base64 (crun(1)).
@@ -46,6 +49,34 @@ _COMPARISONS = {
 } | {"SCMP_CMP_MASKED_EQ": 7}
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "x86", "s390x": "s390x"}
 _ARCHITECTURES = {"amd64": "SCMP_ARCH_X86_64", "arm64": "SCMP_ARCH_AARCH64", "arm": "SCMP_ARCH_ARM"}
+
+
+_CLONE_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)  # CLONE_NEW*
+_AF_VSOCK = 40
+_SYS_ADMIN_CALLS = (
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "setns",
+    "umount",
+    "umount2",
+    "unshare",
+)
+_GATES: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(_SYS_ADMIN_CALLS, frozenset({"CAP_SYS_ADMIN"})),
+    **dict.fromkeys(("get_mempolicy", "mbind", "set_mempolicy"), frozenset({"CAP_SYS_NICE"})),
+    "syslog": frozenset({"CAP_SYS_ADMIN", "CAP_SYSLOG"}),
+    "reboot": frozenset({"CAP_SYS_BOOT"}),
+    "pidfd_getfd": frozenset({"CAP_SYS_PTRACE"}),
+    "keyctl": frozenset(),
+    "pivot_root": frozenset(),
+}
+"""Calls that Docker allows only with one of these capabilities (none: never)."""
 
 
 class _ArgumentComparison(ctypes.Structure):
@@ -95,6 +126,36 @@ def plan_rules(profile: Mapping[str, Any], capabilities: frozenset[str], host: H
     return tuple(
         rule for entry in profile.get("syscalls") or () if _holds(entry, capabilities, host) for rule in _rules(entry)
     )
+
+
+def restrict_to_docker(rules: Sequence[Rule], capabilities: frozenset[str], host: Host) -> tuple[Rule, ...]:
+    """``rules`` less what Docker's default filter refuses a container with ``capabilities``.
+
+    Refused calls answer EPERM, except clone3 (ENOSYS): its flags are behind a pointer that no filter can read, and C
+    libraries then fall back to clone.
+    """
+    refused = {name for name, holders in _GATES.items() if not capabilities & holders}
+    own = [Rule(name, _refusal(errno.EPERM)) for name in sorted(refused)]
+    allows_vsock_less = any(rule == Rule("socket", _ALLOW) for rule in rules)
+    if allows_vsock_less:
+        own.append(Rule("socket", _ALLOW, ((0, _COMPARISONS["SCMP_CMP_NE"], _AF_VSOCK, 0),)))
+    replaced = refused | ({"socket"} if allows_vsock_less else set())
+    if "CAP_SYS_ADMIN" not in capabilities:
+        replaced |= {"clone", "clone3"}
+        own += [*_plain_clone(1 if host.architecture == "s390x" else 0), Rule("clone3", _refusal(errno.ENOSYS))]
+    return (*(rule for rule in rules if rule.syscall not in replaced), *own)
+
+
+def _plain_clone(flags_argument: int) -> Iterator[Rule]:
+    """clone without new namespaces (s390 has its first two arguments the other way round, clone(2))."""
+    masked = _COMPARISONS["SCMP_CMP_MASKED_EQ"]
+    yield Rule("clone", _ALLOW, ((flags_argument, masked, sum(_CLONE_NAMESPACES), 0),))
+    for flag in _CLONE_NAMESPACES:
+        yield Rule("clone", _refusal(errno.EPERM), ((flags_argument, masked, flag, flag),))
+
+
+def _refusal(number: int) -> int:
+    return _ACTIONS["SCMP_ACT_ERRNO"] | number
 
 
 def _holds(entry: Mapping[str, Any], capabilities: frozenset[str], host: Host) -> bool:
@@ -182,13 +243,11 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def compile_profile(profile: Mapping[str, Any], capabilities: Iterable[str], host: Host | None = None) -> bytes:
-    """BPF (an array of ``struct sock_filter``) of a profile.
+def compile_profile(profile: Mapping[str, Any], rules: Sequence[Rule], host: Host) -> bytes:
+    """BPF (an array of ``struct sock_filter``): ``rules`` with the profile's default action and architectures.
 
     Raises InvalidParameterError on a bad profile, NotSupportedError without the library, InternalError when it refuses.
     """
-    host = host or Host.current()
-    rules = plan_rules(profile, frozenset(capabilities), host)
     default = _action(profile["defaultAction"], profile.get("defaultErrnoRet"))
     library = _library()
     context = library.seccomp_init(default)
@@ -232,7 +291,7 @@ def _export(library: ctypes.CDLL, context: int) -> bytes:
 
 
 class SeccompCompiler:
-    """The default profile, read once; one compilation per capability set."""
+    """Docker's default filter: the profile read once, one compilation per capability set."""
 
     def __init__(self, profile_path: Path = DEFAULT_PROFILE) -> None:
         self._profile_path = profile_path
@@ -243,7 +302,9 @@ class SeccompCompiler:
         """Raises NotSupportedError when the profile is not installed, and what ``compile_profile`` raises."""
         wanted = frozenset(capabilities)
         if wanted not in self._programs:
-            self._programs[wanted] = compile_profile(self._default_profile(), wanted)
+            profile, host = self._default_profile(), Host.current()
+            rules = restrict_to_docker(plan_rules(profile, wanted, host), wanted, host)
+            self._programs[wanted] = compile_profile(profile, rules, host)
         return self._programs[wanted]
 
     def _default_profile(self) -> Mapping[str, Any]:
