@@ -65,6 +65,23 @@ def test_limits_are_what_the_kernel_shows_and_the_groups_go_with_their_processes
 
 
 @needs_v1
+@pytest.mark.parametrize("limit", [256 << 20, 100 << 20, 32 << 20, -1])
+def test_memory_and_swap_can_rise_and_fall_together(parent: str, limit: int) -> None:
+    groups = CgroupsV1(parent)
+    groups.create("c1", {"memory": {"limit": 64 << 20, "swap": 128 << 20}})
+    try:
+        swap = 2 * limit if limit > 0 else -1
+        groups.update("c1", {"memory": {"limit": limit, "swap": swap}})
+        shown = [
+            int(groups.path("memory", "c1").joinpath(file).read_text())
+            for file in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+        ]
+        assert shown == [limit, swap] if limit > 0 else min(shown) > 1 << 60
+    finally:
+        groups.remove("c1")
+
+
+@needs_v1
 def test_a_refused_limit_is_named_and_leaves_nothing(parent: str) -> None:
     groups = CgroupsV1(parent)
     with pytest.raises(InvalidParameterError, match=r"cpuset\.cpus=4096"):

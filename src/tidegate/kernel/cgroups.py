@@ -5,8 +5,8 @@ One directory ``/sys/fs/cgroup/CONTROLLER/PARENT/CONTAINER_ID`` for each control
 device rules need an eBPF program there.
 
 - Every undo is idempotent: a directory already gone is success.
-- Limits that raise one another are written in an order that never passes through a refused state: memory before
-  memory plus swap.
+- Memory may never exceed memory plus swap, so that which of the two is written first depends on what is there: memory
+  first on a new group or where the limit falls, memory plus swap first where it rises.
 
 Source: Documentation/admin-guide/cgroup-v1/ of the kernel, config-linux.md of the runtime specification.
 """
@@ -23,6 +23,7 @@ from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundE
 
 ROOT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
+_MEMORY, _MEMORY_AND_SWAP = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
 _REMOVE_DEADLINE_S = 5.0
 _FREEZE_DEADLINE_S = 10.0
 
@@ -56,8 +57,8 @@ def _device_writes(rules: Sequence[Mapping[str, Any]]) -> Iterator[Write]:
 
 def _memory_writes(memory: Mapping[str, Any]) -> Iterator[Write]:
     names = {
-        "limit": "memory.limit_in_bytes",
-        "swap": "memory.memsw.limit_in_bytes",
+        "limit": _MEMORY,
+        "swap": _MEMORY_AND_SWAP,
         "reservation": "memory.soft_limit_in_bytes",
         "swappiness": "memory.swappiness",
     }
@@ -125,7 +126,7 @@ class CgroupsV1:
 
     def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
         """Write limits. Raises InvalidParameterError naming the file, NotFoundError when the groups are gone."""
-        for write in plan_writes(resources):
+        for write in self._in_order(container_id, plan_writes(resources)):
             if write.controller not in self._controllers:
                 raise InvalidParameterError(f"this host has no {write.controller} controller for {write.file}")
             try:
@@ -136,6 +137,15 @@ class CgroupsV1:
                 raise InvalidParameterError(
                     f"the kernel refuses {write.file}={write.value}: {error.strerror}"
                 ) from error
+
+    def _in_order(self, container_id: str, writes: Sequence[Write]) -> Sequence[Write]:
+        """Memory plus swap before memory where memory rises above the present sum."""
+        by_file = {write.file: write for write in writes}
+        memory, total = by_file.get(_MEMORY), by_file.get(_MEMORY_AND_SWAP)
+        present = _read(self.path("memory", container_id) / _MEMORY_AND_SWAP).strip()
+        if memory is None or total is None or not present or 0 <= int(memory.value) <= int(present):
+            return writes
+        return [total, *(write for write in writes if write is not total)]
 
     def pids(self, container_id: str) -> Sequence[int]:
         """Host pids of every process in the group, groups below it included; none when it is gone."""
