@@ -26,7 +26,7 @@ from pathlib import Path
 from tidegate.drivers.oci_config import OCIRequest, ProcessRequest, ResourceRequest, plan_config
 from tidegate.drivers.shim_runtime import ShimRuntime
 from tidegate.engine.ports import ContainerProcess, LogTarget, Stdio
-from tidegate.kernel.cgroups import CgroupsV1
+from tidegate.kernel.cgroups_v1 import CgroupsV1
 
 root, parent = Path(sys.argv[1]), sys.argv[2]
 rootfs = root / "rootfs"

@@ -30,7 +30,7 @@ from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
 from tidegate.engine.images import ImageService
 from tidegate.engine.logs import LogService
-from tidegate.kernel.cgroups import CgroupsV1
+from tidegate.kernel.cgroups import open_cgroups
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.spec.oci_image import Platform
@@ -54,7 +54,7 @@ class Engine:
         self._state = SqliteStateStore(data / "state.db")
         self._content = ContentDirectory(data / "content")
         self._layers = LayerDirectories(data / "layers")
-        self._runtime = ShimRuntime(settings.exec_root, CgroupsV1(settings.instance))
+        self._runtime = ShimRuntime(settings.exec_root, open_cgroups(settings.instance))
         self._bridge = LinuxBridge(BridgeSettings(name=settings.instance))
         self._registry = HTTPRegistry(settings.registry)
         volumes = LocalVolumeStore(data / "volumes")

@@ -11,6 +11,7 @@ import json
 import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +45,7 @@ class Cgroups(Protocol):
 
     def update(self, container_id: str, resources: Mapping[str, Any]) -> None: ...
     def pids(self, container_id: str) -> Sequence[int]: ...
+    def oom_kills(self, container_id: str) -> int: ...
     def freeze(self, container_id: str) -> None: ...
     def thaw(self, container_id: str) -> None: ...
     def remove(self, container_id: str) -> None:
@@ -194,9 +196,15 @@ class ShimRuntime:
         await connection.call("subscribe")
         while (event := await connection.events.get()) is not None:
             if event["event"] == "exited":
-                yield exited_from(event)
+                yield self._with_memory(exited_from(event))
             elif event["event"] == "oom":
                 yield OutOfMemory(str(event["container_id"]))
+
+    def _with_memory(self, exited: Exited) -> Exited:
+        """What the container's own group says of the end; it exists until ``release``."""
+        if exited.exec_id is not None or exited.oom_killed or not self._cgroups.oom_kills(exited.container_id):
+            return exited
+        return replace(exited, oom_killed=True)
 
     async def recover(self) -> Sequence[RunningProcess]:
         """Raises UnavailableError when no shim answers and none can be started."""

@@ -1,0 +1,189 @@
+"""The control groups of containers on cgroup v1 and hybrid hosts: made, limited, frozen, listed, removed.
+
+One directory ``/sys/fs/cgroup/CONTROLLER/PARENT/CONTAINER_ID`` for each controller that is mounted. The OCI
+``linux.resources`` object is translated by ``plan_writes``, which is pure. On a v2 host ``crun`` makes the group, since
+device rules need an eBPF program there.
+
+- Every undo is idempotent: a directory already gone is success.
+- Memory may never exceed memory plus swap, so that which of the two is written first depends on what is there: memory
+  first on a new group or where the limit falls, memory plus swap first where it rises.
+
+Source: Documentation/admin-guide/cgroup-v1/ of the kernel, config-linux.md of the runtime specification.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
+from tidegate.kernel.cgroup_files import REMOVE_DEADLINE_S, Write, kill_all, pids_below, read_text, remove_tree
+
+ROOT = Path("/sys/fs/cgroup")
+CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
+_MEMORY, _MEMORY_AND_SWAP = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
+_FREEZE_DEADLINE_S = 10.0
+
+
+def plan_writes(resources: Mapping[str, Any]) -> Sequence[Write]:
+    """An OCI ``linux.resources`` object as writes, in order; what is absent is left alone."""
+    return [
+        *_device_writes(resources.get("devices") or ()),
+        *_memory_writes(resources.get("memory") or {}),
+        *_cpu_writes(resources.get("cpu") or {}),
+        *_pids_writes(resources.get("pids") or {}),
+        *_blkio_writes(resources.get("blockIO") or {}),
+    ]
+
+
+def _device_writes(rules: Sequence[Mapping[str, Any]]) -> Iterator[Write]:
+    for rule in rules:
+        kind = rule.get("type") or "a"
+        numbers = [("*" if rule.get(name) in (None, -1) else str(rule[name])) for name in ("major", "minor")]
+        value = "a" if kind == "a" else f"{kind} {numbers[0]}:{numbers[1]} {rule.get('access') or 'rwm'}"
+        yield Write("devices", "devices.allow" if rule.get("allow") else "devices.deny", value)
+
+
+def _memory_writes(memory: Mapping[str, Any]) -> Iterator[Write]:
+    names = {
+        "limit": _MEMORY,
+        "swap": _MEMORY_AND_SWAP,
+        "reservation": "memory.soft_limit_in_bytes",
+        "swappiness": "memory.swappiness",
+    }
+    for key, file in names.items():
+        if memory.get(key) is not None:
+            yield Write("memory", file, str(memory[key]))
+    if memory.get("disableOOMKiller"):
+        yield Write("memory", "memory.oom_control", "1")
+
+
+def _cpu_writes(cpu: Mapping[str, Any]) -> Iterator[Write]:
+    names = {
+        "shares": ("cpu", "cpu.shares"),
+        "period": ("cpu", "cpu.cfs_period_us"),
+        "quota": ("cpu", "cpu.cfs_quota_us"),
+        "cpus": ("cpuset", "cpuset.cpus"),
+        "mems": ("cpuset", "cpuset.mems"),
+    }
+    for key, (controller, file) in names.items():
+        if cpu.get(key):
+            yield Write(controller, file, str(cpu[key]))
+
+
+def _pids_writes(pids: Mapping[str, Any]) -> Iterator[Write]:
+    limit = pids.get("limit")
+    if limit:
+        yield Write("pids", "pids.max", "max" if limit < 0 else str(limit))
+
+
+def _blkio_writes(blkio: Mapping[str, Any]) -> Iterator[Write]:
+    if blkio.get("weight"):
+        yield Write("blkio", "blkio.bfq.weight", str(blkio["weight"]))
+
+
+class CgroupsV1:
+    """The groups of one engine's containers, under ``parent`` in every controller."""
+
+    def __init__(self, parent: str, root: Path = ROOT) -> None:
+        self._parent = parent.strip("/")
+        self._root = root
+        self._controllers = tuple(name for name in CONTROLLERS if (root / name / "cgroup.procs").exists())
+
+    def path(self, controller: str, container_id: str) -> Path:
+        """The container's directory in a controller's hierarchy."""
+        return self._root / controller / self._parent / container_id
+
+    def create(self, container_id: str, resources: Mapping[str, Any]) -> Sequence[Path]:
+        """Make the groups and write the limits; returns the directories that the first process joins.
+
+        Raises InvalidParameterError for a limit the kernel refuses, InternalError otherwise; nothing is left then.
+        """
+        directories = [self.path(controller, container_id) for controller in self._controllers]
+        try:
+            for directory in directories:
+                directory.mkdir(parents=True, exist_ok=True)
+            if "cpuset" in self._controllers:
+                self._inherit_cpuset(self.path("cpuset", container_id))
+            self.update(container_id, resources)
+        except BaseException as error:
+            self.remove(container_id)
+            if isinstance(error, OSError):
+                raise InternalError(f"cannot make the control groups of {container_id}: {error}") from error
+            raise
+        return directories
+
+    def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
+        """Write limits. Raises InvalidParameterError naming the file, NotFoundError when the groups are gone."""
+        for write in self._in_order(container_id, plan_writes(resources)):
+            if write.controller not in self._controllers:
+                raise InvalidParameterError(f"this host has no {write.controller} controller for {write.file}")
+            try:
+                (self.path(write.controller, container_id) / write.file).write_text(write.value)
+            except FileNotFoundError as error:
+                raise NotFoundError(f"no control group file {write.file} for {container_id}") from error
+            except OSError as error:
+                raise InvalidParameterError(
+                    f"the kernel refuses {write.file}={write.value}: {error.strerror}"
+                ) from error
+
+    def _in_order(self, container_id: str, writes: Sequence[Write]) -> Sequence[Write]:
+        """Memory plus swap before memory where memory rises above the present sum."""
+        by_file = {write.file: write for write in writes}
+        memory, total = by_file.get(_MEMORY), by_file.get(_MEMORY_AND_SWAP)
+        present = read_text(self.path("memory", container_id) / _MEMORY_AND_SWAP).strip()
+        if memory is None or total is None or not present or 0 <= int(memory.value) <= int(present):
+            return writes
+        return [total, *(write for write in writes if write is not total)]
+
+    def pids(self, container_id: str) -> Sequence[int]:
+        """Host pids of every process in the group, groups below it included; none when it is gone."""
+        return pids_below(self.path(self._main, container_id))
+
+    def oom_kills(self, container_id: str) -> int:
+        """How many processes of the group the kernel killed for want of memory."""
+        lines = read_text(self.path("memory", container_id) / "memory.oom_control").splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+    def freeze(self, container_id: str) -> None:
+        """Stop every process; returns when all have. Raises NotFoundError, InternalError."""
+        self._set_freezer(container_id, "FROZEN")
+
+    def thaw(self, container_id: str) -> None:
+        """Let every process run. Raises NotFoundError, InternalError."""
+        self._set_freezer(container_id, "THAWED")
+
+    def remove(self, container_id: str) -> None:
+        """Kill what is left and remove the directories. Raises InternalError when processes cannot be killed."""
+        freezer = self.path("freezer", container_id) / "freezer.state"
+        if read_text(freezer).strip() not in ("", "THAWED"):
+            freezer.write_text("THAWED")
+        deadline = time.monotonic() + REMOVE_DEADLINE_S
+        kill_all(lambda: self.pids(container_id), container_id, deadline)
+        for controller in self._controllers:
+            remove_tree(self.path(controller, container_id), deadline)
+
+    def _set_freezer(self, container_id: str, state: str) -> None:
+        file = self.path("freezer", container_id) / "freezer.state"
+        deadline = time.monotonic() + _FREEZE_DEADLINE_S
+        try:
+            while file.read_text().strip() != state:
+                if time.monotonic() > deadline:
+                    file.write_text("THAWED")
+                    raise InternalError(f"the processes of {container_id} did not freeze")
+                file.write_text(state)  # FREEZING may need to be asked again for processes just forked
+        except FileNotFoundError as error:
+            raise NotFoundError(f"no control group of {container_id}") from error
+
+    def _inherit_cpuset(self, directory: Path) -> None:
+        """A new cpuset is empty and admits no process: take over the parent's, from the top down."""
+        missing = [directory, *directory.parents]
+        chain = missing[: missing.index(self._root / "cpuset")]
+        for child in reversed(chain):
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if not (child / name).read_text().strip():
+                    (child / name).write_text((child.parent / name).read_text())
+
+    @property
+    def _main(self) -> str:
+        return "pids" if "pids" in self._controllers else self._controllers[0]
