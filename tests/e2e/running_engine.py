@@ -31,6 +31,7 @@ class RunningEngine:
     name: str
     process: "subprocess.Popen[bytes]"
     port: int = 2376
+    options: tuple[str, ...] = ()
 
     def docker(
         self, *words: str, tls: bool = True, certificates: Path | None = None, stdin: bytes = b"", limit_s: int = 60
@@ -61,7 +62,7 @@ class RunningEngine:
         """Start ``tidegate up``; in the namespace of the one before, where there was one."""
         up = [sys.executable, "-m", "tidegate", "up", "-H", f"unix://{self.root}/docker.sock"]
         up += ["-H", f"tcp://127.0.0.1:{self.port}", "--tlsverify", "--data-root", f"{self.root}/data"]
-        up += ["--exec-root", f"{self.root}/exec", "--bridge", self.name]
+        up += ["--exec-root", f"{self.root}/exec", "--bridge", self.name, *self.options]
         enter = ["nsenter", f"--net={self.root}/netns"]
         log = (self.root / "log").open("ab")
         self.process = subprocess.Popen([*enter, *up], stdout=log, stderr=log)
@@ -103,7 +104,7 @@ class RunningEngine:
 
 
 @contextmanager
-def running_engine() -> Iterator[RunningEngine]:
+def running_engine(*options: str) -> Iterator[RunningEngine]:
     """An engine with a ``busybox`` image made of busybox-static; afterwards nothing of it is left."""
     root = Path(tempfile.mkdtemp(prefix="tidegate-e2e-"))
     root.chmod(0o711)  # the gate, without privileges, must reach the engine's socket in it
@@ -111,7 +112,7 @@ def running_engine() -> Iterator[RunningEngine]:
     (root / "netns").touch()
     make = f"mount --bind /proc/self/ns/net {root}/netns && ip link set lo up"
     subprocess.run(["unshare", "--net", "sh", "-c", make], check=True)
-    engine = RunningEngine(root, name, subprocess.Popen(["true"]))
+    engine = RunningEngine(root, name, subprocess.Popen(["true"]), options=options)
     try:
         engine.start()
         load_busybox(engine)
@@ -130,12 +131,16 @@ def load_busybox(engine: RunningEngine) -> None:
 
 
 def _take_down(engine: RunningEngine) -> None:
-    for pid in (engine.process.pid, *engine.shim_pids()):
+    children = engine.children().values() if engine.process.poll() is None else ()
+    pids = [engine.process.pid, *children, *engine.shim_pids()]
+    for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
     engine.process.wait()
+    while any(Path(f"/proc/{pid}/root").exists() for pid in pids):  # a dead one, reaped or not, has no root
+        time.sleep(0.01)
     containers = [each for each in Path("/sys/fs/cgroup").glob(f"*/{engine.name}/*") if each.is_dir()]
     for directory in containers:
         for pid in (directory / "cgroup.procs").read_text().split():

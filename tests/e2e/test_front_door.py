@@ -90,7 +90,10 @@ def test_the_gate_owns_nothing(door: RunningEngine) -> None:
         (["--no-such-flag"], "unrecognized arguments"),
         (["--data-root", "a", "--data-root", "b"], "is given twice"),
         (["--tls=maybe"], "neither true nor false"),
-        (["--bip", "10.0.0.1/24"], "has no effect in this version"),
+        (["--bip", "10.0.0.9/24"], "must be the first address of 10.0.0.0/24"),
+        (["--log-opt", "colour=red"], "unknown option 'colour'"),
+        (["--group", "no-such-group"], "no group 'no-such-group'"),
+        (["--no-live-restore", "--live-restore"], "contradicts"),
     ],
 )
 def test_a_wrong_start_is_one_clear_line(words: list[str], complaint: str, tmp_path: Path) -> None:

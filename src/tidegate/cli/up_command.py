@@ -15,17 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotSupportedError
+from tidegate.cli.up_settings import engine_settings, log_level
 from tidegate.daemon.config import DaemonConfig, decide_config, parse_file
+from tidegate.daemon.process_settings import encode_settings
 from tidegate.daemon.settings import SETTINGS, Kind
 
 GATE_USER = "nobody"
-DEFAULT_BRIDGE = "tidegate0"
 ENGINE_START_DEADLINE_S = 60
-# What the processes act on today; the other settings of the table are refused by name until they do.
-_HONOURED = frozenset(
-    {"hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "allow-plaintext", "data-root",
-     "exec-root", "config-file", "pidfile", "bridge", "registry-mirrors", "insecure-registries"}
-)  # fmt: skip
 
 
 class _Once(argparse.Action):
@@ -57,9 +53,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = decide_config(_flags(args), _file(args))
-    refused = sorted(name for name in config.settings if name not in _HONOURED)
-    if refused:
-        raise NotSupportedError(f"{refused[0]}: this setting has no effect in this version; leave it out")
     if os.geteuid() != 0:
         raise InvalidParameterError("tidegate up must run as root: it mounts, and makes namespaces and control groups")
     for warning in config.warnings:
@@ -93,19 +86,11 @@ def _file(args: argparse.Namespace) -> dict[str, Any]:
 
 def _supervise(config: DaemonConfig) -> int:
     user = pwd.getpwnam(GATE_USER)
-    config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
-    identity = ["--gate-uid", str(user.pw_uid), "--gate-gid", str(user.pw_gid)]
     gate_socket = config.exec_root / "gate.sock"
-    engine = [sys.executable, "-m", "tidegate.daemon.process", "--gate-socket", str(gate_socket), *identity]
-    engine += ["--data-root", str(config.data_root), "--exec-root", str(config.exec_root)]
-    engine += ["--bridge", str(config.settings.get("bridge", DEFAULT_BRIDGE))]
-    for mirror in config.settings.get("registry-mirrors", ()):
-        engine += ["--registry-mirror", mirror]
-    for host in config.settings.get("insecure-registries", ()):
-        engine += ["--insecure-registry", host]
-    for path in config.unix_sockets:
-        engine += ["--socket", str(path)]
+    settings = engine_settings(config, gate_socket, (user.pw_uid, user.pw_gid))
+    engine = [sys.executable, "-m", "tidegate.daemon.process", "--settings", encode_settings(settings)]
     gate = _gate_command(config, gate_socket, user) if config.tcp_hosts else None
+    config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     gate_socket.unlink(missing_ok=True)
     children = [subprocess.Popen(engine)]  # noqa: S603 - our own module
     _wait_for_socket(gate_socket, children[0])
@@ -123,7 +108,8 @@ def _supervise(config: DaemonConfig) -> int:
 
 def _gate_command(config: DaemonConfig, gate_socket: Path, user: pwd.struct_passwd) -> list[str]:
     command = [sys.executable, "-m", "tidegate.gate.process", "--engine", str(gate_socket)]
-    command += ["--uid", str(user.pw_uid), "--gid", str(user.pw_gid)]
+    command += ["--log-level", log_level(config.settings)]
+    command += ["--parent-pid", str(os.getpid()), "--uid", str(user.pw_uid), "--gid", str(user.pw_gid)]
     for host in config.tcp_hosts:
         place = f"{host.address}:{host.port}"
         command += [f"--listen={place}"] if host.tls else [f"--listen={place}", f"--plaintext={place}"]

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.daemon.settings import LOG_LEVELS, SETTINGS, Kind, Setting
+from tidegate.base.log_levels import LOG_LEVELS
+from tidegate.daemon.settings import SETTINGS, Kind, Setting
 
 DEFAULT_DATA_ROOT = Path("/var/lib/tidegate")
 DEFAULT_EXEC_ROOT = Path("/run/tidegate")

@@ -15,9 +15,11 @@ import uvloop
 
 from tidegate.api.pipeline import Api
 from tidegate.base.errors import ConflictError
+from tidegate.base.log_levels import LOG_LEVELS
+from tidegate.base.parent_death import end_with_parent
 from tidegate.daemon.mount_namespace import enter_mount_namespace
-from tidegate.daemon.wiring import Engine, EngineSettings
-from tidegate.drivers.registry import RegistryConfig
+from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
+from tidegate.daemon.wiring import Engine
 from tidegate.http.server import Server
 
 SOCKET_MODE = 0o660
@@ -46,7 +48,7 @@ def bind_unix(path: Path, mode: int, owner: tuple[int, int] | None = None) -> so
     return sock
 
 
-async def serve(sockets: list[socket.socket], settings: EngineSettings) -> None:
+async def serve(sockets: list[socket.socket], settings: EngineProcessSettings) -> None:
     """Recover, then serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -63,26 +65,20 @@ async def serve(sockets: list[socket.socket], settings: EngineSettings) -> None:
 
 
 def main() -> None:
-    """Parse, bind, enter the mount namespace, serve."""
+    """Read the settings, bind, enter the mount namespace, serve."""
     parser = argparse.ArgumentParser(prog="tidegate-engine")
-    parser.add_argument("--socket", type=Path, action="append", default=[])
-    parser.add_argument("--gate-socket", type=Path, required=True)
-    parser.add_argument("--gate-uid", type=int, required=True)
-    parser.add_argument("--gate-gid", type=int, required=True)
-    parser.add_argument("--data-root", type=Path, required=True)
-    parser.add_argument("--exec-root", type=Path, required=True)
-    parser.add_argument("--bridge", required=True)
-    parser.add_argument("--registry-mirror", action="append", default=[])
-    parser.add_argument("--insecure-registry", action="append", default=[])
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s engine %(message)s")
-    sockets = [bind_unix(path, SOCKET_MODE) for path in args.socket]
-    args.data_root.mkdir(parents=True, exist_ok=True, mode=0o710)
-    enter_mount_namespace(args.exec_root / "shim")
-    registry = RegistryConfig(tuple(args.registry_mirror), tuple(args.insecure_registry))
-    settings = EngineSettings(args.data_root, args.exec_root, args.bridge, registry)
-    # Last, since ``tidegate up`` takes it for the sign that the engine can be asked.
-    sockets.append(bind_unix(args.gate_socket, 0o600, (args.gate_uid, args.gate_gid)))
+    parser.add_argument("--settings", required=True, help="EngineProcessSettings as JSON")
+    settings = decode_settings(parser.parse_args().settings)
+    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s engine %(message)s")
+    end_with_parent(settings.parent_pid)
+    sockets = []
+    for path in settings.sockets:
+        sockets.append(bind_unix(path, SOCKET_MODE))
+        if settings.socket_group_id is not None:
+            os.chown(path, 0, settings.socket_group_id)
+    settings.data_root.mkdir(parents=True, exist_ok=True, mode=0o710)
+    enter_mount_namespace(settings.exec_root / "shim")
+    sockets.append(bind_unix(settings.gate_socket, 0o600, settings.gate_owner))
     uvloop.run(serve(sockets, settings))
 
 

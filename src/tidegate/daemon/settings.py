@@ -47,7 +47,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(None, "allow-plaintext", T, help="allow tcp hosts without TLS: loopback, or public"),
     Setting("data-root", "data-root", T, help="persistent state (default /var/lib/tidegate)"),
     Setting("exec-root", "exec-root", T, help="run-time state (default /run/tidegate)"),
-    Setting(None, "config-file", T, help="daemon.json (default DATA_ROOT is not searched; /etc/tidegate/daemon.json)"),
+    Setting(None, "config-file", T, help="a daemon.json with Docker's keys; none is read unless named"),
     Setting("pidfile", "pidfile", T, short="p", help="write the process id here"),
     Setting("log-level", "log-level", T, short="l", help="debug, info, warn, error or fatal"),
     Setting("debug", "debug", F, short="D", help="the same as --log-level debug"),
@@ -82,5 +82,3 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("raw-logs", "raw-logs", F, effective=False),
     Setting("log-format", "log-format", T, effective=False),
 )
-
-LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")

@@ -4,8 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from ipaddress import IPv4Network
 
 from tidegate.api.handlers import system
 from tidegate.api.handlers.containers import ContainerHandlers
@@ -14,6 +13,7 @@ from tidegate.api.handlers.images import ImageHandlers
 from tidegate.api.handlers.streams import StreamHandlers
 from tidegate.api.pipeline import Handler
 from tidegate.base.host import go_architecture
+from tidegate.daemon.process_settings import EngineProcessSettings
 from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
 from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.json_log_reader import read_log
@@ -30,36 +30,29 @@ from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
 from tidegate.engine.images import ImageService
 from tidegate.engine.logs import LogService
+from tidegate.engine.shutdown import stop_all
 from tidegate.kernel.cgroups import open_cgroups
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.spec.oci_image import Platform
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """What the engine process is told; ``instance`` names what it makes outside its roots."""
-
-    data_root: Path
-    exec_root: Path
-    instance: str
-    registry: RegistryConfig
-
-
 class Engine:
     """The engine's objects. ``start`` recovers what an earlier engine left; ``close`` leaves containers running."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineProcessSettings) -> None:
+        self._settings = settings
         data = settings.data_root
+        subnet = IPv4Network(settings.bridge_subnet) if settings.bridge_subnet else None
         self._state = SqliteStateStore(data / "state.db")
         self._content = ContentDirectory(data / "content")
         self._layers = LayerDirectories(data / "layers")
-        self._runtime = ShimRuntime(settings.exec_root, open_cgroups(settings.instance))
-        self._bridge = LinuxBridge(BridgeSettings(name=settings.instance))
-        self._registry = HTTPRegistry(settings.registry)
+        self._runtime = ShimRuntime(settings.exec_root, open_cgroups(settings.bridge))
+        self._bridge = LinuxBridge(BridgeSettings(name=settings.bridge, subnet=subnet))
+        self._registry = HTTPRegistry(RegistryConfig(settings.registry_mirrors, settings.insecure_registries))
         volumes = LocalVolumeStore(data / "volumes")
         planner = ProcessPlanner(
-            lambda identity: data / "rootfs" / identity, volumes, settings.instance, SeccompCompiler()
+            lambda identity: data / "rootfs" / identity, volumes, settings.bridge, SeccompCompiler(), settings.log
         )
         self._bus = EventBus(time.time_ns)
         self._containers = ContainerService(
@@ -103,11 +96,13 @@ class Engine:
         self._events = asyncio.create_task(self._containers.run(), name="runtime-events")
 
     async def close(self) -> None:
-        """Let go of everything; containers run on under the shim."""
+        """Let go of everything; containers run on under the shim unless ``live_restore`` is off."""
         if self._events is not None:
             self._events.cancel()
             await asyncio.gather(self._events, return_exceptions=True)
         await self._containers.close()
+        if not self._settings.live_restore:
+            await stop_all(self._containers.list(), self._runtime, self._settings.shutdown_timeout_s)
         await self._runtime.close()
         await self._bridge.close()
         self._registry.close()

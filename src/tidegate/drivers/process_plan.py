@@ -9,8 +9,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.base.sizes import parse_size
 from tidegate.drivers.oci_config import (
     DEFAULT_MASKED_PATHS,
     DEFAULT_READONLY_PATHS,
@@ -29,11 +31,19 @@ from tidegate.model.container import Container
 from tidegate.spec.codec import decode
 from tidegate.spec.container import CreateRequest, ExecCreateRequest, HostConfig, Mount
 
-LOG_MAX_SIZE_BYTES = 20_000_000
-LOG_MAX_FILES = 5
 _ACCOUNTS_LIMIT_BYTES = 1 << 20
 _INIT_PATHS = (Path("/usr/bin/docker-init"), Path("/usr/bin/tini-static"), Path("/usr/bin/catatonit"))
-_SIZES = {"": 1, "b": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
+
+
+class LogDefaults(Protocol):
+    """What a container gets that does not say."""
+
+    @property
+    def driver(self) -> str: ...
+    @property
+    def max_size_bytes(self) -> int: ...
+    @property
+    def max_files(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class ProcessPlanner:
     volumes: VolumeStore
     cgroup_parent: str
     seccomp: SeccompCompiler
+    log_defaults: LogDefaults
 
     async def container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
@@ -84,16 +95,15 @@ class ProcessPlanner:
 
     def log_target(self, container: Container, host: HostConfig) -> LogTarget:
         """Where the output is recorded, by ``log-opts`` max-size and max-file."""
-        options = host.log_config.config
-        unknown = set(options) - {"max-size", "max-file"}
+        options, defaults = host.log_config.config, self.log_defaults
+        unknown = sorted(set(options) - {"max-size", "max-file"})
         if unknown:
-            raise InvalidParameterError(f"unknown log opt '{sorted(unknown)[0]}' for json-file log driver")
-        size = parse_size(options["max-size"]) if "max-size" in options else LOG_MAX_SIZE_BYTES
-        files = options.get("max-file", str(LOG_MAX_FILES))
+            raise InvalidParameterError(f"unknown log opt '{unknown[0]}' for json-file log driver")
+        size = parse_size(options["max-size"]) if "max-size" in options else defaults.max_size_bytes
+        files = options.get("max-file", str(defaults.max_files))
         if not files.isdecimal() or int(files) < 1:
             raise InvalidParameterError(f"log opt max-file: {files!r} is no number from 1")
-        driver = host.log_config.type or "json-file"
-        return LogTarget(driver, self.log_path(container.id), size, int(files))
+        return LogTarget(host.log_config.type or defaults.driver, self.log_path(container.id), size, int(files))
 
     def log_path(self, container_id: str) -> Path:
         """The newest file of the container's log."""
@@ -227,14 +237,6 @@ def resource_request(host: HostConfig) -> ResourceRequest:
         pids_limit=host.pids_limit,
         blkio_weight=host.blkio_weight,
     )
-
-
-def parse_size(text: str) -> int:
-    """``20m`` in bytes, powers of ten as docker's log options. Raises InvalidParameterError."""
-    number, unit = text.rstrip("bkmgBKMG"), text[len(text.rstrip("bkmgBKMG")) :].lower()
-    if not number.isdecimal() or unit not in _SIZES:
-        raise InvalidParameterError(f"invalid size: {text!r}")
-    return int(number) * _SIZES[unit]
 
 
 def hosts_text(hostname: str, extra: Iterable[str], attachment: BridgeAttachment | None) -> str:

@@ -18,6 +18,8 @@ from pathlib import Path
 import uvloop
 
 from tidegate.base.errors import InternalError
+from tidegate.base.log_levels import LOG_LEVELS
+from tidegate.base.parent_death import end_with_parent
 from tidegate.gate.pipeline import Gate
 from tidegate.http.client import UnixClient
 from tidegate.http.server import Server
@@ -75,10 +77,12 @@ def main() -> None:
     parser.add_argument("--plaintext", action="append", default=[], metavar="ADDRESS:PORT")
     for name in ("ca", "cert", "key"):
         parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--parent-pid", type=int, required=True)
     parser.add_argument("--uid", type=int, required=True)
     parser.add_argument("--gid", type=int, required=True)
+    parser.add_argument("--log-level", choices=tuple(LOG_LEVELS), default="info")
     args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s gate %(message)s")
+    logging.basicConfig(level=LOG_LEVELS[args.log_level], format="%(asctime)s gate %(message)s")
 
     def failed(peer: object, reason: str) -> None:
         _log.warning("TLS handshake with %s failed: %s", peer, reason)
@@ -91,6 +95,7 @@ def main() -> None:
             tls = TLSListener(partial(_same, server_context(args.ca, args.cert, args.key)), on_failure=failed)
         sockets.append((bind_tcp(address, int(port)), tls))
     give_up_root(args.uid, args.gid)
+    end_with_parent(args.parent_pid)
     uvloop.run(serve(sockets, args.engine))
 
 

@@ -1,0 +1,82 @@
+"""From a decided configuration to what the engine process is told; raises InvalidParameterError naming the setting."""
+
+import grp
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.base.sizes import parse_size
+from tidegate.daemon.config import DaemonConfig
+from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
+
+DEFAULT_BRIDGE = "tidegate0"
+
+
+def engine_settings(config: DaemonConfig, gate_socket: Path, gate_owner: tuple[int, int]) -> EngineProcessSettings:
+    """Every setting that is the engine's."""
+    values = config.settings
+    return EngineProcessSettings(
+        parent_pid=os.getpid(),
+        data_root=config.data_root,
+        exec_root=config.exec_root,
+        sockets=config.unix_sockets,
+        socket_group_id=parse_group(values["group"]) if "group" in values else None,
+        gate_socket=gate_socket,
+        gate_owner=gate_owner,
+        bridge=values.get("bridge", DEFAULT_BRIDGE),
+        bridge_subnet=parse_bip(values["bip"]) if "bip" in values else None,
+        registry_mirrors=tuple(values.get("registry-mirrors", ())),
+        insecure_registries=tuple(values.get("insecure-registries", ())),
+        log=parse_log_defaults(values),
+        log_level=log_level(values),
+        live_restore=bool(values.get("live-restore", not values.get("no-live-restore", False))),
+        shutdown_timeout_s=int(values.get("shutdown-timeout", 15)),
+    )
+
+
+def log_level(values: Mapping[str, Any]) -> str:
+    """``debug`` stands for the level of that name."""
+    return "debug" if values.get("debug") else str(values.get("log-level", "info"))
+
+
+def parse_group(name: str) -> int:
+    """A group's id, by name or number."""
+    if name.isdecimal():
+        return int(name)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise InvalidParameterError(f"group: no group {name!r} on this host") from error
+
+
+def parse_bip(text: str) -> str:
+    """The bridge's network; its own address is the first of it."""
+    try:
+        interface = ipaddress.IPv4Interface(text)
+    except ValueError as error:
+        raise InvalidParameterError(f"bip: {text!r} is no IPv4 address with a prefix length") from error
+    if interface.ip != interface.network.network_address + 1:
+        raise InvalidParameterError(f"bip: {text!r} must be the first address of {interface.network}")
+    return str(interface.network)
+
+
+def parse_log_defaults(values: Mapping[str, Any]) -> LogDefaults:
+    """``log-driver`` and ``log-opts``: a mapping from the file, ``KEY=VALUE`` texts from flags."""
+    driver = values.get("log-driver", "json-file")
+    if driver not in ("json-file", "none"):
+        raise InvalidParameterError(f"log-driver: {driver!r} is neither json-file nor none")
+    given = values.get("log-opts", {})
+    pairs = given.items() if isinstance(given, Mapping) else [text.partition("=")[::2] for text in given]
+    options = dict(pairs)
+    unknown = sorted(set(options) - {"max-size", "max-file"})
+    if unknown:
+        raise InvalidParameterError(f"log-opts: unknown option {unknown[0]!r}: max-size and max-file are known")
+    defaults = LogDefaults()
+    files = str(options.get("max-file", defaults.max_files))
+    if not files.isdecimal() or int(files) < 1:
+        raise InvalidParameterError(f"log-opts: max-file: {files!r} is no number from 1")
+    size = parse_size(str(options["max-size"])) if "max-size" in options else defaults.max_size_bytes
+    return LogDefaults(driver, size, int(files))

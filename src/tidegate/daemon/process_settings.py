@@ -1,0 +1,52 @@
+"""What ``tidegate up`` tells the engine process, as one JSON document on its command line."""
+
+from pathlib import Path
+
+import msgspec
+
+
+class LogDefaults(msgspec.Struct, frozen=True):
+    """Of containers that do not say: Tidegate rotates by default."""
+
+    driver: str = "json-file"
+    max_size_bytes: int = 20_000_000
+    max_files: int = 5
+
+
+class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Paths are absolute; ``bridge_subnet`` is a network in CIDR notation; ``gate_owner`` is (uid, gid).
+
+    The engine ends with the process ``parent_pid``.
+    """
+
+    parent_pid: int
+    data_root: Path
+    exec_root: Path
+    sockets: tuple[Path, ...]
+    socket_group_id: int | None = None
+    gate_socket: Path
+    gate_owner: tuple[int, int]
+    bridge: str = "tidegate0"
+    bridge_subnet: str | None = None
+    registry_mirrors: tuple[str, ...] = ()
+    insecure_registries: tuple[str, ...] = ()
+    log: LogDefaults = LogDefaults()
+    log_level: str = "info"
+    live_restore: bool = True
+    shutdown_timeout_s: int = 15
+
+
+def encode_settings(settings: EngineProcessSettings) -> str:
+    """As the engine process is given them."""
+    return msgspec.json.encode(settings, enc_hook=str).decode()
+
+
+def decode_settings(text: str) -> EngineProcessSettings:
+    """What ``encode_settings`` wrote. Raises msgspec.ValidationError for anything else."""
+    return msgspec.json.decode(text, type=EngineProcessSettings, dec_hook=_decode_path)
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"{kind} cannot be read from {value!r}")

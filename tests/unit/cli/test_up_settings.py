@@ -1,0 +1,60 @@
+"""What the engine process is told of a configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.base.sizes import parse_size
+from tidegate.cli.up_settings import engine_settings, log_level, parse_bip, parse_group, parse_log_defaults
+from tidegate.daemon.config import decide_config
+from tidegate.daemon.process_settings import LogDefaults, decode_settings, encode_settings
+
+
+def test_the_engine_reads_what_it_is_told() -> None:
+    settings = engine_settings(decide_config({"hosts": ["unix:///a"], "tlsverify": True}, {}), Path("/g"), (7, 8))
+    assert decode_settings(encode_settings(settings)) == settings
+    assert (settings.sockets, settings.live_restore) == ((Path("/a"),), True)
+
+
+def test_log_options_from_flags_and_from_the_file() -> None:
+    expected = LogDefaults("json-file", 5_000_000, 3)
+    assert parse_log_defaults({"log-opts": ["max-size=5m", "max-file=3"]}) == expected
+    assert parse_log_defaults({"log-opts": {"max-size": "5m", "max-file": "3"}}) == expected
+    assert parse_log_defaults({}) == LogDefaults("json-file", 20_000_000, 5)
+    assert parse_log_defaults({"log-driver": "none"}).driver == "none"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"log-driver": "syslog"}, {"log-opts": ["tag=x"]}, {"log-opts": ["max-file=0"]}, {"log-opts": ["max-size=big"]}],
+)
+def test_other_log_options_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(InvalidParameterError):
+        parse_log_defaults(values)
+
+
+def test_the_bridge_s_address_is_the_first_of_its_network() -> None:
+    assert parse_bip("10.9.0.1/24") == "10.9.0.0/24"
+    for wrong in ("10.9.0.2/24", "10.9.0.1/33", "bridge"):
+        with pytest.raises(InvalidParameterError, match="bip"):
+            parse_bip(wrong)
+
+
+def test_groups_by_name_and_number() -> None:
+    assert (parse_group("root"), parse_group("12345")) == (0, 12345)
+    with pytest.raises(InvalidParameterError, match="group"):
+        parse_group("no-such-group")
+
+
+def test_debug_is_a_level() -> None:
+    assert (log_level({"debug": True}), log_level({"log-level": "warn"}), log_level({})) == ("debug", "warn", "info")
+
+
+def test_sizes_are_in_powers_of_a_thousand() -> None:
+    assert [parse_size(text) for text in ("7", "7b", "7k", "7KB", "7m", "7G")] == [
+        7, 7, 7000, 7000, 7_000_000, 7_000_000_000,
+    ]  # fmt: skip
+    for wrong in ("", "m", "7t", "-7", "7.5m"):
+        with pytest.raises(InvalidParameterError):
+            parse_size(wrong)
