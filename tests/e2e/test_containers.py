@@ -12,9 +12,6 @@ from tests.e2e.running_engine import RunningEngine, running_engine
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"),
     pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
-    pytest.mark.skipif(
-        not Path("/sys/fs/cgroup/pids/cgroup.procs").exists(), reason="cgroup v2 hosts are not supported yet"
-    ),
 ]
 both_doors = pytest.mark.parametrize("tls", [True, False], ids=["mtls", "unix"])
 
