@@ -3,15 +3,18 @@
 take event -> step (``model.lifecycle``) -> store -> act -> the outcome returns as an event, before anything else is
 taken. So a stop that arrives while a start is under way is decided when the start has ended, and never in between.
 
-- a state that cannot be stored is not entered, and its effects are not performed: the requester gets the error;
+- a state that cannot be stored is not entered, and its effects are not performed: the requester gets the error, and
+  what the world did (an exit, the outcome of an effect) is taken again later;
 - a requester that goes away cancels nothing: the actor's own task performs the effects;
 - timers are events to come; they are injected, so that tests own the time.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, Protocol
 
 from tidegate.base.errors import InternalError, TidegateError
@@ -20,6 +23,9 @@ from tidegate.model.container import Container
 from tidegate.model.lifecycle import NotAllowedError, step
 from tidegate.model.phases import Effect, Event, Phase, State
 
+_log = logging.getLogger(__name__)
+
+RETRY_NS = 1_000_000_000
 Cancel = Callable[[], None]
 SetTimer = Callable[[int, Callable[[], None]], Cancel]
 """(delay_ns, what to call) -> how to cancel."""
@@ -127,10 +133,12 @@ class ContainerActor:
         before = self.state
         error: Exception | None
         try:
-            error = await self._handle(letter.content)
+            error = await self._handle(letter.content, requested=letter.reply is not None)
         except (TidegateError, NotAllowedError) as refused:
             error = refused
         if letter.reply is None or letter.reply.done():
+            if error is not None:
+                _log.warning("container %s: %s", self.container.id[:12], error)
             return
         if error is not None:
             letter.reply.set_exception(error)
@@ -141,7 +149,7 @@ class ContainerActor:
         if letter.reply is not None and not letter.reply.done():
             letter.reply.set_exception(NotAllowedError(Phase.REMOVING, p.RemoveRequested()))
 
-    async def _handle(self, content: Event | Edit) -> TidegateError | None:
+    async def _handle(self, content: Event | Edit, *, requested: bool) -> TidegateError | None:
         if callable(content):
             edited = content(self.container)
             await self._effects.store(edited)
@@ -149,8 +157,20 @@ class ContainerActor:
             return None
         chain = _Chain(deque([content]))
         while chain.events:
-            await self._take(chain.events.popleft(), chain)
+            event = chain.events.popleft()
+            try:
+                await self._take(event, chain)
+            except TidegateError as error:  # its state could not be stored, for want of disk say
+                if requested and event is content:
+                    raise
+                self._retry(event, *chain.events)
+                return chain.error or error
         return chain.error
+
+    def _retry(self, *events: Event) -> None:
+        """What has happened stays true: take it again later."""
+        for event in events:
+            self._set_timer(RETRY_NS, partial(self.post, event))
 
     async def _take(self, event: Event, chain: _Chain) -> None:
         taken = step(self.state, event)

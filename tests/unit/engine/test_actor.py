@@ -7,7 +7,7 @@ import pytest
 from tests.unit.engine.life import Timers, settle
 
 from tidegate.base.errors import InternalError, TidegateError
-from tidegate.engine.actor import ContainerActor
+from tidegate.engine.actor import RETRY_NS, ContainerActor
 from tidegate.model import phases as p
 from tidegate.model.container import Container
 from tidegate.model.lifecycle import NotAllowedError
@@ -123,3 +123,17 @@ def test_after_a_removal_letters_are_refused_and_waits_end() -> None:
         assert effects.log.count(actor.container.id) == 1
 
     play(body, Phase.EXITED)
+
+
+def test_an_exit_that_cannot_be_stored_is_taken_again_later() -> None:
+    async def body(actor: ContainerActor, effects: Recorder, timers: Timers) -> None:
+        effects.store_fault = InternalError("disk full")
+        actor.post(p.Exited(7, 5))
+        await settle()
+        assert actor.state.phase is Phase.RUNNING
+        effects.store_fault = None
+        assert timers.fire() == RETRY_NS
+        await settle()
+        assert (actor.state.phase, actor.state.exit_code) == (Phase.EXITED, 7)
+
+    play(body, Phase.RUNNING)
