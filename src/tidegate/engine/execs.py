@@ -5,10 +5,12 @@ newer ones push it out (``KEPT`` ended ones per engine), so that clients can rea
 """
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 from tidegate.base.errors import ConflictError, NotFoundError, TidegateError
@@ -18,6 +20,7 @@ from tidegate.model.container import Container
 from tidegate.model.phases import Phase
 
 KEPT = 1024
+_log = logging.getLogger(__name__)
 
 
 class ExecPhase(Enum):
@@ -55,9 +58,10 @@ PlanExec = Callable[[Container, str, bytes], ExecProcess]
 class UntilExit:
     """An exec's streams whose end is not told before its exit code is known: clients ask for it at once."""
 
-    def __init__(self, stream: AttachStream, exited: asyncio.Event) -> None:
+    def __init__(self, stream: AttachStream, exited: asyncio.Event, on_close: Callable[[], None]) -> None:
         self._stream = stream
         self._exited = exited
+        self._on_close = on_close
 
     async def read(self) -> bytes:
         data = await self._stream.read()
@@ -73,6 +77,7 @@ class UntilExit:
 
     async def close(self) -> None:
         await self._stream.close()
+        self._on_close()
 
 
 class ExecService:
@@ -84,6 +89,8 @@ class ExecService:
         self._plan = plan
         self._execs: dict[str, Exec] = {}
         self._ends: dict[str, asyncio.Event] = {}
+        self._attached: set[str] = set()
+        self._releases: set[asyncio.Task[None]] = set()
         containers.on_exec_exit(self.exited)
 
     def create(self, name_or_id: str, document: bytes) -> str:
@@ -122,22 +129,26 @@ class ExecService:
         ended = self._ends.setdefault(exec_id, asyncio.Event())
         stream: AttachStream | None = None
         container_id = chosen.process.container_id
+        self._publish(chosen, "exec_start")
         try:
             await self._runtime.exec_create(chosen.process)
             if not detach:
+                self._attached.add(exec_id)
                 stream = await self._runtime.attach(container_id, exec_id, stdin=stdin, stdout=stdout, stderr=stderr)
             pid = await self._runtime.exec_start(container_id, exec_id)
         except TidegateError as error:
             self._execs[exec_id] = replace(chosen, phase=ExecPhase.EXITED, exit_code=_failed_exit_code(error))
             self._ends.pop(exec_id, None)
+            self._attached.discard(exec_id)
             if stream is not None:
                 await stream.close()
             await self._runtime.exec_release(container_id, exec_id)
             raise
         if self._execs[exec_id].phase is ExecPhase.RUNNING:  # a short one may have ended by now
             self._execs[exec_id] = replace(chosen, phase=ExecPhase.RUNNING, pid=pid)
-        self._publish(chosen, "exec_start")
-        return None if stream is None else UntilExit(stream, ended)
+        if stream is None:
+            return None
+        return UntilExit(stream, ended, partial(self._detached, exec_id))
 
     async def resize(self, exec_id: str, height: int, width: int) -> None:
         """Set the size of its terminal. Raises NotFoundError, ConflictError when it does not run."""
@@ -155,7 +166,28 @@ class ExecService:
         self._execs[ended.id] = ended
         if (waiting := self._ends.pop(ended.id, None)) is not None:
             waiting.set()
+        self._release_when_done(ended.id)
         self._publish(ended, "exec_die", {"exitCode": str(event.exit_code)})
+
+    def _detached(self, exec_id: str) -> None:
+        self._attached.discard(exec_id)
+        self._release_when_done(exec_id)
+
+    def _release_when_done(self, exec_id: str) -> None:
+        """The supervisor keeps an exec until it has ended and its output was read; then it may forget it."""
+        chosen = self._execs.get(exec_id)
+        if chosen is None or chosen.phase is not ExecPhase.EXITED or exec_id in self._attached:
+            return
+        release = self._runtime.exec_release(chosen.process.container_id, exec_id)
+        task = asyncio.create_task(self._logged(release), name=f"exec-release {exec_id[:12]}")
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+
+    async def _logged(self, release: Awaitable[None]) -> None:
+        try:
+            await release
+        except TidegateError as error:
+            _log.warning("an exec could not be released: %s", error.message)
 
     def _runnable(self, name_or_id: str) -> Container:
         container = self._containers.resolve(name_or_id)

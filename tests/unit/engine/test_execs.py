@@ -34,6 +34,10 @@ def test_an_exec_runs_and_its_exit_code_is_kept() -> None:
         life.runtime.exit(identity, 7, chosen)
         assert await end == b""
         assert (execs.inspect(chosen).phase, execs.inspect(chosen).exit_code) == (ExecPhase.EXITED, 7)
+        assert (identity, chosen) in life.runtime.created  # the supervisor keeps it while a client may still read
+        await stream.close()
+        await settle()
+        assert (identity, chosen) not in life.runtime.created
         assert life.actions()[-3:] == ["exec_create: echo hi", "exec_start: echo hi", "exec_die"]
         with pytest.raises(ConflictError, match="already run"):
             await execs.start(chosen)
