@@ -86,8 +86,8 @@ class RunningEngine:
         """Pids of ``engine`` and ``gate``."""
         found: dict[str, int] = {}
         for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-            found["gate" if b"tidegate.gate" in words else "engine"] = int(pid)
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            found[name.removeprefix("tidegate-")] = int(pid)
         return found
 
     def shim_pids(self) -> list[int]:

@@ -71,11 +71,9 @@ def test_plain_http_on_the_tls_port_is_told_so(door: RunningEngine) -> None:
 
 
 def test_the_gate_owns_nothing(door: RunningEngine) -> None:
-    children = Path(f"/proc/{door.process.pid}/task/{door.process.pid}/children").read_text().split()
-    gates = [pid for pid in children if b"tidegate.gate" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    assert len(gates) == 1
+    gate = door.children()["gate"]
     status = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{gates[0]}/status").read_text().splitlines() if ":\t" in line
+        line.split(":\t", 1) for line in Path(f"/proc/{gate}/status").read_text().splitlines() if ":\t" in line
     )
     assert set(status["Uid"].split()) == {"65534"}
     assert int(status["CapEff"], 16) == 0

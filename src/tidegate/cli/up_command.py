@@ -6,7 +6,6 @@ The two run as processes of their own; when one ends, or on SIGTERM or SIGINT, t
 import argparse
 import os
 import pwd
-import signal
 import socket
 import subprocess
 import sys
@@ -14,10 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tidegate.base.errors import InternalError, InvalidParameterError, NotSupportedError
-from tidegate.cli.up_settings import engine_settings, log_level
+from tidegate.base.errors import InternalError, InvalidParameterError
+from tidegate.cli.family import Family
+from tidegate.cli.up_settings import engine_settings, gate_settings
 from tidegate.daemon.config import DaemonConfig, decide_config, parse_file
-from tidegate.daemon.process_settings import encode_settings
 from tidegate.daemon.settings import SETTINGS, Kind
 
 GATE_USER = "nobody"
@@ -85,79 +84,54 @@ def _file(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _supervise(config: DaemonConfig) -> int:
+    from tidegate.daemon.process import run_engine  # imported once, here: the forked processes share the pages
+    from tidegate.gate.process import run_gate
+
     user = pwd.getpwnam(GATE_USER)
     gate_socket = config.exec_root / "gate.sock"
     settings = engine_settings(config, gate_socket, (user.pw_uid, user.pw_gid))
-    engine = [sys.executable, "-m", "tidegate.daemon.process", "--settings", encode_settings(settings)]
-    gate = _gate_command(config, gate_socket, user) if config.tcp_hosts else None
+    gate = gate_settings(config, gate_socket, (user.pw_uid, user.pw_gid), _tls_files)
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     gate_socket.unlink(missing_ok=True)
-    children = [subprocess.Popen(engine)]  # noqa: S603 - our own module
-    _wait_for_socket(gate_socket, children[0])
-    if gate is not None:
-        children.append(subprocess.Popen(gate))  # noqa: S603 - our own module
     pidfile = config.settings.get("pidfile")
-    if pidfile:
-        Path(pidfile).write_text(f"{os.getpid()}\n")
+    family = Family()
     try:
-        return _wait_for_end(children)
+        family.start("tidegate-engine", lambda: run_engine(settings))
+        _wait_for_socket(gate_socket, family)
+        if gate is not None:
+            family.start("tidegate-gate", lambda: run_gate(gate))
+        if pidfile:
+            Path(pidfile).write_text(f"{os.getpid()}\n")
+        return family.wait()
     finally:
+        family.end()
         if pidfile:
             Path(pidfile).unlink(missing_ok=True)
 
 
-def _gate_command(config: DaemonConfig, gate_socket: Path, user: pwd.struct_passwd) -> list[str]:
-    command = [sys.executable, "-m", "tidegate.gate.process", "--engine", str(gate_socket)]
-    command += ["--log-level", log_level(config.settings)]
-    command += ["--parent-pid", str(os.getpid()), "--uid", str(user.pw_uid), "--gid", str(user.pw_gid)]
-    for host in config.tcp_hosts:
-        place = f"{host.address}:{host.port}"
-        command += [f"--listen={place}"] if host.tls else [f"--listen={place}", f"--plaintext={place}"]
-    if any(host.tls for host in config.tcp_hosts):
-        if not config.verify_clients:
-            raise NotSupportedError("tls without client certificates is not offered: use tlsverify")
-        for name, path in zip(("ca", "cert", "key"), _tls_files(config), strict=True):
-            command += [f"--{name}", str(path)]
-    return command
-
-
 def _tls_files(config: DaemonConfig) -> tuple[Path, Path, Path]:
+    """CA, certificate and key: those that were named, or our own, made now if need be."""
     given = [config.settings.get(name) for name in ("tlscacert", "tlscert", "tlskey")]
     if all(given):
         return Path(str(given[0])), Path(str(given[1])), Path(str(given[2]))
     if any(given):
         raise InvalidParameterError("tlscacert, tlscert and tlskey belong together: give all three, or none")
-    from tidegate.pki.authority import Authority  # cryptography is slow to import
+    # A process of its own: the library for certificates would stay in this one's memory for good.
+    command = [sys.executable, "-m", "tidegate", "pki", "--data-root", str(config.data_root), "init"]
+    for name in config.settings.get("tls-san", ()):
+        command += ["--tls-san", name]
+    made = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    if made.returncode != 0:
+        raise InvalidParameterError(made.stderr.strip() or "the certificates could not be made")
+    pki = config.data_root / "pki"
+    return pki / "ca.pem", pki / "server/cert.pem", pki / "server/key.pem"
 
-    authority = Authority(config.data_root)
-    authority.ensure_all(config.settings.get("tls-san", ()))
-    return authority.ca_path, authority.server_directory / "cert.pem", authority.server_directory / "key.pem"
 
-
-def _wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_socket(path: Path, family: Family) -> None:
     deadline = time.monotonic() + ENGINE_START_DEADLINE_S
-    while process.poll() is None and time.monotonic() < deadline:
+    while not family.has_lost_one() and time.monotonic() < deadline:
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(str(path)) == 0:
                 return
         time.sleep(0.01)
-    process.terminate()
     raise InternalError("the engine did not start; its message is above")
-
-
-def _wait_for_end(children: list[subprocess.Popen[bytes]]) -> int:
-    """Wait for a signal or the end of a child, then end all; 0 only after a signal."""
-    asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, _frame: asked.append(got))
-    while not asked and all(child.poll() is None for child in children):
-        time.sleep(0.1)
-    for child in children:
-        child.terminate()
-    for child in children:
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-    return 0 if asked else 1

@@ -3,14 +3,15 @@
 import grp
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tidegate.base.errors import InvalidParameterError
+from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.sizes import parse_size
 from tidegate.daemon.config import DaemonConfig
 from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
+from tidegate.gate.process import GateProcessSettings, Listener
 
 DEFAULT_BRIDGE = "tidegate0"
 
@@ -34,6 +35,28 @@ def engine_settings(config: DaemonConfig, gate_socket: Path, gate_owner: tuple[i
         log_level=log_level(values),
         live_restore=bool(values.get("live-restore", not values.get("no-live-restore", False))),
         shutdown_timeout_s=int(values.get("shutdown-timeout", 15)),
+    )
+
+
+def gate_settings(
+    config: DaemonConfig,
+    engine_socket: Path,
+    owner: tuple[int, int],
+    tls_files: Callable[[DaemonConfig], tuple[Path, Path, Path]],
+) -> GateProcessSettings | None:
+    """What the gate is told; None without TCP hosts. ``tls_files`` is asked only when one of them has TLS."""
+    if not config.tcp_hosts:
+        return None
+    secured = any(host.tls for host in config.tcp_hosts)
+    if secured and not config.verify_clients:
+        raise NotSupportedError("tls without client certificates is not offered: use tlsverify")
+    return GateProcessSettings(
+        parent_pid=os.getpid(),
+        engine_socket=engine_socket,
+        listeners=tuple(Listener(host.address, host.port, host.tls) for host in config.tcp_hosts),
+        tls_files=tls_files(config) if secured else None,
+        owner=owner,
+        log_level=log_level(config.settings),
     )
 
 

@@ -1,4 +1,4 @@
-"""The engine as a process: serves the Docker API on unix sockets. Run as ``python -m tidegate.daemon.process``.
+"""The engine as a process: serves the Docker API on unix sockets. ``tidegate up`` forks it.
 
 A socket file that nobody listens on is taken over; one that another process serves is an error.
 """
@@ -64,12 +64,9 @@ async def serve(sockets: list[socket.socket], settings: EngineProcessSettings) -
     await engine.close()
 
 
-def main() -> None:
-    """Read the settings, bind, enter the mount namespace, serve."""
-    parser = argparse.ArgumentParser(prog="tidegate-engine")
-    parser.add_argument("--settings", required=True, help="EngineProcessSettings as JSON")
-    settings = decode_settings(parser.parse_args().settings)
-    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s engine %(message)s")
+def run_engine(settings: EngineProcessSettings) -> None:
+    """Bind, enter the mount namespace, serve. Raises ConflictError for a socket that is served already."""
+    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s engine %(message)s", force=True)
     end_with_parent(settings.parent_pid)
     sockets = []
     for path in settings.sockets:
@@ -80,6 +77,13 @@ def main() -> None:
     enter_mount_namespace(settings.exec_root / "shim")
     sockets.append(bind_unix(settings.gate_socket, 0o600, settings.gate_owner))
     uvloop.run(serve(sockets, settings))
+
+
+def main() -> None:
+    """The engine alone, without a gate: ``python -m tidegate.daemon.process --settings JSON``."""
+    parser = argparse.ArgumentParser(prog="tidegate-engine")
+    parser.add_argument("--settings", required=True, help="EngineProcessSettings as JSON")
+    run_engine(decode_settings(parser.parse_args().settings))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """The gate as a process: binds as root, then keeps nothing of it.
 
-Run as ``python -m tidegate.gate.process`` by ``tidegate up``. The listener and the TLS material are opened first; then
+``tidegate up`` forks it. The listeners and the TLS material are opened first; then
 groups, gid and uid are given up and ``no_new_privs`` is set, before the first connection is accepted.
 """
 
-import argparse
 import asyncio
 import ctypes
 import logging
@@ -12,6 +11,7 @@ import os
 import signal
 import socket
 import ssl
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,29 @@ from tidegate.http.server import Server
 from tidegate.http.tls import TLSListener, server_context
 
 PR_SET_NO_NEW_PRIVS = 38
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A TCP address; an empty one is every interface."""
+
+    address: str
+    port: int
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateProcessSettings:
+    """``tls_files`` are CA, certificate and key; ``owner`` is (uid, gid). The gate ends with ``parent_pid``."""
+
+    parent_pid: int
+    engine_socket: Path
+    listeners: tuple[Listener, ...]
+    tls_files: tuple[Path, Path, Path] | None
+    owner: tuple[int, int]
+    log_level: str = "info"
+
+
 _log = logging.getLogger("tidegate.gate")
 
 
@@ -69,35 +92,17 @@ def _same(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def main() -> None:
-    """Parse, open, give up root, serve."""
-    parser = argparse.ArgumentParser(prog="tidegate-gate")
-    parser.add_argument("--engine", type=Path, required=True)
-    parser.add_argument("--listen", action="append", required=True, metavar="ADDRESS:PORT")
-    parser.add_argument("--plaintext", action="append", default=[], metavar="ADDRESS:PORT")
-    for name in ("ca", "cert", "key"):
-        parser.add_argument(f"--{name}", type=Path)
-    parser.add_argument("--parent-pid", type=int, required=True)
-    parser.add_argument("--uid", type=int, required=True)
-    parser.add_argument("--gid", type=int, required=True)
-    parser.add_argument("--log-level", choices=tuple(LOG_LEVELS), default="info")
-    args = parser.parse_args()
-    logging.basicConfig(level=LOG_LEVELS[args.log_level], format="%(asctime)s gate %(message)s")
+def run_gate(settings: GateProcessSettings) -> None:
+    """Open, give up root, serve. Raises InvalidParameterError for wrong TLS files, OSError for a taken port."""
+    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s gate %(message)s", force=True)
 
     def failed(peer: object, reason: str) -> None:
         _log.warning("TLS handshake with %s failed: %s", peer, reason)
 
-    sockets: list[tuple[socket.socket, TLSListener | None]] = []
-    for place in args.listen:
-        address, _, port = place.rpartition(":")
-        tls = None
-        if place not in args.plaintext:
-            tls = TLSListener(partial(_same, server_context(args.ca, args.cert, args.key)), on_failure=failed)
-        sockets.append((bind_tcp(address, int(port)), tls))
-    give_up_root(args.uid, args.gid)
-    end_with_parent(args.parent_pid)
-    uvloop.run(serve(sockets, args.engine))
-
-
-if __name__ == "__main__":
-    main()
+    tls = None
+    if settings.tls_files is not None:
+        tls = TLSListener(partial(_same, server_context(*settings.tls_files)), on_failure=failed)
+    sockets = [(bind_tcp(each.address, each.port), tls if each.tls else None) for each in settings.listeners]
+    give_up_root(*settings.owner)
+    end_with_parent(settings.parent_pid)
+    uvloop.run(serve(sockets, settings.engine_socket))

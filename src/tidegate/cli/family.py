@@ -1,0 +1,84 @@
+"""Processes forked from one that has already imported what they need: shared pages make each of them cheap.
+
+The parent blocks SIGTERM, SIGINT and SIGCHLD and waits for them with sigwaitinfo(2); children get them back. When one
+child ends, or the parent is asked to, all are ended.
+"""
+
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from tidegate.base.errors import TidegateError
+
+_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+END_DEADLINE_S = 30.0
+
+
+class Family:
+    """Children by name. Make it before any thread exists."""
+
+    def __init__(self) -> None:
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._children: dict[int, str] = {}
+        self._ended = False
+
+    def start(self, name: str, run: Callable[[], None]) -> None:
+        """Fork a child that does ``run`` and exits; 1 with a message if it raises."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        gc.collect()
+        gc.freeze()  # the collector would write to every object it visits, and so copy every shared page
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_live(name, run, self._mask))
+        self._children[pid] = name
+
+    def has_lost_one(self) -> bool:
+        """Whether a child has ended. Ends are noticed here and in ``wait``."""
+        for pid in list(self._children):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                del self._children[pid]
+                self._ended = True
+        return self._ended
+
+    def wait(self) -> int:
+        """Until asked to end (0) or a child ends by itself (1); then every child is ended."""
+        asked = False
+        while not asked and not self.has_lost_one():
+            asked = signal.sigwaitinfo(_SIGNALS).si_signo != signal.SIGCHLD
+        self.end()
+        return 0 if asked else 1
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL for those that have not gone at the deadline."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self._children:
+                os.kill(pid, number)
+            deadline = time.monotonic() + END_DEADLINE_S
+            while self._children and time.monotonic() < deadline:
+                signal.sigtimedwait({signal.SIGCHLD}, 1.0)
+                self.has_lost_one()
+
+
+def _live(name: str, run: Callable[[], None], mask: set[int | signal.Signals]) -> int:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    Path("/proc/self/comm").write_text(name)
+    try:
+        run()
+    except TidegateError as error:
+        print(f"{name}: {error.message}", file=sys.stderr)
+        return 1
+    except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
