@@ -5,7 +5,7 @@ An operation that has no handler answers 501 with its name; an error becomes its
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tidegate import __version__
 from tidegate.api.errors import error_response
@@ -64,7 +64,7 @@ class Api:
             response = error_response(error)
         if isinstance(response, Hijack):
             return response
-        return replace(response, headers=(*COMMON_HEADERS, *response.headers))
+        return Response(response.status, (*COMMON_HEADERS, *response.headers), response.body)
 
     async def _answer(self, request: Request) -> Response | Hijack:
         raw_path, query = split_target(request.target)

@@ -18,11 +18,13 @@ class Query:
 
     def __init__(self, raw: str) -> None:
         """Raises InvalidParameterError for more parameters than any client sends."""
+        self._values: dict[str, list[str]] = {}
+        if not raw:
+            return
         try:
             pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS, errors="strict")
         except ValueError as error:
             raise InvalidParameterError(f"invalid query: {error}") from error
-        self._values: dict[str, list[str]] = {}
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
 

@@ -5,32 +5,39 @@ long and the status. What is no operation of the catalogue never reaches the eng
 """
 
 import json
-import logging
 import time
+from collections.abc import Awaitable
 from urllib.parse import quote
 
 from tidegate.access.decide import decide
 from tidegate.access.principal import Principal, UnixPrincipal, UnknownPrincipal, principal_from_certificate
 from tidegate.base.errors import InvalidParameterError, NotFoundError, UnavailableError
+from tidegate.gate import ping
 from tidegate.gate.forward import forward
+from tidegate.gate.ping import PingCache
+from tidegate.gate.request_log import RequestLog
 from tidegate.http.client import UnixClient
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Peer, Request, Response, split_target
 from tidegate.spec.catalogue import Match, match
 
-_log = logging.getLogger("tidegate.gate.requests")
+
+MOST_PRINCIPALS = 4096
 
 
 class Gate:
     """The handler of the gate's HTTP server."""
 
-    def __init__(self, engine: UnixClient) -> None:
+    def __init__(self, engine: UnixClient, log: RequestLog) -> None:
         self._engine = engine
+        self._log = log
+        self._pings = PingCache()
+        self._principals: dict[bytes, Principal] = {}
 
     async def handle(self, request: Request) -> Response | Hijack:
         """Answer one request; errors of the client and of the engine become answers."""
         started_s = time.monotonic()
-        principal = principal_of(request.peer)
+        principal = self._principal(request.peer)
         operation_id = "-"
         try:
             raw_path, query = split_target(request.target)
@@ -38,7 +45,7 @@ class Gate:
             operation_id = found.operation.operation_id
             verdict = decide(principal, operation_id)
             if verdict.allowed:
-                response = await forward(self._engine, request, found.operation, canonical_target(found, query))
+                response = await self._forward(request, found, query)
             else:
                 response = _message(403, verdict.reason)
         except InvalidParameterError as error:
@@ -50,8 +57,29 @@ class Gate:
         status = 101 if isinstance(response, Hijack) else response.status
         elapsed_ms = (time.monotonic() - started_s) * 1e3
         where = request.peer.address or "unix"
-        _log.info("%s %s %s %s %d %.1fms", principal, where, request.method, operation_id, status, elapsed_ms)
+        self._log.record(f"{principal} {where} {request.method} {operation_id} {status} {elapsed_ms:.1f}ms")
         return response
+
+    def _principal(self, peer: Peer) -> Principal:
+        """Read once for each certificate; what it may do is decided anew for each request."""
+        if peer.certificate is None:
+            return principal_of(peer)
+        known = self._principals.get(peer.certificate)
+        if known is None:
+            if len(self._principals) >= MOST_PRINCIPALS:
+                self._principals.clear()
+            known = self._principals[peer.certificate] = principal_of(peer)
+        return known
+
+    async def _forward(self, request: Request, found: Match, query: str) -> Response | Hijack:
+        target = canonical_target(found, query)
+
+        def ask() -> Awaitable[Response | Hijack]:
+            return forward(self._engine, request, found.operation, target)
+
+        if found.operation.operation_id in ping.OPERATIONS:
+            return await self._pings.answer(request.method, target, ask)
+        return await ask()
 
 
 def principal_of(peer: Peer) -> Principal:

@@ -21,6 +21,7 @@ from tidegate.base.errors import InternalError
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.gate.pipeline import Gate
+from tidegate.gate.request_log import RequestLog, to_standard_error
 from tidegate.http.client import UnixClient
 from tidegate.http.server import Server
 from tidegate.http.tls import TLSListener, server_context
@@ -73,19 +74,20 @@ def bind_tcp(address: str, port: int) -> socket.socket:
     return sock
 
 
-async def serve(sockets: list[tuple[socket.socket, TLSListener | None]], engine: Path) -> None:
+async def serve(sockets: list[tuple[socket.socket, TLSListener | None]], engine: Path, log: RequestLog) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     client = UnixClient(engine)
-    server = Server(Gate(client).handle)
+    server = Server(Gate(client, log).handle)
     for sock, tls in sockets:
         await server.listen(sock, tls)
     await stop.wait()
     await server.close()
     await client.close()
+    log.flush()
 
 
 def _same(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -105,4 +107,5 @@ def run_gate(settings: GateProcessSettings) -> None:
     sockets = [(bind_tcp(each.address, each.port), tls if each.tls else None) for each in settings.listeners]
     give_up_root(*settings.owner)
     end_with_parent(settings.parent_pid)
-    uvloop.run(serve(sockets, settings.engine_socket))
+    log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None)
+    uvloop.run(serve(sockets, settings.engine_socket, log))

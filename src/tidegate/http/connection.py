@@ -22,6 +22,8 @@ class Connection(asyncio.Protocol):
         self.buffer = bytearray()
         self.at_eof = False
         self.hung_up = False
+        self.deadline_s: float | None = None
+        self.expired = False
         self.on_hangup: Callable[[], object] | None = None
         self.transport: asyncio.Transport = _UNCONNECTED
         self._on_made = on_made
@@ -93,6 +95,12 @@ class Connection(asyncio.Protocol):
         finally:
             self._reader = None
         return len(self.buffer) > before
+
+    def expire(self) -> None:
+        """The owner's deadline has passed: a wait for input ends as if there were none."""
+        self.expired = True
+        self.at_eof = True
+        self._wake_reader()
 
     def take(self, limit_bytes: int) -> bytes:
         """Remove up to ``limit_bytes`` from the buffer."""

@@ -7,6 +7,7 @@ and 6.3): bare CR or LF, folded lines, repeated or signed lengths, a length besi
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import httptools
 
@@ -14,6 +15,7 @@ from tidegate.http.messages import Headers, ProtocolError
 
 CHUNKED = -1
 UNTIL_EOF = -2
+_REMEMBERED_BYTES = 1024
 
 _FOLD_OR_BARE = re.compile(rb"\r\n[ \t]|\r(?!\n)|(?<!\r)\n|\x00")
 _SPACE_BEFORE_COLON = re.compile(rb"\r\n[^:\r\n]*[ \t]:")
@@ -65,6 +67,18 @@ class _Collector:
 
 def parse_request_head(head: bytes, max_headers: int) -> RequestHead:
     """Read one request head, its empty line included. Raises ProtocolError with 400, 417, 431, 501 or 505."""
+    if len(head) <= _REMEMBERED_BYTES:
+        return _remembered_head(head, max_headers)
+    return _read_request_head(head, max_headers)
+
+
+@lru_cache(maxsize=256)
+def _remembered_head(head: bytes, max_headers: int) -> RequestHead:
+    """A client repeats its heads to the letter: reading is pure, its result immutable."""
+    return _read_request_head(head, max_headers)
+
+
+def _read_request_head(head: bytes, max_headers: int) -> RequestHead:
     collector = _Collector()
     parser = httptools.HttpRequestParser(collector)
     _feed(parser, collector, head)

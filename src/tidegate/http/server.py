@@ -16,6 +16,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tidegate.base.errors import InternalError
 from tidegate.http.body import LAST_CHUNK, WireBody, chunk
@@ -55,11 +56,16 @@ class Server:
         self._listeners: list[asyncio.Server] = []  # uvloop drops a listener that nobody holds
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: set[Connection] = set()
+        self._connections: set[Connection] = set()
+        self._sweeper: asyncio.Task[None] | None = None
         self._closing = False
 
     async def listen(self, sock: socket.socket, tls: TLSListener | None = None) -> None:
         """Serve a bound socket, unix or TCP; its listener is closed by ``close``."""
         loop = asyncio.get_running_loop()
+        self._loop_time = loop.time
+        if self._sweeper is None:
+            self._sweeper = loop.create_task(self._sweep(), name="http-sweeper")
 
         def protocol() -> asyncio.Protocol:
             connection = Connection(self._begin)
@@ -73,6 +79,8 @@ class Server:
     async def close(self, grace_s: float = 5.0) -> None:
         """Stop listening, drop idle connections, let requests finish for ``grace_s``, then cancel them."""
         self._closing = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         for listener in self._listeners:
             listener.close()
         for connection in list(self._idle):
@@ -91,6 +99,7 @@ class Server:
 
     async def _serve(self, connection: Connection) -> None:
         peer = _peer(connection)
+        self._connections.add(connection)
         try:
             while not self._closing and await self._serve_one(connection, peer):
                 pass
@@ -105,6 +114,8 @@ class Server:
                 logger.exception("connection failed")
                 return
             raise
+        finally:
+            self._connections.discard(connection)
 
     async def _serve_one(self, connection: Connection, peer: Peer) -> bool:
         """Answer one request; False when the connection shall close."""
@@ -138,24 +149,36 @@ class Server:
         buffer = connection.buffer
         if not buffer and not await self._wait_for_request(connection):
             return None
-        try:
-            async with asyncio.timeout(self._limits.header_timeout_s):
-                size = await _head_size(connection, self._limits.head_bytes)
-        except TimeoutError as error:
-            if not buffer:
-                return None
-            raise ProtocolError("the request's headers took too long", 408) from error
+        size = _whole_head_size(buffer, self._limits.head_bytes)
+        if size == 0:
+            connection.deadline_s = self._loop_time() + self._limits.header_timeout_s
+            size = await _head_size(connection, self._limits.head_bytes)
+            connection.deadline_s = None
         return None if size == 0 else parse_request_head(connection.take(size), self._limits.headers)
 
     async def _wait_for_request(self, connection: Connection) -> bool:
+        connection.deadline_s = self._loop_time() + self._limits.idle_timeout_s
         self._idle.add(connection)
         try:
-            async with asyncio.timeout(self._limits.idle_timeout_s):
-                return await connection.fill()
-        except TimeoutError:
-            return False
+            return await connection.fill()
         finally:
             self._idle.discard(connection)
+            connection.deadline_s = None
+
+    async def _sweep(self) -> None:
+        """End the waits that took too long: one look at all connections costs less than a timer for each request."""
+        while True:
+            await asyncio.sleep(min(1.0, self._limits.header_timeout_s / 4, self._limits.idle_timeout_s / 4))
+            now = self._loop_time()
+            for connection in list(self._connections):
+                if connection.deadline_s is not None and connection.deadline_s <= now:
+                    connection.expire()
+
+
+def _whole_head_size(buffer: bytearray, limit_bytes: int) -> int:
+    """The size of a head that has arrived whole, the usual case; 0 for whatever needs a closer look."""
+    end = buffer.find(b"\r\n\r\n", 0, limit_bytes) + 4
+    return end if end >= 4 and not buffer.startswith(b"\r\n") else 0
 
 
 async def _head_size(connection: Connection, limit_bytes: int) -> int:
@@ -173,9 +196,11 @@ async def _head_size(connection: Connection, limit_bytes: int) -> int:
             raise ProtocolError("request header fields too large", 431)
         searched = max(0, len(buffer) - 3)
         if not await connection.fill():
-            if buffer:
-                raise ProtocolError("unexpected EOF in the request's headers")
-            return 0
+            if not buffer:
+                return 0
+            if connection.expired:
+                raise ProtocolError("the request's headers took too long", 408)
+            raise ProtocolError("unexpected EOF in the request's headers")
 
 
 def _continuation(connection: Connection, head: RequestHead) -> Callable[[], None] | None:
@@ -195,6 +220,8 @@ def _can_skip(body: WireBody, head: RequestHead) -> bool:
 
 
 async def _skip(body: WireBody) -> bool:
+    if body.finished:
+        return True
     skipped = 0
     try:
         async with asyncio.timeout(_LINGER_S):
@@ -287,18 +314,27 @@ async def _send_pieces(
 
 def response_head(head: RequestHead, response: Response, length: int, keep_alive: bool) -> bytes:
     """The status line and headers. Raises InternalError when a value would inject a line."""
-    lines = [f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Status')}"]
-    lines += [f"{name}: {value}" for name, value in response.headers]
-    has_length = any(line[:15].lower() == "content-length:" for line in lines)
-    if response.status not in _BODILESS and not has_length:
+    headers = response.headers if isinstance(response.headers, tuple) else tuple(response.headers)
+    return _encode_head(response.status, headers, length, keep_alive, head.version == "1.0")
+
+
+@lru_cache(maxsize=256)
+def _encode_head(
+    status: int, headers: tuple[tuple[str, str], ...], length: int, keep_alive: bool, is_old: bool
+) -> bytes:
+    """Most answers have one of a few heads, so that they are remembered. ``is_old`` is HTTP/1.0."""
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    has_length = any(name.lower() == "content-length" for name, _ in headers)
+    if status not in _BODILESS and not has_length:
         if length != CHUNKED:
             lines.append(f"Content-Length: {length}")
-        elif head.version != "1.0":
+        elif not is_old:
             lines.append("Transfer-Encoding: chunked")
-    unframed = length == CHUNKED and head.version == "1.0"
+    unframed = length == CHUNKED and is_old
     if not keep_alive or unframed:
         lines.append("Connection: close")
-    elif head.version == "1.0":
+    elif is_old:
         lines.append("Connection: keep-alive")
     text = "\r\n".join(lines)
     if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:

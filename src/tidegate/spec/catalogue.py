@@ -12,7 +12,8 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -48,9 +49,11 @@ class _Pattern(NamedTuple):
 _VERSION = re.compile(r"v([0-9]+\.[0-9]+)")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
+_NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 _SLASHED = frozenset({"images", "plugins", "distribution"})
 
 
+@lru_cache(maxsize=1024)
 def match(method: str, raw_path: str) -> Match:
     """The operation that ``raw_path`` (still percent-encoded, without a query) names.
 
@@ -63,11 +66,11 @@ def match(method: str, raw_path: str) -> Match:
         version, segments = found.group(1), segments[1:]
     literal = _literals().get((method, "/" + "/".join(segments)))
     if literal:
-        return Match(version, literal, {})
+        return Match(version, literal, _NO_PARAMETERS)
     for pattern in _patterns().get((method, segments[0] if segments else ""), ()):
         value = _parameter(pattern, segments)
         if value is not None:
-            return Match(version, pattern.operation, {pattern.parameter: value})
+            return Match(version, pattern.operation, MappingProxyType({pattern.parameter: value}))
     raise NotFoundError("page not found")
 
 

@@ -1,8 +1,8 @@
 """The gate before an engine's API, both on real sockets; what is refused never reaches the engine."""
 
 import asyncio
+import io
 import json
-import logging
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tidegate.access.principal import CertificatePrincipal, UnixPrincipal, UnknownPrincipal
+from tidegate.gate.ping import MOST_AGE_S, PingCache
 from tidegate.gate.pipeline import Gate, canonical_target, principal_of
+from tidegate.gate.request_log import RequestLog
 from tidegate.http.client import UnixClient
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import Peer, Request, Response
@@ -20,9 +22,10 @@ from tidegate.spec.catalogue import match
 Seen = list[tuple[str, str, bytes]]
 
 
-def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None]], engine: bool = True) -> None:
-    """Run ``scenario`` with the gate's socket; ``Seen`` collects what the engine got."""
+def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None]], engine: bool = True) -> str:
+    """Run ``scenario`` with the gate's socket; ``Seen`` collects what the engine got. Returns the request log."""
     seen: Seen = []
+    log = io.BytesIO()
 
     async def engine_handler(request: Request) -> Response | Hijack:
         body = await request.read_all(1 << 20)
@@ -48,7 +51,8 @@ def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None
     async def main() -> None:
         servers = [await listen("engine", engine_handler)] if engine else []
         client = UnixClient(tmp_path / "engine")
-        servers.append(await listen("gate", Gate(client).handle))
+        requests = RequestLog(log.write)
+        servers.append(await listen("gate", Gate(client, requests).handle))
         try:
             async with asyncio.timeout(20):
                 await scenario(tmp_path / "gate", seen)
@@ -56,8 +60,10 @@ def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None
             await client.close()
             for server in servers:
                 await server.close(grace_s=0.1)
+            requests.flush()
 
     asyncio.run(main())
+    return log.getvalue().decode()
 
 
 async def exchange(gate: Path, request: bytes) -> bytes:
@@ -69,9 +75,7 @@ async def exchange(gate: Path, request: bytes) -> bytes:
     return data
 
 
-def test_a_request_is_sent_on_in_canonical_form_with_its_body(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "tidegate.gate.requests")
-
+def test_a_request_is_sent_on_in_canonical_form_with_its_body(tmp_path: Path) -> None:
     async def scenario(gate: Path, seen: Seen) -> None:
         body = b"abc"
         line = b"POST /v1.41/containers/%63reate?name=x HTTP/1.1\r\n"
@@ -82,9 +86,9 @@ def test_a_request_is_sent_on_in_canonical_form_with_its_body(tmp_path: Path, ca
         assert b"x-engine: yes" in answer.lower()
         assert seen == [("POST", "/v1.41/containers/create?name=x", b"abc")]
 
-    through_gate(tmp_path, scenario)
-    assert "POST ContainerCreate 200" in caplog.text
-    assert "uid=" in caplog.text
+    log = through_gate(tmp_path, scenario)
+    assert "unix POST ContainerCreate 200 " in log
+    assert "uid=" in log
 
 
 @pytest.mark.parametrize(
@@ -104,6 +108,37 @@ def test_what_is_no_operation_never_reaches_the_engine(tmp_path: Path, line: byt
         assert seen == []
 
     through_gate(tmp_path, scenario)
+
+
+def test_pings_are_answered_from_what_the_engine_said_a_moment_ago(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answers = [
+            await exchange(gate, b"GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n") for _ in range(5)
+        ]
+        assert all(answer.endswith(b"plain") and b"x-engine: yes" in answer.lower() for answer in answers)
+        assert len(seen) == 1
+
+    assert through_gate(tmp_path, scenario).count("SystemPing 200") == 5
+
+
+def test_an_old_ping_is_asked_again_and_a_failed_one_not_remembered() -> None:
+    now_s = [100.0]
+    answers = [Response(200, (), b"one"), Response(503), Response(200, (), b"two")]
+
+    async def ask() -> Response:
+        return answers.pop(0)
+
+    async def main() -> None:
+        pings = PingCache(lambda: now_s[0])
+        got = []
+        for step_s in (0.0, MOST_AGE_S / 2, MOST_AGE_S, 0.0, 0.0):
+            now_s[0] += step_s
+            response = await pings.answer("GET", "/_ping", ask)
+            assert isinstance(response, Response)
+            got.append((response.status, response.body))
+        assert got == [(200, b"one"), (200, b"one"), (503, b""), (200, b"two"), (200, b"two")]
+
+    asyncio.run(main())
 
 
 def test_an_engine_that_is_away_is_a_503_that_says_so(tmp_path: Path) -> None:
