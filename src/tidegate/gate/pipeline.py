@@ -21,7 +21,6 @@ from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Peer, Request, Response, split_target
 from tidegate.spec.catalogue import Match, match
 
-
 MOST_PRINCIPALS = 4096
 
 
