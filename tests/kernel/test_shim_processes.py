@@ -236,6 +236,45 @@ def test_a_released_container_is_forgotten_and_an_unreleased_exit_repeated(shim:
     assert shim.request("start", container_id=container_id)["error"]["kind"] == "not_found"
 
 
+LINGERING_CRUN = """\
+#!{python} -IS
+import os, sys, time
+if "run" not in sys.argv:
+    sys.exit()
+middle = os.fork()
+if not middle:
+    process = os.fork() or os._exit(3)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    with open(sys.argv[sys.argv.index("--pid-file") + 1] + ".new", "w") as file:
+        file.write(str(process))
+    os.rename(file.name, file.name[:-4])
+    time.sleep(0.3)
+    os._exit(0)
+while not os.path.exists(sys.argv[sys.argv.index("--pid-file") + 1]):
+    time.sleep(0.001)
+"""
+
+
+def test_a_process_that_ended_while_crun_was_its_parent_is_reaped_when_crun_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crun").write_text(LINGERING_CRUN.format(python=sys.executable))
+    (tmp_path / "crun").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    supervisor = Shim(tmp_path / "shim")
+    try:
+        supervisor.ok("subscribe")
+        supervisor.ok("create", container_id="quick", bundle=str(tmp_path), stdio={}, cgroup_join=[])
+        supervisor.ok("start", container_id="quick")
+        assert supervisor.exited()["exit_code"] == 3
+        supervisor.ok("release", container_id="quick")
+        supervisor.ok("shutdown")
+        assert supervisor.process.wait(10) == 0
+    finally:
+        supervisor.process.kill()
+        supervisor.process.wait()
+
+
 def worker_pid(shim: Shim) -> int:
     children = Path(f"/proc/{shim.process.pid}/task/{shim.process.pid}/children").read_text().split()
     return int(children[0])

@@ -239,6 +239,9 @@ class Worker:
         if not self._link.receive():
             self._loop.forget(self._link.fd)
             self._keeper_lives = False
+        self._reap_foreign()
+
+    def _reap_foreign(self) -> None:
         for process in [p for p in self._processes.values() if p.pidfd in self._foreign]:
             self._reap(process)
 
@@ -246,23 +249,23 @@ class Worker:
         self._loop.watch(process.pidfd, READ, lambda _: self._reap(process))
 
     def _reap(self, process: Process) -> None:
-        code: int | None = UNKNOWN_EXIT_CODE
+        self._foreign.discard(process.pidfd)
         try:
             info = os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:  # the keeper's child since an earlier worker died
-            info = None
+        except ChildProcessError:  # the keeper's child since an earlier worker died, or still that of a crun
             code = recorded_exit(self._root, process.pid, process.start_ticks)
             if code is None and self._keeper_lives:
                 self._loop.forget(process.pidfd)
                 self._foreign.add(process.pidfd)
-                return  # the keeper speaks when it has written it down
-            self._foreign.discard(process.pidfd)
-        if info is not None:
-            code = info.si_status if info.si_code == os.CLD_EXITED else 128 + info.si_status
-        self._exited(process, UNKNOWN_EXIT_CODE if code is None else code)
-        if info is not None:
+                return  # the keeper speaks when it has written it down; a crun that ends makes it ours, with a signal
+            self._exited(process, UNKNOWN_EXIT_CODE if code is None else code)
+        else:
+            if info is None:
+                self._watch_exit(process)
+                return
+            self._exited(process, info.si_status if info.si_code == os.CLD_EXITED else 128 + info.si_status)
             os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOHANG)
-        _close_pidfd(self._loop, process)
+        self._close_pidfd(process)
         self._reap_orphans()
 
     def _exited(self, process: Process, code: int) -> None:
@@ -280,13 +283,19 @@ class Worker:
     def _forget(self, process: Process) -> None:
         if process.pidfd >= 0:
             _kill(process.pidfd)
-            _close_pidfd(self._loop, process)
+            self._close_pidfd(process)
         if process.streams is not None:
             process.streams.finish()
         self._link.drop(process.key)
         (self._root / "exits" / f"{process.pid}-{process.start_ticks}").unlink(missing_ok=True)
         (self._records / f"{process.key}.json").unlink(missing_ok=True)
         self._processes.pop(process.key, None)
+
+    def _close_pidfd(self, process: Process) -> None:
+        self._foreign.discard(process.pidfd)
+        self._loop.forget(process.pidfd)
+        os.close(process.pidfd)
+        process.pidfd = -1
 
     def _watch_children(self) -> None:
         read_end, write_end = socket.socketpair()
@@ -300,6 +309,7 @@ class Worker:
 
     def _child_signalled(self, ready: int) -> None:
         self._wakeup[0].recv(4096)
+        self._reap_foreign()
         self._reap_orphans()
 
     def _reap_orphans(self) -> None:
@@ -326,9 +336,3 @@ def _kill(pidfd: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except ProcessLookupError:
         return  # gone already
-
-
-def _close_pidfd(loop: Loop, process: Process) -> None:
-    loop.forget(process.pidfd)
-    os.close(process.pidfd)
-    process.pidfd = -1
