@@ -62,3 +62,6 @@ class FakeVolumeStore:
 
     async def names(self) -> Sequence[str]:
         return sorted(self.volumes)
+
+    async def usage_bytes(self, name: str) -> int:
+        return 7

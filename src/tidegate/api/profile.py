@@ -5,6 +5,7 @@ Source: the specification's section "Versioning", and moby's answer to a version
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tidegate.base.errors import InvalidParameterError
 
@@ -30,6 +31,11 @@ class ApiProfile:
         return self.version >= (1, 42)
 
     @property
+    def prunes_anonymous_volumes_only(self) -> bool:
+        """Prune leaves named volumes alone unless asked for all (from 1.42)."""
+        return self.version >= (1, 42)
+
+    @property
     def legacy_addresses(self) -> bool:
         """Inspect shows the default bridge's address at the top of NetworkSettings (below 1.52)."""
         return self.version < (1, 52)
@@ -40,6 +46,7 @@ class ApiProfile:
         return self.version < (1, 52)
 
 
+@lru_cache(maxsize=64)
 def decide_profile(version: str | None) -> ApiProfile:
     """``version`` is the path's prefix without its v; None means the newest. Raises InvalidParameterError."""
     if version is None:

@@ -10,7 +10,9 @@ from tidegate.api.handlers import system
 from tidegate.api.handlers.containers import ContainerHandlers
 from tidegate.api.handlers.events import EventHandlers
 from tidegate.api.handlers.images import ImageHandlers
+from tidegate.api.handlers.prune import PruneHandlers
 from tidegate.api.handlers.streams import StreamHandlers
+from tidegate.api.handlers.volumes import VolumeHandlers
 from tidegate.api.pipeline import Handler
 from tidegate.base.host import go_architecture
 from tidegate.daemon.process_settings import EngineProcessSettings
@@ -30,7 +32,9 @@ from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
 from tidegate.engine.images import ImageService
 from tidegate.engine.logs import LogService
+from tidegate.engine.prune import PruneService
 from tidegate.engine.shutdown import stop_all
+from tidegate.engine.volumes import LocalVolumes
 from tidegate.kernel.cgroups import open_cgroups
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
@@ -50,15 +54,17 @@ class Engine:
         self._runtime = ShimRuntime(settings.exec_root, open_cgroups(settings.bridge))
         self._bridge = LinuxBridge(BridgeSettings(name=settings.bridge, subnet=subnet))
         self._registry = HTTPRegistry(RegistryConfig(settings.registry_mirrors, settings.insecure_registries))
-        volumes = LocalVolumeStore(data / "volumes")
+        self._bus = EventBus(time.time_ns)
+        store = LocalVolumeStore(data / "volumes")
+        volumes = LocalVolumes(store, self._state, self._bus, time.time_ns, lambda: self._containers.list())
+        rootfs = OverlayRootFilesystems(data, self._layers.diff_path)
         planner = ProcessPlanner(
             lambda identity: data / "rootfs" / identity, volumes, settings.bridge, SeccompCompiler(), settings.log
         )
-        self._bus = EventBus(time.time_ns)
         self._containers = ContainerService(
             Ports(
                 runtime=self._runtime,
-                rootfs=OverlayRootFilesystems(data, self._layers.diff_path),
+                rootfs=rootfs,
                 bridge=self._bridge,
                 volumes=volumes,
                 state=self._state,
@@ -73,6 +79,10 @@ class Engine:
         self._images.platform = Platform("linux", go_architecture(os.uname().machine))
         self._logs = LogService(self._containers, planner.log_path, read_log)
         self._log_path = planner.log_path
+        self._volumes = volumes
+        self._prunes = PruneService(
+            self._containers, self._images, volumes, rootfs, self._layers, self._bus, time.time_ns
+        )
         self._events: asyncio.Task[None] | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -82,6 +92,8 @@ class Engine:
             **ContainerHandlers(self._containers, self._execs, self._images, self._log_path, time.time_ns).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),
             **ImageHandlers(self._images, self._containers, self._bus).table(),
+            **VolumeHandlers(self._volumes, self._prunes).table(),
+            **PruneHandlers(self._prunes).table(),
             "SystemEvents": EventHandlers(self._bus, time.time_ns).stream,
         }
 
@@ -91,6 +103,7 @@ class Engine:
         await asyncio.to_thread(self._content.recover)
         await asyncio.to_thread(self._layers.recover)
         await self._images.load_records()
+        await self._volumes.load()
         await self._bridge.ensure()
         await self._containers.recover()
         self._events = asyncio.create_task(self._containers.run(), name="runtime-events")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.kernel import mounts
+from tidegate.kernel.tree_size import tree_bytes
 
 _OPTIONS_PAGE_BYTES = 4095  # mount(2): data is at most a page with its NUL
 _CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -54,7 +55,7 @@ class OverlayRootFilesystems:
 
     async def usage_bytes(self, container_id: str) -> int:
         """Bytes written by the container: the apparent size of the upper directory, hard links counted once."""
-        return await asyncio.to_thread(_tree_bytes, self._home(container_id) / "upper")
+        return await asyncio.to_thread(tree_bytes, self._home(container_id) / "upper")
 
     def _home(self, container_id: str) -> Path:
         if not _CONTAINER_ID.fullmatch(container_id):
@@ -161,23 +162,3 @@ def _remove(home: Path) -> None:
         return
     except OSError as error:
         raise InternalError(f"cannot remove the root filesystem of {home.name}: {error}") from error
-
-
-def _tree_bytes(root: Path) -> int:
-    total, seen, pending = 0, set[tuple[int, int]](), [str(root)]
-    while pending:
-        try:
-            entries = list(os.scandir(pending.pop()))
-        except FileNotFoundError:  # the container may remove while we count
-            continue
-        for entry in entries:
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(entry.path)
-            elif (status.st_dev, status.st_ino) not in seen:
-                seen.add((status.st_dev, status.st_ino))
-                total += status.st_size
-    return total

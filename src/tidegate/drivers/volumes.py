@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
+from tidegate.kernel.tree_size import tree_bytes
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _FILLING = "_filling"
@@ -56,6 +57,11 @@ class LocalVolumeStore:
     async def names(self) -> Sequence[str]:
         """Every volume. Raises InternalError."""
         return await _in_thread(lambda: _names(self._root))
+
+    async def usage_bytes(self, name: str) -> int:
+        """Size of the data. Raises InternalError."""
+        path = self.path(name)
+        return await _in_thread(lambda: tree_bytes(path))
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:

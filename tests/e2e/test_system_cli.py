@@ -1,0 +1,62 @@
+"""What is around containers, with the stock docker CLI over both doors: volumes and prune."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.running_engine import RunningEngine, running_engine
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"),
+    pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
+]
+both_doors = pytest.mark.parametrize("tls", [True, False], ids=["mtls", "unix"])
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[RunningEngine]:
+    with running_engine() as running:
+        yield running
+
+
+def ok(engine: RunningEngine, *words: str, tls: bool = True) -> str:
+    result = engine.docker(*words, tls=tls)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+@both_doors
+def test_a_volume_s_life(engine: RunningEngine, tls: bool) -> None:
+    assert ok(engine, "volume", "create", "--label", "a=b", "data", tls=tls) == "data"
+    assert ok(engine, "volume", "ls", "-q", "--filter", "label=a=b", tls=tls) == "data"
+    shown = ok(engine, "volume", "inspect", "-f", "{{.Driver}} {{.Labels}} {{.Mountpoint}}", "data", tls=tls)
+    assert shown == f"local map[a:b] {engine.root}/data/volumes/data/_data"
+    ok(engine, "run", "--name", "user", "-v", "data:/data", "busybox", "sh", "-c", "echo kept >/data/file", tls=tls)
+    used = engine.docker("volume", "rm", "data", tls=tls)
+    assert used.returncode == 1 and "volume is in use" in used.stderr
+    ok(engine, "rm", "user", tls=tls)
+    assert ok(engine, "run", "--rm", "-v", "data:/data", "busybox", "cat", "/data/file", tls=tls) == "kept"
+    assert ok(engine, "volume", "rm", "data", tls=tls) == "data"
+    gone = engine.docker("volume", "inspect", "data", tls=tls)
+    assert gone.returncode == 1 and "no such volume" in gone.stderr
+    refused = engine.docker("volume", "create", "--opt", "type=tmpfs", "data", tls=tls)
+    assert refused.returncode == 1 and "option 'type'" in refused.stderr
+
+
+@both_doors
+def test_prune_takes_what_nothing_uses(engine: RunningEngine, tls: bool) -> None:
+    stopped = ok(engine, "run", "-d", "-v", "/cache", "busybox", "true", tls=tls)
+    assert ok(engine, "wait", stopped, tls=tls) == "0"
+    ok(engine, "volume", "create", "named", tls=tls)
+    assert stopped in ok(engine, "container", "prune", "-f", tls=tls)
+    assert "Total reclaimed space" in ok(engine, "volume", "prune", "-f", tls=tls)
+    assert ok(engine, "volume", "ls", "-q", tls=tls) == "named"
+    assert "named" in ok(engine, "volume", "prune", "-af", tls=tls)
+    ok(engine, "image", "prune", "-f", tls=tls)
+    assert ok(engine, "images", "-q", tls=tls)
+    assert "Total reclaimed space: 0B" in ok(engine, "system", "prune", "-f", "--volumes", tls=tls)
+    until = str(int(time.time()) + 1)
+    events = ok(engine, "events", "--since", "1", "--until", until, "--filter", "event=prune", tls=tls)
+    assert {line.split()[1] for line in events.splitlines()} == {"container", "volume", "image", "network", "builder"}
