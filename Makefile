@@ -1,5 +1,5 @@
 # make run | test | setup | check | test-one T=... | format
-.PHONY: run test setup setup-dev check test-one format
+.PHONY: run test crash setup setup-dev check test-one format
 
 setup:
 	@tools/setup
@@ -12,6 +12,9 @@ run: setup
 
 test: setup-dev
 	.venv/bin/pytest -q tests
+
+crash: setup-dev
+	TIDEGATE_CRASH_POINTS=200 .venv/bin/pytest -q -s tests/crash
 
 test-one: setup-dev
 	.venv/bin/pytest -q -x $(T)

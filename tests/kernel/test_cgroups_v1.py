@@ -56,6 +56,7 @@ def test_limits_are_what_the_kernel_shows_and_the_groups_go_with_their_processes
         assert groups.path("pids", "c1").joinpath("pids.max").read_text() == "max\n"
         groups.freeze("c1")
         assert groups.path("freezer", "c1").joinpath("freezer.state").read_text() == "FROZEN\n"
+        assert groups.is_frozen("c1") and not groups.is_frozen("c2")
     finally:
         groups.remove("c1")
         process.wait(10)

@@ -28,7 +28,9 @@ assert process.stdout.readline() == b"in\\n"
 assert list(groups.pids("c1")) == [process.pid]
 groups.freeze("c1")
 assert "frozen 1" in (group / "cgroup.events").read_text()
+assert groups.is_frozen("c1") and not groups.is_frozen("c2")
 groups.thaw("c1")
+assert not groups.is_frozen("c1")
 groups.freeze("c1")
 groups.remove("c1")
 assert process.wait(10) == -9

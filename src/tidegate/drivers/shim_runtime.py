@@ -48,6 +48,7 @@ class Cgroups(Protocol):
     def oom_kills(self, container_id: str) -> int: ...
     def freeze(self, container_id: str) -> None: ...
     def thaw(self, container_id: str) -> None: ...
+    def is_frozen(self, container_id: str) -> bool: ...
     def remove(self, container_id: str) -> None:
         """Kill what is left and remove the directories; idempotent."""
         ...
@@ -212,7 +213,8 @@ class ShimRuntime:
             self._connection = await ShimConnection.open(self._shim_root / "control.sock")
         except UnavailableError:
             self._connection = await self._start_shim()
-        return [_running_from(entry) for entry in (await self._call("state"))["processes"]]
+        entries = (await self._call("state"))["processes"]
+        return [_running_from(entry, self._cgroups.is_frozen(str(entry["container_id"]))) for entry in entries]
 
     async def close(self) -> None:
         """Drop the connection; the shim and its containers live on."""
@@ -257,13 +259,13 @@ def _write_bundle(bundle: Path, oci_config: Mapping[str, Any]) -> None:
     (bundle / "config.json").write_text(json.dumps(oci_config))
 
 
-def _running_from(entry: Mapping[str, Any]) -> RunningProcess:
+def _running_from(entry: Mapping[str, Any], paused: bool) -> RunningProcess:
     ended = entry.get("exit")
     return RunningProcess(
         container_id=str(entry["container_id"]),
         exec_id=entry.get("exec_id"),
         pid=int(entry["pid"]),
         started_at_ns=int(entry["started_at_ns"]),
-        paused=bool(entry.get("paused", False)),
+        paused=paused,
         exit=exited_from({**entry, **ended}) if ended else None,
     )

@@ -153,6 +153,10 @@ class CgroupsV1:
         """Let every process run. Raises NotFoundError, InternalError."""
         self._set_freezer(container_id, "THAWED")
 
+    def is_frozen(self, container_id: str) -> bool:
+        """Whether ``freeze`` was asked and not undone; false when the group is gone."""
+        return read_text(self.path("freezer", container_id) / "freezer.state").strip() in ("FROZEN", "FREEZING")
+
     def remove(self, container_id: str) -> None:
         """Kill what is left and remove the directories. Raises InternalError when processes cannot be killed."""
         freezer = self.path("freezer", container_id) / "freezer.state"

@@ -114,6 +114,10 @@ class CgroupsV2:
         """Let every process run. Raises NotFoundError, InternalError."""
         self._set_frozen(container_id, 0)
 
+    def is_frozen(self, container_id: str) -> bool:
+        """Whether ``freeze`` was asked and not undone; false when the group is gone."""
+        return read_text(self.path(container_id) / "cgroup.freeze").strip() == "1"
+
     def remove(self, container_id: str) -> None:
         """Kill what is left and remove the group. Raises InternalError when processes cannot be killed."""
         deadline = time.monotonic() + REMOVE_DEADLINE_S

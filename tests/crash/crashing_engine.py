@@ -1,0 +1,109 @@
+"""The engine's process alone, with roots and a network namespace of its own, to be killed and started at will."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+from tests.e2e.running_engine import RunningEngine, running_engine
+
+from tidegate.daemon.process_settings import EngineProcessSettings, encode_settings
+from tidegate.kernel.nftables import Nftables
+
+
+class CrashingEngine:
+    """Runs what ``tidegate up`` runs, without its gate, so that a kill and a start take a fraction of a second."""
+
+    def __init__(self, home: RunningEngine, command: list[str]) -> None:
+        self.home = home
+        self._command = ["nsenter", f"--net={home.root}/netns", *command]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns at once: the engine may not listen yet."""
+        with (self.home.root / "log").open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        self.home.process = self.process  # nsenter becomes the engine: the pid is in its namespaces
+
+    def wait_until_it_serves(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process is not None and self.process.poll() is None:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(5)
+                if probe.connect_ex(f"{self.home.root}/docker.sock") == 0:
+                    probe.sendall(b"GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+                    try:
+                        if probe.recv(64).startswith(b"HTTP/1.1 200"):
+                            return
+                    except OSError:
+                        continue
+            time.sleep(0.01)
+        pytest.fail(f"the engine did not begin to serve:\n{self.log_tail()}")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def client(self) -> docker.DockerClient:
+        # The version is given, since asking for it would fail while the engine is down.
+        return docker.DockerClient(base_url=f"unix://{self.home.root}/docker.sock", version="1.43", timeout=60)
+
+    def log_tail(self) -> str:
+        return (self.home.root / "log").read_text(errors="replace")[-6000:]
+
+    def leftovers(self) -> list[str]:
+        """Every object that containers of this engine would have, named; empty when all of them are gone."""
+        assert self.process is not None
+        root, name = self.home.root, self.home.name
+        found = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{name}/*") if path.is_dir()]
+        mounts = Path(f"/proc/{self.process.pid}/mountinfo").read_text().splitlines()
+        found += [line for line in mounts if f"{root}/data" in line.split()[4]]
+        for directory in ("data/rootfs", "exec/bundles", "exec/shim/processes", "exec/shim/crun", "exec/shim/r"):
+            if (root / directory).is_dir():
+                found += [str(path) for path in (root / directory).iterdir()]
+        links = Path(f"/proc/{self.process.pid}/net/dev").read_text().splitlines()[2:]
+        found += [link for line in links if (link := line.split(":")[0].strip()) not in ("lo", name)]
+        listening = Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]
+        found += [f"listens: {line.split()[1]}" for line in listening if line.split()[3] == "0A"]
+        found += [f"published: {key}" for key in self.home.in_its_network(self._published)]
+        return found
+
+    def _published(self) -> list[str]:
+        firewall = Nftables()
+        try:
+            table = f"ip tidegate-{self.home.name}"
+            maps = [firewall.query(f"list map {table} {name}") for name in ("published", "published_any")]
+            return [str(element) for each in maps for entry in each for element in entry.get("map", {}).get("elem", ())]
+        finally:
+            firewall.close()
+
+
+@contextmanager
+def crashing_engine() -> Iterator[CrashingEngine]:
+    """Started, with the ``busybox`` image; afterwards nothing of it is left."""
+    with running_engine() as home:
+        root = home.root
+        settings = EngineProcessSettings(
+            parent_pid=os.getpid(),
+            data_root=root / "data",
+            exec_root=root / "exec",
+            sockets=(root / "docker.sock",),
+            gate_socket=root / "exec/gate.sock",
+            gate_owner=(65534, 65534),
+            bridge=home.name,
+        )
+        command = [sys.executable, "-m", "tidegate.daemon.process", "--settings", encode_settings(settings)]
+        home.process.send_signal(signal.SIGTERM)
+        assert home.process.wait(30) == 0
+        engine = CrashingEngine(home, command)
+        engine.start()
+        engine.wait_until_it_serves()
+        yield engine
