@@ -44,7 +44,7 @@ class RunningEngine:
             environment["DOCKER_CERT_PATH"] = str(path)
         else:
             environment["DOCKER_HOST"] = f"unix://{self.root}/docker.sock"
-        command = ["nsenter", f"--net=/proc/{self.process.pid}/ns/net", "timeout", "-s", "KILL", str(limit_s)]
+        command = ["nsenter", f"--net={self.root}/netns", "timeout", "-s", "KILL", str(limit_s)]
         done = subprocess.run(
             [*command, "docker", *words], env=environment, capture_output=True, input=stdin, check=False
         )
@@ -52,7 +52,7 @@ class RunningEngine:
 
     def in_its_network(self, work: Callable[[], T]) -> T:
         """Run ``work`` in the engine's network namespace."""
-        fd = os.open(f"/proc/{self.process.pid}/ns/net", os.O_RDONLY)
+        fd = os.open(self.root / "netns", os.O_RDONLY)
         try:
             return in_network_namespace(fd, work)
         finally:

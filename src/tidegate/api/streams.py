@@ -6,12 +6,14 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from tidegate.api.pipeline import COMMON_HEADERS, Call
-from tidegate.base.errors import InvalidParameterError
+from tidegate.base.errors import InvalidParameterError, TidegateError
 from tidegate.engine.ports import AttachStream
 from tidegate.http.hijack import Hijack, Stream
+from tidegate.spec.frames import Stream as StreamNumber
+from tidegate.spec.frames import encode_frame
 
 DEFAULT_DETACH_KEYS = b"\x10\x11"  # ctrl-p, ctrl-q
 _CONTROL_KEY = re.compile(r"ctrl-([a-z@\[\\\]^_])")
@@ -54,15 +56,17 @@ class DetachFilter:
         return data, False
 
 
+Open = Callable[[], Awaitable[AttachStream]]
+
+
 def process_hijack(
-    call: Call,
-    stream: AttachStream,
-    *,
-    tty: bool,
-    detach: DetachFilter | None,
-    before: AsyncIterator[bytes] | None = None,
+    call: Call, open_stream: Open, *, tty: bool, detach: DetachFilter | None, before: AsyncIterator[bytes] | None = None
 ) -> Hijack:
-    """The answer that connects the client and the process; ``before`` is sent first (recorded output)."""
+    """The answer that connects the client and the process; ``before`` is sent first (recorded output).
+
+    ``open_stream`` is called when the head is out. An exec starts only then, as with dockerd: docker-py loses output
+    that arrives together with the head, and a failure is told in the stream.
+    """
     multiplexed = not tty and call.profile.multiplexed_content_type
     kind = "multiplexed-stream" if multiplexed else "raw-stream"
     headers = [f"{name}: {value}" for name, value in COMMON_HEADERS]
@@ -74,16 +78,29 @@ def process_hijack(
 
     async def run(client: Stream) -> None:
         try:
-            if before is not None:
-                async for data in before:
-                    await client.write(data)
-            await _carry(client, stream, detach)
+            await _run(client, open_stream, tty, detach, before)
         except ConnectionResetError:
             client.abort()
-        finally:
-            await stream.close()
 
     return Hijack("\r\n".join(lines).encode() + b"\r\n\r\n", run)
+
+
+async def _run(
+    client: Stream, open_stream: Open, tty: bool, detach: DetachFilter | None, before: AsyncIterator[bytes] | None
+) -> None:
+    try:
+        stream = await open_stream()
+    except TidegateError as error:
+        text = f"{error.message}\r\n".encode()
+        await client.write(text if tty else encode_frame(StreamNumber.STDERR, text))
+        return
+    try:
+        if before is not None:
+            async for data in before:
+                await client.write(data)
+        await _carry(client, stream, detach)
+    finally:
+        await stream.close()
 
 
 async def _carry(client: Stream, process: AttachStream, detach: DetachFilter | None) -> None:

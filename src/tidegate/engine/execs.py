@@ -114,6 +114,14 @@ class ExecService:
         found = self._execs.values()
         return [e.id for e in found if e.process.container_id == container_id and e.phase is ExecPhase.RUNNING]
 
+    def check_startable(self, exec_id: str) -> Exec:
+        """The exec, if it can be started now. Raises NotFoundError, ConflictError."""
+        chosen = self.inspect(exec_id)
+        if chosen.phase is not ExecPhase.CREATED:
+            raise ConflictError(f"Error: Exec command {exec_id} has already run")
+        self._runnable(chosen.process.container_id)
+        return chosen
+
     async def start(
         self, exec_id: str, *, stdin: bool = False, stdout: bool = True, stderr: bool = True, detach: bool = False
     ) -> AttachStream | None:
@@ -121,10 +129,7 @@ class ExecService:
 
         Raises ConflictError when it has been started or its container does not run, and what kept it from running.
         """
-        chosen = self.inspect(exec_id)
-        if chosen.phase is not ExecPhase.CREATED:
-            raise ConflictError(f"Error: Exec command {exec_id} has already run")
-        self._runnable(chosen.process.container_id)
+        chosen = self.check_startable(exec_id)
         self._execs[exec_id] = replace(chosen, phase=ExecPhase.RUNNING)
         ended = self._ends.setdefault(exec_id, asyncio.Event())
         stream: AttachStream | None = None

@@ -10,7 +10,7 @@ from tidegate.base.errors import InternalError, InvalidParameterError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.execs import ExecPhase, ExecService
 from tidegate.engine.logs import LogService
-from tidegate.engine.ports import Clock, LogRecord, LogRequest, Render
+from tidegate.engine.ports import AttachStream, Clock, LogRecord, LogRequest, Render
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Response
 from tidegate.model.container import Container
@@ -55,7 +55,11 @@ class StreamHandlers:
         stream = await self.containers.attach(
             container.id, stdin=stdin and document.open_stdin, stdout=stdout, stderr=stderr
         )
-        return process_hijack(call, stream, tty=document.tty, detach=keys, before=before)
+
+        async def attached() -> AttachStream:
+            return stream
+
+        return process_hijack(call, attached, tty=document.tty, detach=keys, before=before)
 
     async def read_logs(self, call: Call) -> Response:
         """GET /containers/{id}/logs."""
@@ -94,16 +98,21 @@ class StreamHandlers:
         if start.detach:
             await self.execs.start(wanted.id, detach=True)
             return no_content(200)
-        stream = await self.execs.start(
-            wanted.id,
-            stdin=document.attach_stdin,
-            stdout=document.attach_stdout,
-            stderr=document.attach_stderr,
-        )
-        if stream is None:
-            raise InternalError("an exec that is not detached has no streams")
+        self.execs.check_startable(wanted.id)
+
+        async def started() -> AttachStream:
+            stream = await self.execs.start(
+                wanted.id,
+                stdin=document.attach_stdin,
+                stdout=document.attach_stdout,
+                stderr=document.attach_stderr,
+            )
+            if stream is None:
+                raise InternalError("an exec that is not detached has no streams")
+            return stream
+
         keys = DetachFilter(parse_detach_keys(document.detach_keys)) if document.tty else None
-        return process_hijack(call, stream, tty=document.tty, detach=keys)
+        return process_hijack(call, started, tty=document.tty, detach=keys)
 
     async def resize_exec(self, call: Call) -> Response:
         """POST /exec/{id}/resize."""
