@@ -13,7 +13,8 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from urllib3.exceptions import HTTPError
 
-TICKER = "trap 'exit 5' TERM; i=0; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
+TICKER = "trap 'exit 5' TERM; i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done"
+MOST_UNKNOWN = 2
 CONNECTION_LOST = (requests.exceptions.RequestException, HTTPError, OSError, ValueError)
 
 
@@ -56,6 +57,7 @@ class Client:
 
     def _one(self, client: docker.DockerClient, chance: random.Random) -> None:
         living = [ticker for ticker in self.tickers if not ticker.ended]
+        self._remove_unknown(client)
         if len(living) < 2:
             return self._count("start", self._start_ticker(client, chance))
         ticker = chance.choice(living)
@@ -81,6 +83,17 @@ class Client:
                 ticker.ended = True
                 client.containers.get(ticker.name).remove(force=True)
                 self._count("remove", self._expect_gone(client, ticker))
+
+    def _remove_unknown(self, client: docker.DockerClient) -> None:
+        """What a broken request may have left running would only load the machine more with each kill."""
+        unknown = [ticker for ticker in self.tickers if ticker.ended]
+        for ticker in unknown[: max(0, len(unknown) - MOST_UNKNOWN)]:
+            try:
+                client.containers.get(ticker.name).remove(force=True)
+            except APIError as error:
+                if error.status_code not in (404, 409):  # it never came to be, or its removal goes on already
+                    raise
+            self.tickers.remove(ticker)
 
     def _count(self, what: str, _none: None) -> None:
         self.done[what] = self.done.get(what, 0) + 1

@@ -95,7 +95,8 @@ def look_at(client: docker.DockerClient, ticker: Ticker) -> Iterator[str]:
             yield f"{ticker.name} is gone though nobody removed it"
         return
     state = container.attrs["State"]
-    if not ticker.ended and (state["Status"] not in ("running", "paused") or state["Pid"] != ticker.pid):
+    other_process = ticker.pid not in (0, state["Pid"])  # 0: the kill came before anyone could look
+    if not ticker.ended and (state["Status"] not in ("running", "paused") or other_process):
         yield f"{ticker.name} is {state['Status']} ({state['ExitCode']}) though nobody ended it"
     if state["Status"] == "running" and "frozen" in freezer_of(state["Pid"]).lower():
         yield f"{ticker.name} is frozen but said to be running"

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -144,7 +144,8 @@ def _take_down(engine: RunningEngine) -> None:
     containers = [each for each in Path("/sys/fs/cgroup").glob(f"*/{engine.name}/*") if each.is_dir()]
     for directory in containers:
         for pid in (directory / "cgroup.procs").read_text().split():
-            os.kill(int(pid), signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
     deadline = time.monotonic() + 10
     left = [*containers, *Path("/sys/fs/cgroup").glob(f"*/{engine.name}")]
     while left and time.monotonic() < deadline:
