@@ -1,9 +1,11 @@
-"""What is around containers, with the stock docker CLI over both doors: volumes and prune."""
+"""What is around containers, with the stock docker CLI over both doors: volumes, prune, networks, top."""
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 import pytest
 from tests.e2e.running_engine import RunningEngine, running_engine
@@ -60,3 +62,43 @@ def test_prune_takes_what_nothing_uses(engine: RunningEngine, tls: bool) -> None
     until = str(int(time.time()) + 1)
     events = ok(engine, "events", "--since", "1", "--until", until, "--filter", "event=prune", tls=tls)
     assert {line.split()[1] for line in events.splitlines()} == {"container", "volume", "image", "network", "builder"}
+
+
+@both_doors
+def test_networks_are_listed_and_inspected(engine: RunningEngine, tls: bool) -> None:
+    listed = ok(engine, "network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}", tls=tls)
+    assert listed.splitlines() == ["bridge bridge local", "host host local", "none null local"]
+    container = ok(engine, "run", "-d", "--name", "member", "busybox", "sleep", "1000", tls=tls)
+    try:
+        [network] = json.loads(ok(engine, "network", "inspect", "bridge", tls=tls))
+        [member] = json.loads(ok(engine, "inspect", "member", tls=tls))
+        [configuration] = network["IPAM"]["Config"]
+        endpoint = member["NetworkSettings"]["Networks"]["bridge"]
+        assert configuration["Gateway"] == endpoint["Gateway"]
+        assert ip_address(endpoint["IPAddress"]) in ip_network(configuration["Subnet"])
+        shown = network["Containers"][container]
+        assert shown["IPv4Address"] == f"{endpoint['IPAddress']}/{endpoint['IPPrefixLen']}"
+        assert (shown["Name"], shown["MacAddress"]) == ("member", endpoint["MacAddress"])
+    finally:
+        ok(engine, "rm", "-f", "member", tls=tls)
+    kept = engine.docker("network", "rm", "bridge", tls=tls)
+    assert kept.returncode == 1 and "pre-defined network" in kept.stderr
+
+
+@both_doors
+def test_top_shows_the_container_s_processes_only(engine: RunningEngine, tls: bool) -> None:
+    ok(engine, "run", "-d", "--name", "busy", "busybox", "sh", "-c", "sleep 1001 & sleep 1002; true", tls=tls)
+    try:
+        deadline = time.monotonic() + 30
+        while len(lines := ok(engine, "top", "busy", tls=tls).splitlines()) < 4:
+            assert time.monotonic() < deadline, lines
+        assert lines[0].split()[:3] == ["UID", "PID", "PPID"] and len(lines) == 4
+        assert {line.split()[-1] for line in lines[2:]} == {"1001", "1002"}
+        pid = ok(engine, "inspect", "-f", "{{.State.Pid}}", "busy", tls=tls)
+        assert pid in ok(engine, "top", "busy", "-o", "pid,args", tls=tls).split()
+        wrong = engine.docker("top", "busy", "-o", "comm", tls=tls)
+        assert wrong.returncode == 1 and "Couldn't find PID field" in wrong.stderr
+    finally:
+        ok(engine, "rm", "-f", "busy", tls=tls)
+    gone = engine.docker("top", "busy", tls=tls)
+    assert gone.returncode == 1 and "No such container" in gone.stderr

@@ -10,6 +10,8 @@ from tidegate.api.handlers import system
 from tidegate.api.handlers.containers import ContainerHandlers
 from tidegate.api.handlers.events import EventHandlers
 from tidegate.api.handlers.images import ImageHandlers
+from tidegate.api.handlers.networks import NetworkHandlers
+from tidegate.api.handlers.processes import ProcessHandlers
 from tidegate.api.handlers.prune import PruneHandlers
 from tidegate.api.handlers.streams import StreamHandlers
 from tidegate.api.handlers.volumes import VolumeHandlers
@@ -22,6 +24,7 @@ from tidegate.drivers.json_log_reader import read_log
 from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.overlay import OverlayRootFilesystems
 from tidegate.drivers.process_plan import ProcessPlanner
+from tidegate.drivers.process_table import list_host_processes
 from tidegate.drivers.registry import HTTPRegistry, RegistryConfig
 from tidegate.drivers.shim_runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
@@ -32,6 +35,8 @@ from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
 from tidegate.engine.images import ImageService
 from tidegate.engine.logs import LogService
+from tidegate.engine.networks import BridgeFacts, PredefinedNetworks
+from tidegate.engine.processes import ProcessService
 from tidegate.engine.prune import PruneService
 from tidegate.engine.shutdown import stop_all
 from tidegate.engine.volumes import LocalVolumes
@@ -83,6 +88,8 @@ class Engine:
         self._prunes = PruneService(
             self._containers, self._images, volumes, rootfs, self._layers, self._bus, time.time_ns
         )
+        self._networks = PredefinedNetworks(self._state, time.time_ns, self._containers, self._bridge_facts)
+        self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
         self._events: asyncio.Task[None] | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -94,8 +101,20 @@ class Engine:
             **ImageHandlers(self._images, self._containers, self._bus).table(),
             **VolumeHandlers(self._volumes, self._prunes).table(),
             **PruneHandlers(self._prunes).table(),
+            **NetworkHandlers(self._networks).table(),
+            **ProcessHandlers(self._processes).table(),
             "SystemEvents": EventHandlers(self._bus, time.time_ns).stream,
         }
+
+    def _bridge_facts(self) -> BridgeFacts:
+        options = {
+            "com.docker.network.bridge.default_bridge": "true",
+            "com.docker.network.bridge.enable_icc": "true",
+            "com.docker.network.bridge.enable_ip_masquerade": "true",
+            "com.docker.network.bridge.name": self._settings.bridge,
+            "com.docker.network.driver.mtu": str(self._bridge.mtu),
+        }
+        return BridgeFacts(str(self._bridge.subnet), str(self._bridge.gateway), options)
 
     async def start(self) -> None:
         """Open the records and adopt what runs. Raises what the drivers raise."""
@@ -105,6 +124,7 @@ class Engine:
         await self._images.load_records()
         await self._volumes.load()
         await self._bridge.ensure()
+        await self._networks.load()
         await self._containers.recover()
         self._events = asyncio.create_task(self._containers.run(), name="runtime-events")
 

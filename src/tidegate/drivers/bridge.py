@@ -114,6 +114,10 @@ class LinuxBridge:
     def gateway(self) -> IPv4Address:
         return self._interface().ip
 
+    @property
+    def mtu(self) -> int:
+        return self._settings.mtu
+
     async def ensure(self) -> None:
         """Raises InternalError, NotSupportedError (no libnftables), UnavailableError (no free subnet)."""
         await self._do(self._ensure)
