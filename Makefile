@@ -19,12 +19,16 @@ crash: setup-dev
 test-one: setup-dev
 	.venv/bin/pytest -q -x $(T)
 
+# Needs root and some minutes; unpacks Debian's docker.io under build/ and writes docs/benchmarks.md.
+bench: setup-dev
+	.venv/bin/python -m bench $(BENCH_OPTIONS)
+
 format: setup-dev
-	.venv/bin/ruff format src tests
-	.venv/bin/ruff check --fix src tests
+	.venv/bin/ruff format src tests bench
+	.venv/bin/ruff check --fix src tests bench
 
 check: setup-dev
-	.venv/bin/ruff format --check src tests
-	.venv/bin/ruff check src tests
+	.venv/bin/ruff format --check src tests bench
+	.venv/bin/ruff check src tests bench
 	.venv/bin/mypy
 	.venv/bin/lint-imports

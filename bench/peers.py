@@ -1,0 +1,192 @@
+"""The two engines under measure, each in a network namespace of its own, and one way to drive the stock CLI at both."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.running_engine import running_engine
+
+from bench.load_client import Door
+
+
+class PeerError(Exception):
+    """An engine did not start, or a docker command of a measurement failed."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A running engine."""
+
+    name: str
+    root: Path
+    netns_path: Path
+    socket_path: Path
+    certificates: Path
+    port: int = 2376
+
+    def door(self, tls: bool) -> Door:
+        """For the load client."""
+        if tls:
+            return Door(netns_path=self.netns_path, port=self.port, certificates=self.certificates)
+        return Door(unix_path=self.socket_path)
+
+    def command(self, *words: str, tls: bool = False) -> tuple[list[str], dict[str, str]]:
+        """The docker CLI's words and environment."""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "DOCKER_CONFIG": str(self.root / "config")}
+        if tls:
+            environment |= {"DOCKER_HOST": f"tcp://127.0.0.1:{self.port}", "DOCKER_TLS_VERIFY": "1"}
+            environment["DOCKER_CERT_PATH"] = str(self.certificates)
+        else:
+            environment["DOCKER_HOST"] = f"unix://{self.socket_path}"
+        return ["nsenter", f"--net={self.netns_path}", "docker", *words], environment
+
+    def docker(self, *words: str, tls: bool = False, stdin: Path | None = None, limit_s: int = 120) -> str:
+        """Run the CLI to its end. PeerError."""
+        command, environment = self.command(*words, tls=tls)
+        with Path(stdin or os.devnull).open("rb") as source:
+            try:
+                done = subprocess.run(
+                    command, env=environment, stdin=source, capture_output=True, timeout=limit_s, check=False
+                )
+            except subprocess.TimeoutExpired as error:
+                raise PeerError(f"{self.name}: docker {' '.join(words)} took longer than {limit_s} s") from error
+        if done.returncode != 0:
+            raise PeerError(f"{self.name}: docker {' '.join(words)}: {done.stderr.decode()[-500:]}")
+        return done.stdout.decode(errors="replace").strip()
+
+    def timed(self, *words: str, tls: bool = False, stdin: Path | None = None) -> float:
+        """Seconds that the CLI took; its output is read away by /dev/null. PeerError."""
+        command, environment = self.command(*words, tls=tls)
+        with Path(stdin or os.devnull).open("rb") as source, tempfile.TemporaryFile() as errors:
+            begin = time.perf_counter()
+            try:
+                code = subprocess.run(
+                    command,
+                    env=environment,
+                    stdin=source,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    timeout=120,
+                    check=False,
+                ).returncode
+            except subprocess.TimeoutExpired as error:
+                raise PeerError(f"{self.name}: docker {' '.join(words)} hangs") from error
+            took = time.perf_counter() - begin
+            errors.seek(0)
+            if code != 0:
+                raise PeerError(f"{self.name}: docker {' '.join(words)}: {errors.read().decode()[-500:]}")
+        return took
+
+    def processes(self) -> dict[int, str]:
+        """Pids and programs of the engine: whatever lives in its network namespace (containers have their own)."""
+        ours = self.netns_path.stat().st_ino
+        found: dict[int, str] = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if (entry / "ns/net").stat().st_ino == ours:
+                    found[int(entry.name)] = _program((entry / "cmdline").read_bytes())
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            except PermissionError:  # of a process that even root may not look into; the engines' own are not such
+                continue
+        return found
+
+    def pss_kib(self) -> dict[str, int]:
+        """Proportional set size by program."""
+        sizes: dict[str, int] = {}
+        for pid, program in self.processes().items():
+            try:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            size = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+            sizes[program] = sizes.get(program, 0) + size
+        return sizes
+
+
+def _program(cmdline: bytes) -> str:
+    words = cmdline.decode(errors="replace").split("\0")
+    modules = {"tidegate.gate.process": "gate", "tidegate.daemon.process": "engine", "tidegate": "up"}
+    if "-m" in words:
+        return modules.get(words[words.index("-m") + 1], words[0])
+    return "shim" if any("tidegate.shim" in word for word in words) else Path(words[0]).name
+
+
+@contextmanager
+def tidegate() -> Iterator[Peer]:
+    """This working tree's Tidegate, with the ``busybox`` image in it."""
+    with running_engine() as engine:
+        root = engine.root
+        yield Peer("Tidegate", root, root / "netns", root / "docker.sock", root / "data/pki/clients/admin")
+
+
+@contextmanager
+def dockerd(packages: Path, pki: Path, image: Path) -> Iterator[Peer]:
+    """Debian's dockerd from its unpacked packages, with the certificates of ``pki`` and the image archive ``image``.
+
+    Its mount namespace has an empty /run, so that no containerd of the host is found and no lock is shared.
+    """
+    root = Path(tempfile.mkdtemp(prefix="tidegate-bench-"))
+    netns, socket_path, group = root / "netns", root / "docker.sock", f"bench{secrets.token_hex(4)}"
+    netns.touch()
+    make = f"mount --bind /proc/self/ns/net {netns} && ip link set lo up"
+    subprocess.run(["unshare", "--net", "sh", "-c", make], check=True)
+    flags = [f"--data-root={root}/data", f"--exec-root={root}/exec", f"--pidfile={root}/pid", f"-Hunix://{socket_path}"]
+    flags += ["-Htcp://127.0.0.1:2376", "--tlsverify", f"--tlscacert={pki}/ca.pem"]
+    flags += [f"--tlscert={pki}/server/cert.pem", f"--tlskey={pki}/server/key.pem", f"--cgroup-parent=/{group}"]
+    path = f"{packages}/usr/sbin:{packages}/usr/bin:{os.environ['PATH']}"
+    libraries = ":".join(str(each) for each in (packages / "lib").glob("*-linux-gnu"))
+    shell = 'mount -t tmpfs tmpfs /run && exec dockerd "$@"'
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", shell, "dockerd", *flags],
+            env={**os.environ, "PATH": path, "LD_LIBRARY_PATH": libraries},
+            stdout=log,
+            stderr=log,
+        )
+    peer = Peer("dockerd", root, netns, socket_path, pki / "clients/admin")
+    try:
+        _await_listening(peer, process)
+        peer.docker("load", "-i", str(image))
+        yield peer
+    finally:
+        _take_down(peer, process, group)
+
+
+def _await_listening(peer: Peer, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            peer.docker("version")
+            return
+        except PeerError:
+            time.sleep(0.1)
+    raise PeerError(f"dockerd did not begin to listen:\n{(peer.root / 'log').read_text()[-3000:]}")
+
+
+def _take_down(peer: Peer, process: "subprocess.Popen[bytes]", group: str) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    left = peer.processes()
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    while any(Path(f"/proc/{pid}/root").exists() for pid in left):
+        time.sleep(0.01)
+    for pattern in (f"*/{group}/*", f"*/{group}"):
+        for directory in Path("/sys/fs/cgroup").glob(pattern):
+            if directory.is_dir():
+                directory.rmdir()
+    subprocess.run(["umount", str(peer.netns_path)], check=True)
+    shutil.rmtree(peer.root)
