@@ -30,6 +30,7 @@ from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.model.container import Container
 from tidegate.spec.codec import decode
 from tidegate.spec.container import CreateRequest, ExecCreateRequest, HostConfig, Mount
+from tidegate.spec.stored import stored_request
 
 _ACCOUNTS_LIMIT_BYTES = 1 << 20
 _INIT_PATHS = (Path("/usr/bin/docker-init"), Path("/usr/bin/tini-static"), Path("/usr/bin/catatonit"))
@@ -65,7 +66,7 @@ class ProcessPlanner:
     def _container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
     ) -> ContainerProcess:
-        document = decode(CreateRequest, container.document)
+        document = stored_request(container.document)
         host = document.host_config
         request = OCIRequest(
             process=self._process(container, document, rootfs),
@@ -114,7 +115,7 @@ class ProcessPlanner:
         wanted = decode(ExecCreateRequest, document)
         if not wanted.cmd:
             raise InvalidParameterError("No exec command specified")
-        own = decode(CreateRequest, container.document)
+        own = stored_request(container.document)
         rootfs = self.home(container.id) / "merged"
         host = own.host_config
         request = ProcessRequest(

@@ -1,13 +1,14 @@
 """Containers: the life, the list, and waiting."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from tidegate.api.handlers.responses import json_response, later_document, no_content
 from tidegate.api.pipeline import Call, Handler
-from tidegate.api.views.containers import inspect_view, status_of, summary_view
+from tidegate.api.views.containers import inspect_view, status_of
+from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService, WaitCondition
 from tidegate.engine.creation import parse_signal, plan_new_container
@@ -34,6 +35,7 @@ class ContainerHandlers:
     images: ImageService
     log_path: Callable[[str], Path]
     clock: Clock
+    rows: SummaryRows = field(default_factory=SummaryRows)
 
     def table(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
@@ -57,10 +59,18 @@ class ContainerHandlers:
         filters = parse_filters(call.query.text("filters"), LIST_FILTERS)
         limit = call.query.integer("limit")
         everything = call.query.flag("all") or bool(limit) or "status" in filters or "exited" in filters
-        chosen = [each for each in self.containers.list() if self._shown(each, filters, everything)]
+        everyone = self.containers.list()
+        chosen = (
+            everyone
+            if everything and not filters
+            else [each for each in everyone if self._shown(each, filters, everything)]
+        )
         rows = chosen[:limit] if limit and limit > 0 else chosen
         now_ns = self.clock()
-        return json_response([summary_view(each, self.containers.attachment(each.id), now_ns) for each in rows])
+        attachment, row = self.containers.attachment, self.rows.row
+        shown = [row(each, attachment(each.id), now_ns) for each in rows]
+        self.rows.keep_only({each.id for each in everyone})
+        return json_response(shown)
 
     def _shown(self, container: Container, filters: Filters, everything: bool) -> bool:
         status = status_of(container.state)

@@ -15,8 +15,9 @@ from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Response
 from tidegate.model.container import Container
 from tidegate.spec.codec import decode
-from tidegate.spec.container import CreateRequest, ExecCreateRequest, ExecStartRequest
+from tidegate.spec.container import ExecCreateRequest, ExecStartRequest
 from tidegate.spec.frames import Stream, encode_frame
+from tidegate.spec.stored import stored_request
 from tidegate.spec.timestamps import format_time, parse_optional_time
 
 _STREAMS = {"stdout": Stream.STDOUT, "stderr": Stream.STDERR}
@@ -46,7 +47,7 @@ class StreamHandlers:
     async def attach(self, call: Call) -> Response | Hijack:
         """POST /containers/{id}/attach."""
         container = self.containers.resolve(call.parameters["id"])
-        document = decode(CreateRequest, container.document)
+        document = stored_request(container.document)
         stdin, stdout, stderr = (call.query.flag(name) for name in ("stdin", "stdout", "stderr"))
         keys = DetachFilter(parse_detach_keys(call.query.text("detachKeys"))) if stdin and document.tty else None
         before = None
@@ -76,7 +77,7 @@ class StreamHandlers:
             follow=query.flag("follow"),
         )
         records = self.logs.read(container.id, request, render_for(container, query.flag("timestamps")))
-        tty = decode(CreateRequest, container.document).tty
+        tty = stored_request(container.document).tty
         kind = "multiplexed-stream" if not tty and call.profile.multiplexed_content_type else "raw-stream"
         return Response(200, (("Content-Type", f"application/vnd.docker.{kind}"),), records)
 
@@ -148,7 +149,7 @@ class StreamHandlers:
 
 def render_for(container: Container, timestamps: bool) -> Render:
     """A log record as the client gets it: framed, or raw with a TTY."""
-    tty = decode(CreateRequest, container.document).tty
+    tty = stored_request(container.document).tty
 
     def render(record: LogRecord) -> bytes:
         text = f"{record.time} {record.log}" if timestamps else record.log

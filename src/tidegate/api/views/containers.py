@@ -8,8 +8,9 @@ from tidegate.api.profile import ApiProfile
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container
 from tidegate.model.phases import ALIVE, Phase, State
-from tidegate.spec.codec import decode, document
+from tidegate.spec.codec import document
 from tidegate.spec.container import CreateRequest
+from tidegate.spec.stored import stored_request
 from tidegate.spec.timestamps import format_time
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -29,7 +30,7 @@ def inspect_view(
     container: Container, attachment: BridgeAttachment | None, log_path: Path, exec_ids: list[str], profile: ApiProfile
 ) -> dict[str, Any]:
     """GET /containers/{id}/json."""
-    request = decode(CreateRequest, container.document)
+    request = stored_request(container.document)
     config = cast(dict[str, Any], document(request))
     host_config = config.pop("HostConfig")
     config.pop("NetworkingConfig", None)
@@ -143,9 +144,9 @@ def network_view(container: Container, attachment: BridgeAttachment | None, prof
     return shown
 
 
-def summary_view(container: Container, attachment: BridgeAttachment | None, now_ns: int) -> dict[str, Any]:
-    """A row of GET /containers/json."""
-    request = decode(CreateRequest, container.document)
+def summary_view(container: Container, attachment: BridgeAttachment | None, status: str) -> dict[str, Any]:
+    """A row of GET /containers/json; ``status`` is the text of ``status_text``."""
+    request = stored_request(container.document)
     ports = [
         {"IP": port.host_ip, "PrivatePort": port.container_port, "PublicPort": port.host_port, "Type": port.protocol}
         for port in (attachment.ports if attachment else ())
@@ -161,7 +162,7 @@ def summary_view(container: Container, attachment: BridgeAttachment | None, now_
         "Ports": ports,
         "Labels": dict(container.labels),
         "State": status_of(container.state),
-        "Status": status_text(container.state, now_ns),
+        "Status": status,
         "HostConfig": {"NetworkMode": container.settings.network},
         "NetworkSettings": {"Networks": networks},
         "Mounts": mounts_view(container, request),

@@ -1,0 +1,47 @@
+"""Rows of the list of containers, encoded once: a row changes with its container, addresses or status text only.
+
+Monitoring tools ask for the list every few seconds; with a thousand containers nearly all rows are the same each time.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import msgspec
+
+from tidegate.api.views.containers import status_text, summary_view
+from tidegate.engine.ports import BridgeAttachment
+from tidegate.model.container import Container
+
+
+class _Row(NamedTuple):
+    container: Container
+    attachment: BridgeAttachment | None
+    status: str
+    encoded: msgspec.Raw
+
+
+class SummaryRows:
+    """The rows last shown, by container id."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, _Row] = {}
+
+    def row(self, container: Container, attachment: BridgeAttachment | None, now_ns: int) -> msgspec.Raw:
+        """The container's row as JSON. Entities are immutable, so that identity tells a change."""
+        status = status_text(container.state, now_ns)
+        known = self._rows.get(container.id)
+        if (
+            known is not None
+            and known.container is container
+            and known.attachment is attachment
+            and known.status == status
+        ):
+            return known.encoded
+        encoded = msgspec.Raw(msgspec.json.encode(summary_view(container, attachment, status)))
+        self._rows[container.id] = _Row(container, attachment, status, encoded)
+        return encoded
+
+    def keep_only(self, container_ids: Collection[str]) -> None:
+        """Forget the rows of containers that are gone."""
+        if len(self._rows) > len(container_ids):
+            self._rows = {key: row for key, row in self._rows.items() if key in container_ids}

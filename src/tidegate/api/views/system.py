@@ -1,0 +1,150 @@
+"""What the wire shows of the engine: info and disk usage. Specification: definition SystemInfo, operation
+SystemDataUsage; the disk usage of clients below 1.52 is of version 1.51.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate import __version__
+from tidegate.engine.system import ContainerSize, DiskUsage, EngineFacts, EngineInfo
+from tidegate.kernel.host import CgroupAbilities
+from tidegate.spec.timestamps import format_time
+
+_NO_SWARM = {
+    "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": "",
+    "RemoteManagers": None,
+}  # fmt: skip
+_HUB = "docker.io"
+
+
+def info_view(info: EngineInfo) -> dict[str, Any]:
+    """GET /info."""
+    host, facts, cgroups = info.host, info.facts, info.host.cgroups
+    unknown = {"ID": "N/A"}
+    return {
+        "ID": info.id,
+        "Containers": info.running + info.paused + info.stopped,
+        "ContainersRunning": info.running,
+        "ContainersPaused": info.paused,
+        "ContainersStopped": info.stopped,
+        "Images": info.images,
+        "Driver": "overlay2",
+        "DriverStatus": [],
+        "DockerRootDir": str(facts.data_root),
+        "Plugins": {
+            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None, "Log": ["json-file"],
+        },
+        "MemoryLimit": cgroups.memory,
+        "SwapLimit": cgroups.swap,
+        "CpuCfsPeriod": cgroups.cpu_quota,
+        "CpuCfsQuota": cgroups.cpu_quota,
+        "CPUShares": cgroups.cpu_shares,
+        "CPUSet": cgroups.cpu_set,
+        "PidsLimit": cgroups.pids,
+        "OomKillDisable": cgroups.oom_kill_disable,
+        "IPv4Forwarding": host.ipv4_forwarding,
+        "BridgeNfIptables": False,
+        "BridgeNfIp6tables": False,
+        "Debug": facts.debug,
+        "NEventsListener": info.listeners,
+        "SystemTime": format_time(info.at_ns),
+        "LoggingDriver": facts.log_driver,
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": cgroups.version,
+        "KernelVersion": host.kernel_version,
+        "OperatingSystem": host.operating_system,
+        "OSVersion": host.os_version,
+        "OSType": "linux",
+        "Architecture": host.machine,
+        "NCPU": host.cpus,
+        "MemTotal": host.memory_bytes,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": _registry_view(facts),
+        "GenericResources": None,
+        "HttpProxy": "",
+        "HttpsProxy": "",
+        "NoProxy": "",
+        "Name": host.hostname,
+        "Labels": [],
+        "ExperimentalBuild": False,
+        "ServerVersion": __version__,
+        "Runtimes": {"crun": {"path": "crun"}},
+        "DefaultRuntime": "crun",
+        "Swarm": _NO_SWARM,
+        "LiveRestoreEnabled": facts.live_restore,
+        "Isolation": "",
+        "InitBinary": "",
+        "ContainerdCommit": unknown,
+        "RuncCommit": unknown,
+        "InitCommit": unknown,
+        "SecurityOptions": ["name=seccomp,profile=builtin"],
+        "FirewallBackend": {"Driver": "nftables"},
+        "CDISpecDirs": [],
+        "Warnings": _warnings(cgroups, host.ipv4_forwarding) or None,
+    }  # fmt: skip
+
+
+def _registry_view(facts: EngineFacts) -> Mapping[str, Any]:
+    """Loopback is insecure without being listed, as in Docker."""
+    listed = facts.insecure_registries
+    hub = {"Name": _HUB, "Mirrors": list(facts.registry_mirrors), "Secure": True, "Official": True}
+    others = {
+        name: {"Name": name, "Mirrors": [], "Secure": False, "Official": False} for name in listed if "/" not in name
+    }
+    return {
+        "InsecureRegistryCIDRs": ["127.0.0.0/8", "::1/128", *(name for name in listed if "/" in name)],
+        "IndexConfigs": {_HUB: hub, **others},
+        "Mirrors": list(facts.registry_mirrors) or None,
+    }
+
+
+def _warnings(cgroups: CgroupAbilities, forwarding: bool) -> list[str]:
+    able = {
+        "No memory limit support": cgroups.memory,
+        "No swap limit support": cgroups.swap,
+        "No cpu cfs quota support": cgroups.cpu_quota,
+        "No cpu shares support": cgroups.cpu_shares,
+        "No cpuset support": cgroups.cpu_set,
+        "No pids limit support": cgroups.pids,
+        "IPv4 forwarding is disabled": forwarding,
+    }
+    return [f"WARNING: {text}" for text, is_able in able.items() if not is_able]
+
+
+def reclaimable_container_bytes(sizes: Sequence[ContainerSize]) -> int:
+    """What a prune of the stopped ones brings back."""
+    return sum(size.written_bytes for size in sizes if not size.is_active)
+
+
+def usage_view(usage: DiskUsage, items: Mapping[str, Sequence[Any]], *, verbose: bool) -> dict[str, Any]:
+    """GET /system/df from 1.52: totals by kind; ``items`` by kind are shown if ``verbose``."""
+    shown: dict[str, Any] = {}
+    if usage.images is not None:
+        shown["ImageUsage"] = _totals(
+            len(usage.images),
+            sum(1 for size in usage.images if size.containers),
+            usage.layers_bytes,
+            sum(size.unique_bytes for size in usage.images if not size.containers),
+        )
+    if usage.containers is not None:
+        shown["ContainerUsage"] = _totals(
+            len(usage.containers),
+            sum(1 for size in usage.containers if size.is_active),
+            sum(size.written_bytes for size in usage.containers),
+            reclaimable_container_bytes(usage.containers),
+        )
+    if usage.volumes is not None:
+        shown["VolumeUsage"] = _totals(
+            len(usage.volumes),
+            sum(1 for size in usage.volumes if size.containers),
+            sum(size.size_bytes for size in usage.volumes),
+            sum(size.size_bytes for size in usage.volumes if not size.containers),
+        )
+    for kind, rows in items.items():
+        if verbose and kind in shown:
+            shown[kind]["Items"] = rows
+    return shown
+
+
+def _totals(total: int, active: int, size_bytes: int, reclaimable_bytes: int) -> dict[str, Any]:
+    return {"TotalCount": total, "ActiveCount": active, "TotalSize": size_bytes, "Reclaimable": reclaimable_bytes}

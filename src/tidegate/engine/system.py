@@ -1,0 +1,180 @@
+"""The engine as a whole: its identity, what it is set to, what it holds, and how much disk that takes.
+
+What the host is comes from ``kernel/host.py``; what the wire shows of it all from ``api/views/system.py``.
+"""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tidegate.engine.containers import ContainerService
+from tidegate.engine.events import EventBus
+from tidegate.engine.image_records import Image
+from tidegate.engine.images import ImageService
+from tidegate.engine.ports import Clock, LayerStore, RootFilesystems, StateStore
+from tidegate.engine.volumes import LocalVolumes, Volume
+from tidegate.kernel.host import HostFacts
+from tidegate.model.container import Container
+from tidegate.model.phases import ALIVE, Phase
+
+ENGINE = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the administrator set, as far as clients are told."""
+
+    data_root: Path
+    log_driver: str
+    debug: bool
+    live_restore: bool
+    registry_mirrors: Sequence[str] = ()
+    insecure_registries: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """A look at the engine at one moment."""
+
+    id: str
+    facts: EngineFacts
+    host: HostFacts
+    running: int
+    paused: int
+    stopped: int
+    images: int
+    listeners: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSize:
+    """``unique_bytes`` are those of layers that no other image has."""
+
+    image: Image
+    size_bytes: int
+    unique_bytes: int
+    containers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSize:
+    """``written_bytes`` is the container's own layer, ``total_bytes`` with the image's."""
+
+    container: Container
+    written_bytes: int
+    total_bytes: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a prune leaves it alone."""
+        return self.container.state.phase in ALIVE | {Phase.RESTARTING}
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSize:
+    """``containers`` is how many name it."""
+
+    volume: Volume
+    size_bytes: int
+    containers: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUsage:
+    """``layers_bytes`` counts a layer that images share once. None is a kind that was not asked for."""
+
+    layers_bytes: int = 0
+    images: Sequence[ImageSize] | None = None
+    containers: Sequence[ContainerSize] | None = None
+    volumes: Sequence[VolumeSize] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Where the engine keeps things, and how it is asked for their sizes."""
+
+    containers: ContainerService
+    images: ImageService
+    volumes: LocalVolumes
+    rootfs: RootFilesystems
+    layers: LayerStore
+
+
+@dataclass(slots=True)
+class SystemService:
+    """``load`` comes first, once. ``read_host`` may block."""
+
+    holdings: Holdings
+    facts: EngineFacts
+    bus: EventBus
+    state: StateStore
+    clock: Clock
+    read_host: Callable[[], HostFacts]
+    _id: str = field(default="", init=False)
+
+    async def load(self) -> None:
+        """The engine's identity, made at its first start. Raises InternalError."""
+        known = (await self.state.load(ENGINE)).get("id")
+        self._id = known.decode() if known else str(uuid.uuid4())
+        if known is None:
+            await self.state.put(ENGINE, "id", self._id.encode())
+
+    async def info(self) -> EngineInfo:
+        """Everything of GET /info that is not a constant."""
+        phases = Counter(container.state.phase for container in self.holdings.containers.list())
+        running = phases[Phase.RUNNING] + phases[Phase.STOPPING] + phases[Phase.RESTARTING]
+        return EngineInfo(
+            id=self._id,
+            facts=self.facts,
+            host=await asyncio.to_thread(self.read_host),
+            running=running,
+            paused=phases[Phase.PAUSED],
+            stopped=phases.total() - running - phases[Phase.PAUSED],
+            images=len(self.holdings.images.list()),
+            listeners=self.bus.listeners,
+            at_ns=self.clock(),
+        )
+
+    async def disk_usage(self, *, images: bool, containers: bool, volumes: bool) -> DiskUsage:
+        """Measures what is asked for. Raises InternalError."""
+        layers = {chain_id for image in self.holdings.images.list() for chain_id in image.chain_ids}
+        return DiskUsage(
+            sum(self.holdings.layers.size_bytes(chain_id) for chain_id in layers) if images else 0,
+            self._image_sizes() if images else None,
+            await self._container_sizes() if containers else None,
+            await self._volume_sizes() if volumes else None,
+        )
+
+    def _image_sizes(self) -> Sequence[ImageSize]:
+        found = self.holdings.images.list()
+        owners = Counter(chain_id for image in found for chain_id in set(image.chain_ids))
+        users = Counter(container.image_id for container in self.holdings.containers.list())
+        measure = self.holdings.layers.size_bytes
+        return [
+            ImageSize(
+                image,
+                image.size_bytes,
+                sum(measure(chain_id) for chain_id in image.chain_ids if owners[chain_id] == 1),
+                users[image.image_id],
+            )
+            for image in found
+        ]
+
+    async def _container_sizes(self) -> Sequence[ContainerSize]:
+        sizes = []
+        known = {image.image_id: image.size_bytes for image in self.holdings.images.list()}
+        for container in self.holdings.containers.list():
+            written = await self.holdings.rootfs.usage_bytes(container.id)
+            sizes.append(ContainerSize(container, written, written + known.get(container.image_id, 0)))
+        return sizes
+
+    async def _volume_sizes(self) -> Sequence[VolumeSize]:
+        used: Mapping[str, int] = self.holdings.volumes.used_names()
+        return [
+            VolumeSize(each, await self.holdings.volumes.usage_bytes(each.name), used.get(each.name, 0))
+            for each in self.holdings.volumes.list()
+        ]
