@@ -102,3 +102,37 @@ def test_top_shows_the_container_s_processes_only(engine: RunningEngine, tls: bo
         ok(engine, "rm", "-f", "busy", tls=tls)
     gone = engine.docker("top", "busy", tls=tls)
     assert gone.returncode == 1 and "No such container" in gone.stderr
+
+
+@both_doors
+def test_info_tells_the_truth_about_engine_and_host(engine: RunningEngine, tls: bool) -> None:
+    result = engine.docker("info", "--format", "{{json .}}", tls=tls)
+    assert result.returncode == 0 and "WARNING" not in result.stderr, result.stderr
+    info = json.loads(result.stdout)
+    assert "ServerErrors" not in info or not info["ServerErrors"]
+    assert (info["DockerRootDir"], info["Driver"]) == (f"{engine.root}/data", "overlay2")
+    assert (info["NCPU"], info["KernelVersion"]) == (os.cpu_count(), os.uname().release)
+    assert info["MemTotal"] == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert info["Images"] == 1 and info["LoggingDriver"] == "json-file" and info["DefaultRuntime"] == "crun"
+    before = info["ContainersRunning"]
+    ok(engine, "run", "-d", "--name", "counted", "busybox", "sleep", "1000", tls=tls)
+    try:
+        assert ok(engine, "info", "-f", "{{.ContainersRunning}} {{.ID}}", tls=tls) == f"{before + 1} {info['ID']}"
+    finally:
+        ok(engine, "rm", "-f", "counted", tls=tls)
+    assert "Live Restore Enabled: true" in ok(engine, "info", tls=tls)
+
+
+@both_doors
+def test_the_disk_usage_counts_what_containers_wrote(engine: RunningEngine, tls: bool) -> None:
+    write = "head -c 3000000 /dev/zero >/file; head -c 5000000 /dev/zero >/cache/file"
+    ok(engine, "run", "--name", "writer", "-v", "cache:/cache", "busybox", "sh", "-c", write, tls=tls)
+    try:
+        shown = ok(engine, "system", "df", "--format", "{{.Type}}|{{.TotalCount}}|{{.Active}}|{{.Size}}", tls=tls)
+        rows = dict(line.split("|", 1) for line in shown.splitlines())
+        assert rows["Containers"] == "1|0|3MB" and rows["Local Volumes"] == "1|1|5MB"
+        assert rows["Images"].startswith("1|1|") and rows["Build Cache"] == "0|0|0B"
+        assert "writer" in ok(engine, "system", "df", "-v", tls=tls)
+    finally:
+        ok(engine, "rm", "writer", tls=tls)
+        ok(engine, "volume", "rm", "cache", tls=tls)

@@ -41,6 +41,11 @@ class ApiProfile:
         return self.version < (1, 52)
 
     @property
+    def legacy_disk_usage(self) -> bool:
+        """The disk usage is the lists of objects with their sizes, without totals (below 1.52)."""
+        return self.version < (1, 52)
+
+    @property
     def legacy_event_fields(self) -> bool:
         """Events carry ``status``, ``id`` and ``from`` (below 1.52)."""
         return self.version < (1, 52)

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 
 from tidegate.api.handlers import system
 from tidegate.api.handlers.containers import ContainerHandlers
+from tidegate.api.handlers.engine_system import SystemHandlers
 from tidegate.api.handlers.events import EventHandlers
 from tidegate.api.handlers.images import ImageHandlers
 from tidegate.api.handlers.networks import NetworkHandlers
@@ -39,8 +40,10 @@ from tidegate.engine.networks import BridgeFacts, PredefinedNetworks
 from tidegate.engine.processes import ProcessService
 from tidegate.engine.prune import PruneService
 from tidegate.engine.shutdown import stop_all
+from tidegate.engine.system import EngineFacts, Holdings, SystemService
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.kernel.cgroups import open_cgroups
+from tidegate.kernel.host import read_host
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.spec.oci_image import Platform
@@ -90,12 +93,16 @@ class Engine:
         )
         self._networks = PredefinedNetworks(self._state, time.time_ns, self._containers, self._bridge_facts)
         self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
+        holdings = Holdings(self._containers, self._images, volumes, rootfs, self._layers)
+        facts = engine_facts(settings)
+        self._system = SystemService(holdings, facts, self._bus, self._state, time.time_ns, read_host)
         self._events: asyncio.Task[None] | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
         return {
             **system.handlers(),
+            **SystemHandlers(self._system).table(),
             **ContainerHandlers(self._containers, self._execs, self._images, self._log_path, time.time_ns).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),
             **ImageHandlers(self._images, self._containers, self._bus).table(),
@@ -121,6 +128,7 @@ class Engine:
         await self._state.open()
         await asyncio.to_thread(self._content.recover)
         await asyncio.to_thread(self._layers.recover)
+        await self._system.load()
         await self._images.load_records()
         await self._volumes.load()
         await self._bridge.ensure()
@@ -140,3 +148,15 @@ class Engine:
         await self._bridge.close()
         self._registry.close()
         await self._state.close()
+
+
+def engine_facts(settings: EngineProcessSettings) -> EngineFacts:
+    """What clients are told of the settings."""
+    return EngineFacts(
+        data_root=settings.data_root,
+        log_driver=settings.log.driver,
+        debug=settings.log_level == "debug",
+        live_restore=settings.live_restore,
+        registry_mirrors=settings.registry_mirrors,
+        insecure_registries=settings.insecure_registries,
+    )

@@ -109,6 +109,11 @@ class EventBus:
         self._history: deque[EngineEvent] = deque(maxlen=HISTORY)
         self._listeners: set[Listener] = set()
 
+    @property
+    def listeners(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._listeners)
+
     def publish(self, kind: str, action: str, actor_id: str, attributes: Mapping[str, str]) -> None:
         """Record the event and hand it to every listener."""
         event = EngineEvent(kind, action, actor_id, attributes, self._clock())

@@ -1,4 +1,4 @@
-"""What this host is and what its control groups can do: files of /proc, /etc and the cgroup mounts, read anew each time.
+"""What this host is and what its control groups can do: files of /proc, /etc and the cgroup mounts.
 
 Sources: proc(5), os-release(5), Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
 """

@@ -3,10 +3,11 @@ SystemDataUsage; the disk usage of clients below 1.52 is of version 1.51.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tidegate import __version__
-from tidegate.engine.system import ContainerSize, DiskUsage, EngineFacts, EngineInfo
+from tidegate.engine.system import DiskUsage, EngineFacts, EngineInfo
 from tidegate.kernel.host import CgroupAbilities
 from tidegate.spec.timestamps import format_time
 
@@ -15,6 +16,26 @@ _NO_SWARM = {
     "RemoteManagers": None,
 }  # fmt: skip
 _HUB = "docker.io"
+Rows = Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRows:
+    """The objects whose sizes were taken, as their lists show them; None is a kind that was not asked for."""
+
+    images: Rows = None
+    containers: Rows = None
+    volumes: Rows = None
+    build_cache: Rows = None
+
+    def by_kind(self) -> Mapping[str, Rows]:
+        """By the prefix of the totals' name."""
+        return {
+            "Image": self.images,
+            "Container": self.containers,
+            "Volume": self.volumes,
+            "BuildCache": self.build_cache,
+        }
 
 
 def info_view(info: EngineInfo) -> dict[str, Any]:
@@ -43,8 +64,6 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "PidsLimit": cgroups.pids,
         "OomKillDisable": cgroups.oom_kill_disable,
         "IPv4Forwarding": host.ipv4_forwarding,
-        "BridgeNfIptables": False,
-        "BridgeNfIp6tables": False,
         "Debug": facts.debug,
         "NEventsListener": info.listeners,
         "SystemTime": format_time(info.at_ns),
@@ -111,13 +130,8 @@ def _warnings(cgroups: CgroupAbilities, forwarding: bool) -> list[str]:
     return [f"WARNING: {text}" for text, is_able in able.items() if not is_able]
 
 
-def reclaimable_container_bytes(sizes: Sequence[ContainerSize]) -> int:
-    """What a prune of the stopped ones brings back."""
-    return sum(size.written_bytes for size in sizes if not size.is_active)
-
-
-def usage_view(usage: DiskUsage, items: Mapping[str, Sequence[Any]], *, verbose: bool) -> dict[str, Any]:
-    """GET /system/df from 1.52: totals by kind; ``items`` by kind are shown if ``verbose``."""
+def usage_view(usage: DiskUsage, rows: UsageRows, *, verbose: bool) -> dict[str, Any]:
+    """GET /system/df from 1.52: totals by kind, and the rows if ``verbose``."""
     shown: dict[str, Any] = {}
     if usage.images is not None:
         shown["ImageUsage"] = _totals(
@@ -131,7 +145,7 @@ def usage_view(usage: DiskUsage, items: Mapping[str, Sequence[Any]], *, verbose:
             len(usage.containers),
             sum(1 for size in usage.containers if size.is_active),
             sum(size.written_bytes for size in usage.containers),
-            reclaimable_container_bytes(usage.containers),
+            sum(size.written_bytes for size in usage.containers if not size.is_active),
         )
     if usage.volumes is not None:
         shown["VolumeUsage"] = _totals(
@@ -140,10 +154,23 @@ def usage_view(usage: DiskUsage, items: Mapping[str, Sequence[Any]], *, verbose:
             sum(size.size_bytes for size in usage.volumes),
             sum(size.size_bytes for size in usage.volumes if not size.containers),
         )
-    for kind, rows in items.items():
-        if verbose and kind in shown:
-            shown[kind]["Items"] = rows
+    if rows.build_cache is not None:
+        shown["BuildCacheUsage"] = _totals(0, 0, 0, 0)
+    for kind, items in rows.by_kind().items():
+        if verbose and items is not None:
+            shown[f"{kind}Usage"]["Items"] = items
     return shown
+
+
+def legacy_usage_view(usage: DiskUsage, rows: UsageRows) -> dict[str, Any]:
+    """GET /system/df below 1.52: the rows; what was not asked for is null."""
+    return {
+        "LayersSize": usage.layers_bytes,
+        "Images": rows.images,
+        "Containers": rows.containers,
+        "Volumes": rows.volumes,
+        "BuildCache": rows.build_cache,
+    }
 
 
 def _totals(total: int, active: int, size_bytes: int, reclaimable_bytes: int) -> dict[str, Any]:

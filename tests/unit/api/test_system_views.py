@@ -1,0 +1,58 @@
+"""The documents of info and of the disk usage, held against the specification's field names."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tidegate.api.views.system import UsageRows, info_view, legacy_usage_view, usage_view
+from tidegate.engine.system import ContainerSize, DiskUsage, EngineFacts, EngineInfo, VolumeSize
+from tidegate.engine.volumes import Volume
+from tidegate.kernel.host import CgroupAbilities, HostFacts
+from tidegate.model.container import Container
+from tidegate.model.phases import Phase, State
+
+ABLE = CgroupAbilities("1", True, True, True, True, True, True, True)
+HOST = HostFacts("box", "Debian", "13", "6.12", "x86_64", 2, 4096, True, ABLE)
+FACTS = EngineFacts(Path("/data"), "json-file", False, True, ("https://mirror",), ("10.0.0.0/8", "registry:5000"))
+INFO = EngineInfo("id", FACTS, HOST, running=3, paused=1, stopped=2, images=4, listeners=0, at_ns=0)
+SPECIFIED = """
+ID Containers ContainersRunning ContainersPaused ContainersStopped Images Driver DriverStatus DockerRootDir
+Plugins MemoryLimit SwapLimit CpuCfsPeriod CpuCfsQuota CPUShares CPUSet PidsLimit OomKillDisable
+IPv4Forwarding Debug NFd NGoroutines SystemTime LoggingDriver CgroupDriver CgroupVersion NEventsListener
+KernelVersion OperatingSystem OSVersion OSType Architecture NCPU MemTotal IndexServerAddress RegistryConfig
+GenericResources HttpProxy HttpsProxy NoProxy Name Labels ExperimentalBuild ServerVersion Runtimes
+DefaultRuntime Swarm LiveRestoreEnabled Isolation InitBinary ContainerdCommit RuncCommit InitCommit
+SecurityOptions ProductLicense DefaultAddressPools FirewallBackend DiscoveredDevices NRI Warnings CDISpecDirs
+Containerd
+"""
+
+
+def test_info_has_the_specification_s_fields_and_no_warning_on_an_able_host() -> None:
+    shown = info_view(INFO)
+    assert shown.keys() <= set(SPECIFIED.split())
+    assert (shown["Containers"], shown["Warnings"], shown["Swarm"]["LocalNodeState"]) == (6, None, "inactive")
+    assert shown["RegistryConfig"]["InsecureRegistryCIDRs"][-1] == "10.0.0.0/8"
+    assert shown["RegistryConfig"]["IndexConfigs"]["registry:5000"]["Secure"] is False
+    assert shown["RegistryConfig"]["IndexConfigs"]["docker.io"]["Mirrors"] == ["https://mirror"]
+
+
+def test_what_a_host_cannot_do_is_a_warning() -> None:
+    poor = replace(INFO, host=replace(HOST, ipv4_forwarding=False, cgroups=replace(ABLE, swap=False)))
+    assert info_view(poor)["Warnings"] == ["WARNING: No swap limit support", "WARNING: IPv4 forwarding is disabled"]
+
+
+def test_disk_usage_in_both_shapes() -> None:
+    running = Container("1", "one", 0, "a", "i", state=State(phase=Phase.RUNNING))
+    stopped = Container("2", "two", 0, "a", "i", state=State(phase=Phase.EXITED))
+    usage = DiskUsage(
+        containers=[ContainerSize(running, 5, 15), ContainerSize(stopped, 7, 17)],
+        volumes=[VolumeSize(Volume("used", 0), 100, 1), VolumeSize(Volume("free", 0), 11, 0)],
+    )
+    rows = UsageRows(None, [{"Id": "1"}], [], [])
+    shown = usage_view(usage, rows, verbose=True)
+    totals = {"TotalCount": 2, "ActiveCount": 1, "TotalSize": 12, "Reclaimable": 7}
+    assert shown["ContainerUsage"] == {**totals, "Items": [{"Id": "1"}]}
+    assert shown["VolumeUsage"]["Reclaimable"] == 11 and shown["BuildCacheUsage"]["TotalSize"] == 0
+    assert "ImageUsage" not in shown and "Items" not in usage_view(usage, rows, verbose=False)["VolumeUsage"]
+    assert legacy_usage_view(usage, rows) == {
+        "LayersSize": 0, "Images": None, "Containers": [{"Id": "1"}], "Volumes": [], "BuildCache": [],
+    }  # fmt: skip
