@@ -47,6 +47,13 @@ def test_a_volume_s_life(engine: RunningEngine, tls: bool) -> None:
     assert refused.returncode == 1 and "option 'type'" in refused.stderr
 
 
+def test_a_volume_made_by_a_mount_has_the_mount_s_labels(engine: RunningEngine) -> None:
+    mount = "type=volume,source=labelled,target=/data,volume-label=a=b"
+    ok(engine, "run", "--rm", "--mount", mount, "busybox", "true")
+    assert ok(engine, "volume", "inspect", "-f", "{{.Labels}}", "labelled") == "map[a:b]"
+    ok(engine, "volume", "rm", "labelled")
+
+
 @both_doors
 def test_prune_takes_what_nothing_uses(engine: RunningEngine, tls: bool) -> None:
     stopped = ok(engine, "run", "-d", "-v", "/cache", "busybox", "true", tls=tls)

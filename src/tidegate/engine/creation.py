@@ -18,7 +18,7 @@ from tidegate.model.container import PublishedPort, Settings, VolumeUse
 from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
-from tidegate.spec.container import CreateRequest, Empty, HostConfig
+from tidegate.spec.container import CreateRequest, Empty, HostConfig, VolumeOptions
 
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
 DEFAULT_STOP_TIMEOUT_S = 10
@@ -191,12 +191,22 @@ def parse_volumes(request: CreateRequest) -> Iterable[VolumeUse]:
     for mount in request.host_config.mounts:
         taken.add(mount.target.rstrip("/"))
         if mount.type == "volume":
-            no_copy = mount.volume_options is not None and mount.volume_options.no_copy
-            name = mount.source or secrets.token_hex(32)
-            yield VolumeUse(name, mount.target.rstrip("/"), copy_up=not no_copy, anonymous=not mount.source)
+            options = mount.volume_options or VolumeOptions()
+            name, path = mount.source or secrets.token_hex(32), mount.target.rstrip("/")
+            yield VolumeUse(name, path, not options.no_copy, anonymous=not mount.source, labels=options.labels)
     for path in request.volumes:
         if path.rstrip("/") not in taken:
             yield VolumeUse(secrets.token_hex(32), path.rstrip("/"), anonymous=True)
+
+
+def _check_volume_options(options: VolumeOptions | None) -> None:
+    if options is None:
+        return
+    if options.subpath:
+        raise NotSupportedError("VolumeOptions.Subpath is not supported by this engine yet")
+    driver = options.driver_config
+    if driver is not None and (driver.name not in ("", "local") or driver.options):
+        raise NotSupportedError("VolumeOptions.DriverConfig: only the local driver without options is supported yet")
 
 
 def _check(request: CreateRequest) -> None:
@@ -223,6 +233,9 @@ def _check(request: CreateRequest) -> None:
             raise NotSupportedError(f"mount type {mount.type!r} is not supported by this engine yet")
         if not mount.target.startswith("/") or mount.target == "/":
             raise InvalidParameterError("invalid mount config: Target must be an absolute path other than /")
+        _check_volume_options(mount.volume_options)
+    if host.volume_driver not in ("", "local"):
+        raise NotSupportedError(f"VolumeDriver: {host.volume_driver!r} is not supported by this engine yet")
     for option in host.security_opt:
         if option.split("=")[0].split(":")[0] not in ("no-new-privileges", "seccomp"):
             raise NotSupportedError(f"SecurityOpt {option!r} is not supported by this engine yet")

@@ -113,8 +113,10 @@ class LocalVolumes:
 
     async def create(self, name: str) -> Path:
         """See ``VolumeStore``: a volume that a container asks for; an anonymous one is marked."""
-        uses = (use for container in self._containers() for use in container.settings.volumes if use.name == name)
-        await self._ensure(name, {ANONYMOUS_LABEL: ""} if any(use.anonymous for use in uses) else {})
+        labels: dict[str, str] = {}
+        for use in (use for each in self._containers() for use in each.settings.volumes if use.name == name):
+            labels |= {**use.labels, ANONYMOUS_LABEL: ""} if use.anonymous else use.labels
+        await self._ensure(name, labels)
         return self._store.path(name)
 
     def path(self, name: str) -> Path:

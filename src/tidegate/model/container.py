@@ -22,12 +22,16 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class VolumeUse:
-    """A local volume that must exist; ``anonymous`` ones go with an auto-removed container."""
+    """A local volume that must exist; ``anonymous`` ones go with an auto-removed container.
+
+    ``labels`` are for a volume that has to be made.
+    """
 
     name: str
     container_path: str
     copy_up: bool = True
     anonymous: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

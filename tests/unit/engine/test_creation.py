@@ -91,6 +91,12 @@ def test_ports_volumes_and_rules_are_worked_out() -> None:
         ({"Mounts": [{"Type": "npipe", "Target": "/x"}]}, "mount type 'npipe'"),
         ({"Mounts": [{"Type": "bind", "Source": "/x", "Target": "y"}]}, "Target must be an absolute path"),
         ({"SecurityOpt": ["label=disable"]}, "SecurityOpt"),
+        ({"VolumeDriver": "nfs"}, "VolumeDriver: 'nfs'"),
+        ({"Mounts": [{"Type": "volume", "Target": "/x", "VolumeOptions": {"Subpath": "a"}}]}, "Subpath"),
+        (
+            {"Mounts": [{"Type": "volume", "Target": "/x", "VolumeOptions": {"DriverConfig": {"Name": "nfs"}}}]},
+            "DriverConfig",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(host: dict[str, object], complaint: str) -> None:
