@@ -191,9 +191,9 @@ def parse_volumes(request: CreateRequest) -> Iterable[VolumeUse]:
     for mount in request.host_config.mounts:
         taken.add(mount.target.rstrip("/"))
         if mount.type == "volume":
-            options = mount.volume_options or VolumeOptions()
+            wanted = mount.volume_options or VolumeOptions()
             name, path = mount.source or secrets.token_hex(32), mount.target.rstrip("/")
-            yield VolumeUse(name, path, not options.no_copy, anonymous=not mount.source, labels=options.labels)
+            yield VolumeUse(name, path, not wanted.no_copy, anonymous=not mount.source, labels=wanted.labels)
     for path in request.volumes:
         if path.rstrip("/") not in taken:
             yield VolumeUse(secrets.token_hex(32), path.rstrip("/"), anonymous=True)
