@@ -59,6 +59,12 @@ class CrashingEngine:
     def log_tail(self) -> str:
         return (self.home.root / "log").read_text(errors="replace")[-6000:]
 
+    def wrongly_frozen(self, client: docker.DockerClient) -> list[str]:
+        """Containers that the engine says are running while the kernel keeps them frozen."""
+        running = [each for each in client.containers.list() if each.attrs["State"]["Status"] == "running"]
+        group = Path("/sys/fs/cgroup/freezer") / self.home.name
+        return [each.name for each in running if (group / each.id / "freezer.state").read_text() != "THAWED\n"]
+
     def leftovers(self) -> list[str]:
         """Every object that containers of this engine would have, named; empty when all of them are gone."""
         assert self.process is not None

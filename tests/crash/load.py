@@ -5,6 +5,8 @@ A request whose connection broke has an unknown outcome. An answer is a promise:
 
 import random
 import threading
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import docker
@@ -13,18 +15,33 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from urllib3.exceptions import HTTPError
 
-TICKER = "trap 'exit 5' TERM; i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done"
-MOST_UNKNOWN = 2
+TICKER = "trap 'exit 5' TERM; i=0; while true; do echo line $i; i=$((i+1)); sleep 0.04; done"
 CONNECTION_LOST = (requests.exceptions.RequestException, HTTPError, OSError, ValueError)
+TICKERS_ALIVE = 2
+LEFT_LYING = 3
+WEIGHTS = {"run": 30, "exec": 20, "logs": 10, "pause": 10, "stop": 8, "remove": 8, "restart": 4}
 
 
 @dataclass
 class Ticker:
-    """A container that prints numbered lines; ``pid`` since its start was answered, 0 before."""
+    """A container that prints numbered lines. ``pid`` is 0 until a start was answered."""
 
     name: str
     pid: int = 0
-    ended: bool = False  # asked to end, or with an unknown outcome
+    ended: bool = True  # asked to end, or the start's outcome is not known
+
+
+@dataclass
+class Short:
+    """A container that ends by itself; once ``started`` was answered it must end with ``code``."""
+
+    name: str
+    code: int
+    started: bool = False
+
+    @property
+    def output(self) -> str:
+        return f"begin {self.name}\nend {self.name}\n"
 
 
 @dataclass
@@ -33,10 +50,11 @@ class Client:
 
     number: int
     seed: int
-    new_client: "type[docker.DockerClient] | object"
+    new_client: Callable[[], docker.DockerClient]
     stop: threading.Event
     complaints: list[str] = field(default_factory=list)
     tickers: list[Ticker] = field(default_factory=list)
+    shorts: list[Short] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
     created: int = 0
 
@@ -44,76 +62,84 @@ class Client:
         """Until ``stop``."""
         chance = random.Random(self.seed)
         while not self.stop.is_set():
-            client = self.new_client()  # type: ignore[operator]
+            client = self.new_client()
             try:
                 while not self.stop.is_set():
                     self._one(client, chance)
             except APIError as error:
-                self.complaints.append(f"client {self.number}: {error}")
+                where = [f"{each.name}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__)]
+                self.complaints.append(f"client {self.number}: {error} ({' '.join(where)})")
             except CONNECTION_LOST:
-                self.stop.wait(0.02)
+                self.stop.wait(0.05)
             finally:
                 client.close()
 
+    def clear(self, client: docker.DockerClient) -> None:
+        """Look at everything that is left, and remove it."""
+        while self.shorts:
+            self._clear_short(client)
+        while self.tickers:
+            self._clear_ticker(client, self.tickers[0])
+
     def _one(self, client: docker.DockerClient, chance: random.Random) -> None:
-        living = [ticker for ticker in self.tickers if not ticker.ended]
-        self._remove_unknown(client)
-        if len(living) < 2:
-            return self._count("start", self._start_ticker(client, chance))
-        ticker = chance.choice(living)
-        match chance.choices(["run", "exec", "logs", "pause", "stop", "remove", "restart"], [30, 20, 10, 10, 8, 8, 4])[
-            0
-        ]:
-            case "run":
-                self._count("run", self._run_short(client, chance))
+        what = "start"
+        alive = [ticker for ticker in self.tickers if not ticker.ended]
+        lying = [ticker for ticker in self.tickers if ticker.ended]
+        if len(self.shorts) > LEFT_LYING:
+            return self._clear_short(client)
+        if len(lying) > LEFT_LYING:
+            return self._clear_ticker(client, lying[0])
+        if len(alive) < TICKERS_ALIVE:
+            self._start_ticker(client, chance)
+        else:
+            what = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+            self._on_ticker(client, chance, what, chance.choice(alive))
+        self.done[what] = self.done.get(what, 0) + 1
+
+    def _on_ticker(self, client: docker.DockerClient, chance: random.Random, what: str, ticker: Ticker) -> None:
+        if what == "run":
+            return self._run_short(client, chance)
+        container = client.containers.get(ticker.name)
+        self._check_alive(container, ticker)
+        match what:
             case "exec":
-                self._count("exec", self._exec(client, ticker))
+                self._exec(container, ticker)
             case "logs":
-                client.containers.get(ticker.name).logs(tail=5)
-                self._count("logs", None)
+                self.complaints += wrong_lines(ticker.name, container.logs().decode())
             case "pause":
-                self._count("pause", self._pause(client, ticker))
+                self._pause(container, ticker)
             case "restart":
-                self._count("restart", self._restart(client, ticker))
+                ticker.ended, ticker.pid = True, 0
+                container.restart(timeout=5)
+                ticker.ended = False
+                container.reload()
+                self._check_alive(container, ticker)
             case "stop":
                 ticker.ended = True
-                client.containers.get(ticker.name).stop(timeout=5)
-                self._count("stop", self._expect_ended(client, ticker))
+                container.stop(timeout=5)
+                container.reload()
+                state = container.attrs["State"]
+                if (state["Status"], state["ExitCode"]) not in (("exited", 5), ("exited", 137)):
+                    self.complaints.append(f"{ticker.name} was stopped and is {state['Status']} ({state['ExitCode']})")
             case _:
-                ticker.ended = True
-                client.containers.get(ticker.name).remove(force=True)
-                self._count("remove", self._expect_gone(client, ticker))
-
-    def _remove_unknown(self, client: docker.DockerClient) -> None:
-        """What a broken request may have left running would only load the machine more with each kill."""
-        unknown = [ticker for ticker in self.tickers if ticker.ended]
-        for ticker in unknown[: max(0, len(unknown) - MOST_UNKNOWN)]:
-            try:
-                client.containers.get(ticker.name).remove(force=True)
-            except APIError as error:
-                if error.status_code not in (404, 409):  # it never came to be, or its removal goes on already
-                    raise
-            self.tickers.remove(ticker)
-
-    def _count(self, what: str, _none: None) -> None:
-        self.done[what] = self.done.get(what, 0) + 1
+                self._clear_ticker(client, ticker)
 
     def _name(self) -> str:
         self.created += 1
         return f"c{self.number}-{self.created}"
 
     def _start_ticker(self, client: docker.DockerClient, chance: random.Random) -> None:
-        ticker = Ticker(self._name(), ended=True)
-        self.tickers.append(ticker)
+        ticker = Ticker(self._name())
         options: dict[str, object] = {"ports": {"80/tcp": None}} if chance.random() < 0.5 else {"network_mode": "none"}
+        client.ping()  # an engine that is down makes no container that would have to be looked at
+        self.tickers.append(ticker)
         container = client.containers.create("busybox", ["sh", "-c", TICKER], name=ticker.name, **options)
         container.start()
-        # The start was answered: from here on it must run.
-        ticker.ended = False
+        ticker.ended = False  # the start was answered: from here on it must run
         container.reload()
-        self._check_pid(container, ticker)
+        self._check_alive(container, ticker)
 
-    def _check_pid(self, container: Container, ticker: Ticker) -> None:
+    def _check_alive(self, container: Container, ticker: Ticker) -> None:
         state = container.attrs["State"]
         if state["Status"] not in ("running", "paused"):
             self.complaints.append(f"{ticker.name} is {state['Status']} ({state['ExitCode']}) though nobody ended it")
@@ -122,60 +148,84 @@ class Client:
         ticker.pid = state["Pid"]
 
     def _run_short(self, client: docker.DockerClient, chance: random.Random) -> None:
-        code = chance.randrange(1, 100)
-        name = self._name()
-        script = f"echo begin {name}; sleep {chance.choice(['0', '0.1', '0.3'])}; echo end {name}; exit {code}"
-        options = {"network_mode": chance.choice(["none", "bridge"])}
-        container = client.containers.create("busybox", ["sh", "-c", script], name=name, **options)
+        short = Short(self._name(), chance.randrange(1, 100))
+        naps = chance.choice(["0", "0.1", "0.3"])
+        script = f"echo begin {short.name}; sleep {naps}; echo end {short.name}; exit {short.code}"
+        network = chance.choice(["none", "bridge"])
+        client.ping()
+        self.shorts.append(short)
+        container = client.containers.create("busybox", ["sh", "-c", script], name=short.name, network_mode=network)
         container.start()
-        try:
-            answered = container.wait(timeout=30)["StatusCode"]
-        except CONNECTION_LOST:
-            return  # it is looked at when the load has ended
-        if answered != code:
-            self.complaints.append(f"{name} exited with {answered}, not {code}")
-        logged = container.logs().decode()
-        if logged != f"begin {name}\nend {name}\n":
-            self.complaints.append(f"{name} logged {logged!r}")
-        container.remove()
+        short.started = True
+        self._end_short(container, short)
 
-    def _exec(self, client: docker.DockerClient, ticker: Ticker) -> None:
-        container = client.containers.get(ticker.name)
-        self._check_pid(container, ticker)
+    def _end_short(self, container: Container, short: Short) -> None:
+        if short.started:
+            code = container.wait(timeout=30)["StatusCode"]
+            if code != short.code:
+                self.complaints.append(f"{short.name} exited with {code}, not {short.code}")
+            logged = container.logs().decode()
+            if logged != short.output:
+                self.complaints.append(f"{short.name} logged {logged!r}")
+        container.remove(force=not short.started)
+        self.shorts.remove(short)
+
+    def _clear_short(self, client: docker.DockerClient) -> None:
+        short = self.shorts[0]
+        if self._gone(client, short.name, lambda container: self._end_short(container, short)):
+            self.shorts.remove(short)
+
+    def _clear_ticker(self, client: docker.DockerClient, ticker: Ticker) -> None:
+        if not ticker.ended:
+            self._check_alive(client.containers.get(ticker.name), ticker)
+        ticker.ended = True
+        if self._gone(client, ticker.name, lambda container: self._end_ticker(container, ticker)):
+            self.tickers.remove(ticker)
+
+    def _end_ticker(self, container: Container, ticker: Ticker) -> None:
+        self.complaints += wrong_lines(ticker.name, container.logs().decode())
+        container.remove(force=True)
+        self.tickers.remove(ticker)
+        try:
+            container.reload()
+        except NotFound:
+            return
+        self.complaints.append(f"{ticker.name} was removed and is there")
+
+    def _gone(self, client: docker.DockerClient, name: str, end: Callable[[Container], None]) -> bool:
+        """End it; true when it was gone: its create, or an earlier removal, had an outcome that nobody could know."""
+        try:
+            end(client.containers.get(name))
+        except NotFound:
+            return True
+        except APIError as error:  # an earlier removal goes on in the engine's new life
+            if error.status_code != 409 or "already in progress" not in str(error):
+                raise
+        return False
+
+    def _exec(self, container: Container, ticker: Ticker) -> None:
         if container.status == "paused":
             container.unpause()
         code, output = container.exec_run(["sh", "-c", "echo inside; exit 3"])
-        if code is not None and (code, output) not in ((3, b"inside\n"), (3, b"")):
+        if code is not None and (code, output) != (3, b"inside\n"):
             self.complaints.append(f"exec in {ticker.name}: {code} {output!r}")
 
-    def _pause(self, client: docker.DockerClient, ticker: Ticker) -> None:
-        container = client.containers.get(ticker.name)
-        self._check_pid(container, ticker)
-        if container.status == "paused":
-            container.unpause()
-        else:
+    def _pause(self, container: Container, ticker: Ticker) -> None:
+        if container.status != "paused":
             container.pause()
             container.reload()
             if container.status != "paused":
                 self.complaints.append(f"{ticker.name} is {container.status} though it was paused")
-            container.unpause()
+        container.unpause()
 
-    def _restart(self, client: docker.DockerClient, ticker: Ticker) -> None:
-        ticker.ended, ticker.pid = True, 0
-        container = client.containers.get(ticker.name)
-        container.restart(timeout=5)
-        ticker.ended = False
-        container.reload()
-        self._check_pid(container, ticker)
 
-    def _expect_ended(self, client: docker.DockerClient, ticker: Ticker) -> None:
-        state = client.containers.get(ticker.name).attrs["State"]
-        if (state["Status"], state["ExitCode"]) not in (("exited", 5), ("exited", 137)):
-            self.complaints.append(f"{ticker.name} was stopped and is {state['Status']} ({state['ExitCode']})")
-
-    def _expect_gone(self, client: docker.DockerClient, ticker: Ticker) -> None:
-        try:
-            client.containers.get(ticker.name)
-        except NotFound:
+def wrong_lines(name: str, log: str) -> Iterator[str]:
+    """What is wrong with the numbers a ticker printed; one that was restarted counts anew."""
+    expected = 0
+    for line in log.splitlines():
+        if line == "line 0":
+            expected = 0
+        if line != f"line {expected}":
+            yield f"{name}: the log says {line!r} where line {expected} belongs"
             return
-        self.complaints.append(f"{ticker.name} was removed and is there")
+        expected += 1

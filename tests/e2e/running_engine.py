@@ -37,6 +37,14 @@ class RunningEngine:
         self, *words: str, tls: bool = True, certificates: Path | None = None, stdin: bytes = b"", limit_s: int = 60
     ) -> "subprocess.CompletedProcess[str]":
         """Run the CLI over mutual TLS, or over the unix socket."""
+        command, environment = self.cli(*words, tls=tls, certificates=certificates, limit_s=limit_s)
+        done = subprocess.run(command, env=environment, capture_output=True, input=stdin, check=False)
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def cli(
+        self, *words: str, tls: bool = True, certificates: Path | None = None, limit_s: int = 60
+    ) -> tuple[list[str], dict[str, str]]:
+        """The command and environment that ``docker`` runs."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "DOCKER_CONFIG": str(self.root / "config")}
         if tls:
             path = certificates or self.root / "data/pki/clients/admin"
@@ -44,11 +52,9 @@ class RunningEngine:
             environment["DOCKER_CERT_PATH"] = str(path)
         else:
             environment["DOCKER_HOST"] = f"unix://{self.root}/docker.sock"
-        command = ["nsenter", f"--net={self.root}/netns", "timeout", "-s", "KILL", str(limit_s)]
-        done = subprocess.run(
-            [*command, "docker", *words], env=environment, capture_output=True, input=stdin, check=False
-        )
-        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+        enter = ["nsenter", f"--net={self.root}/netns"]
+        # In the foreground, so that timeout leaves the terminal to the CLI.
+        return [*enter, "timeout", "--foreground", "-s", "KILL", str(limit_s), "docker", *words], environment
 
     def in_its_network(self, work: Callable[[], T]) -> T:
         """Run ``work`` in the engine's network namespace."""

@@ -92,7 +92,7 @@ async def _run(
         stream = await open_stream()
     except TidegateError as error:
         text = f"{error.message}\r\n".encode()
-        await client.write(text if tty else encode_frame(StreamNumber.STDERR, text))
+        await client.write(text if tty else encode_frame(StreamNumber.STDOUT, text))
         return
     try:
         if before is not None:

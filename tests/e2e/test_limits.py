@@ -1,0 +1,82 @@
+"""Limits of containers, read back where the kernel keeps them, and what happens beyond them."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.running_engine import RunningEngine, running_engine
+
+CGROUPS = Path("/sys/fs/cgroup")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"),
+    pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
+    pytest.mark.skipif(not (CGROUPS / "pids/cgroup.procs").exists(), reason="reads the files of cgroup v1"),
+]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[RunningEngine]:
+    with running_engine() as running:
+        yield running
+
+
+def test_limits_are_in_the_control_groups(engine: RunningEngine) -> None:
+    options = ["-m", "64m", "--memory-reservation", "32m", "--cpus", "0.5", "--cpu-shares", "512", "--pids-limit", "50"]
+    started = engine.docker("run", "-d", "--name", "held", *options, "--cpuset-cpus", "0", "busybox", "sleep", "1000")
+    assert started.returncode == 0, started.stderr
+    identity = started.stdout.strip()
+
+    def value(controller: str, file: str) -> str:
+        return (CGROUPS / controller / engine.name / identity / file).read_text().strip()
+
+    assert value("memory", "memory.limit_in_bytes") == str(64 << 20)
+    assert value("memory", "memory.soft_limit_in_bytes") == str(32 << 20)
+    quota, period = (int(value("cpu", f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
+    assert quota / period == 0.5
+    assert value("cpu", "cpu.shares") == "512"
+    assert value("pids", "pids.max") == "50"
+    assert value("cpuset", "cpuset.cpus") == "0"
+    pid = engine.docker("inspect", "-f", "{{.State.Pid}}", "held").stdout.strip()
+    assert pid in value("memory", "cgroup.procs").split()
+    assert engine.docker("rm", "-f", "held").returncode == 0
+    assert not list(CGROUPS.glob(f"*/{engine.name}/{identity}"))
+
+
+def test_too_many_processes_are_refused(engine: RunningEngine) -> None:
+    script = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 5 & done; wait"
+    result = engine.docker("run", "--rm", "--pids-limit", "5", "busybox", "sh", "-c", script)
+    assert result.returncode != 0
+    assert "can't fork" in result.stderr
+
+
+def test_out_of_memory_is_told(engine: RunningEngine) -> None:
+    hungry = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]
+    result = engine.docker("run", "--name", "hungry", "-m", "16m", "--memory-swap", "16m", "busybox", *hungry)
+    state = engine.docker("inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}} {{.State.Status}}", "hungry")
+    assert engine.docker("rm", "hungry").returncode == 0
+    assert (result.returncode, state.stdout) == (137, "true 137 exited\n"), result.stderr
+
+
+def test_an_end_for_another_reason_is_not_for_want_of_memory(engine: RunningEngine) -> None:
+    assert engine.docker("run", "-d", "--name", "calm", "-m", "16m", "busybox", "sleep", "1000").returncode == 0
+    assert engine.docker("kill", "calm").returncode == 0
+    state = engine.docker("inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", "calm")
+    assert state.stdout == "false 137\n"
+    assert engine.docker("rm", "calm").returncode == 0
+
+
+def test_a_read_only_container_writes_in_its_tmpfs_only(engine: RunningEngine) -> None:
+    script = "touch /root/x && echo bad; touch /scratch/x && echo good; df -k /scratch | tail -1 | awk '{print $2}'"
+    options = ["--read-only", "--tmpfs", "/scratch:size=1m", "--network", "none"]
+    result = engine.docker("run", "--rm", *options, "busybox", "sh", "-c", script)
+    assert result.stdout == "good\n1024\n", result
+    assert "Read-only file system" in result.stderr
+
+
+def test_ulimits_and_capabilities(engine: RunningEngine) -> None:
+    script = "ulimit -n; grep CapEff /proc/self/status; chown 1 /tmp && echo changed"
+    options = ["--ulimit", "nofile=100:100", "--cap-drop", "ALL", "--network", "none"]
+    result = engine.docker("run", "--rm", *options, "busybox", "sh", "-c", script)
+    assert result.stdout.split("\n") == ["100", "CapEff:\t0000000000000000", ""], result

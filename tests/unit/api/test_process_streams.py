@@ -1,0 +1,83 @@
+"""A connection taken over for a process's streams, over a real unix socket."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tidegate.api.pipeline import Api, Call
+from tidegate.api.streams import process_hijack
+from tidegate.base.errors import InvalidParameterError
+from tidegate.engine.ports import AttachStream
+from tidegate.http.hijack import Hijack
+from tidegate.http.server import Server
+
+REQUEST = (
+    b"POST /v1.43/exec/1/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class Said:
+    """A process's streams that say one thing."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = list(chunks)
+
+    async def read(self) -> bytes:
+        return self._chunks.pop(0) if self._chunks else b""
+
+    async def write(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+    async def close_stdin(self) -> None:
+        raise AssertionError
+
+    async def close(self) -> None:
+        self._chunks.clear()
+
+
+def play(
+    path: Path,
+    open_process: Callable[[asyncio.Event], Awaitable[AttachStream]],
+) -> tuple[bytes, bytes]:
+    """(the answer's head, what follows); the event is set when the client has the head."""
+
+    async def story() -> tuple[bytes, bytes]:
+        has_head = asyncio.Event()
+
+        async def start(call: Call) -> Hijack:
+            return process_hijack(call, lambda: open_process(has_head), tty=False, detach=None)
+
+        server = Server(Api({"ExecStart": start}).handle)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        await server.listen(listener)
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(REQUEST)
+        head = await reader.readuntil(b"\r\n\r\n")
+        has_head.set()
+        rest = await reader.read()
+        writer.close()
+        await server.close()
+        return head, rest
+
+    return asyncio.run(asyncio.wait_for(story(), 20))
+
+
+def test_the_process_starts_after_the_head_is_out(tmp_path: Path) -> None:
+    async def open_process(has_head: asyncio.Event) -> AttachStream:
+        await has_head.wait()
+        return Said(b"hi")
+
+    head, rest = play(tmp_path / "s", open_process)
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert rest == b"hi"
+
+
+def test_what_keeps_it_from_starting_is_told_in_its_output(tmp_path: Path) -> None:
+    async def open_process(has_head: asyncio.Event) -> AttachStream:
+        raise InvalidParameterError("nope")
+
+    head, rest = play(tmp_path / "s", open_process)
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert rest == b"\x01\0\0\0\0\0\0\x06nope\r\n"
