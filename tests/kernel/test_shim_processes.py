@@ -1,164 +1,15 @@
 """The supervisor with real crun: stdio, logs, exit codes, execs, terminals. Runs in a private mount namespace."""
 
-import json
 import os
-import shutil
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.kernel.shim_client import Shim, create, logged, needs_crun, read_all, shim, unframe, worker_pid
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
-BOOTSTRAP = (
-    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('tidegate.shim', run_name='__main__')"
-)
-PREPARE = "umount /sys/fs/cgroup/unified 2>/dev/null; exec "
-
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("crun") or not Path("/bin/busybox").exists(),
-    reason="needs root, crun and a static busybox",
-)
-
-
-class Shim:
-    """A supervisor of its own and a client of its control socket."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.process = self.spawn()
-        self.control = self.connect()
-        self._lines = self.control.makefile("rb")
-        self._events: list[dict[str, Any]] = []
-
-    def spawn(self) -> subprocess.Popen[bytes]:
-        command = f'{PREPARE} {sys.executable} -I -S -c "$0" "$1" --root "$2"'
-        arguments = ["unshare", "-m", "sh", "-c", command, BOOTSTRAP, str(SOURCE), str(self.root)]
-        return subprocess.Popen(arguments, start_new_session=True)
-
-    def connect(self) -> socket.socket:
-        deadline = time.monotonic() + 10
-        while True:
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(20)
-            try:
-                connection.connect(str(self.root / "control.sock"))
-                return connection
-            except OSError:
-                connection.close()
-                assert time.monotonic() < deadline, "the shim does not listen"
-                time.sleep(0.01)
-
-    def reconnect(self) -> None:
-        self.control.close()
-        self.control = self.connect()
-        self._lines = self.control.makefile("rb")
-        self.ok("subscribe")
-
-    def request(self, op: str, **arguments: object) -> dict[str, Any]:
-        self.control.sendall(json.dumps({"id": 1, "op": op, **arguments}).encode() + b"\n")
-        while True:
-            message: dict[str, Any] = json.loads(self._lines.readline())
-            if "event" not in message:
-                return message
-            self._events.append(message)
-
-    def ok(self, op: str, **arguments: object) -> dict[str, Any]:
-        answer = self.request(op, **arguments)
-        assert "ok" in answer, answer
-        result: dict[str, Any] = answer["ok"]
-        return result
-
-    def exited(self) -> dict[str, Any]:
-        while not self._events:
-            self._events.append(json.loads(self._lines.readline()))
-        return self._events.pop(0)
-
-    def attach(self, container_id: str, exec_id: str | None = None, *, stdin: bool = False) -> socket.socket:
-        connection = self.connect()
-        request: dict[str, Any] = {"op": "attach", "container_id": container_id, "exec_id": exec_id}
-        request |= {"stdin": stdin, "stdout": True, "stderr": True}
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        answer = b""
-        while not answer.endswith(b"\n"):
-            answer += connection.recv(1)
-        assert "ok" in json.loads(answer), answer
-        return connection
-
-
-def read_all(connection: socket.socket) -> bytes:
-    data = b""
-    while chunk := connection.recv(65536):
-        data += chunk
-    connection.close()
-    return data
-
-
-def unframe(data: bytes) -> dict[int, bytes]:
-    streams = {1: b"", 2: b""}
-    while data:
-        size = int.from_bytes(data[4:8], "big")
-        streams[data[0]] += data[8 : 8 + size]
-        data = data[8 + size :]
-    return streams
-
-
-def write_bundle(bundle: Path, args: list[str], *, tty: bool = False) -> None:
-    binaries = bundle / "rootfs" / "bin"
-    binaries.mkdir(parents=True)
-    shutil.copy("/bin/busybox", binaries / "busybox")
-    for name in ("sh", "cat", "echo", "sleep", "seq", "stty"):
-        (binaries / name).symlink_to("busybox")
-    subprocess.run(["crun", "spec"], cwd=bundle, check=True)
-    config = json.loads((bundle / "config.json").read_text())
-    config["process"] |= {"terminal": tty, "args": args}
-    config["root"]["readonly"] = False
-    config["mounts"] = [mount for mount in config["mounts"] if mount["type"] != "cgroup"]
-    (bundle / "config.json").write_text(json.dumps(config))
-
-
-def create(shim: Shim, args: list[str], **stdio: bool) -> str:
-    name = f"c{len(list(shim.root.parent.glob('bundle-*')))}"
-    container_id = f"tgshim{os.getpid()}{name}"
-    bundle = shim.root.parent / f"bundle-{name}"
-    write_bundle(bundle, args, tty=stdio.get("tty", False))
-    log = {"driver": "json-file", "path": str(bundle / "log"), "max_size_bytes": 0, "max_files": 1}
-    cgroup = Path(f"/sys/fs/cgroup/pids/tgshim-{os.getpid()}")
-    cgroup.mkdir(exist_ok=True)
-    shim.ok("create", container_id=container_id, bundle=str(bundle), stdio=stdio, log=log, cgroup_join=[str(cgroup)])
-    return container_id
-
-
-def logged(shim: Shim, container_id: str) -> str:
-    path = shim.root.parent / f"bundle-{container_id.removeprefix(f'tgshim{os.getpid()}')}" / "log"
-    return "".join(json.loads(line)["log"] for line in path.read_text().splitlines())
-
-
-@pytest.fixture
-def shim(tmp_path: Path) -> Iterator[Shim]:
-    short = Path(os.environ.get("TMPDIR", "/tmp")) / f"tgs{os.getpid()}"
-    shutil.rmtree(short, ignore_errors=True)
-    short.mkdir()
-    supervisor = Shim(short / "shim")
-    try:
-        supervisor.ok("subscribe")
-        yield supervisor
-        for process in supervisor.ok("state")["processes"]:
-            if process["exec_id"] is None:
-                supervisor.ok("release", container_id=process["container_id"])
-        supervisor.ok("shutdown")
-        assert supervisor.process.wait(10) == 0
-    finally:
-        supervisor.process.kill()
-        supervisor.process.wait()
-        shutil.rmtree(short)
-        cgroup = Path(f"/sys/fs/cgroup/pids/tgshim-{os.getpid()}")
-        if cgroup.exists():
-            cgroup.rmdir()
+__all__ = ["shim"]
+pytestmark = needs_crun
 
 
 def test_output_log_and_exit_code(shim: Shim) -> None:
@@ -273,11 +124,6 @@ def test_a_process_that_ended_while_crun_was_its_parent_is_reaped_when_crun_is_g
     finally:
         supervisor.process.kill()
         supervisor.process.wait()
-
-
-def worker_pid(shim: Shim) -> int:
-    children = Path(f"/proc/{shim.process.pid}/task/{shim.process.pid}/children").read_text().split()
-    return int(children[0])
 
 
 def test_a_killed_worker_loses_no_stream_and_no_exit_code(shim: Shim) -> None:

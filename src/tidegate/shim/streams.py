@@ -1,6 +1,7 @@
 """The standard streams of one process: pipes or a terminal on one side, the log and attached clients on the other.
 
-- Every byte of output goes to the log first, then to each client, in Docker's framing unless there is a terminal.
+- Every byte of output goes to the log first, then to each client, in Docker's framing unless there is a terminal. What
+  is logged passes a ``staging`` pipe, so that a killed worker loses nothing of it and repeats nothing.
 - A client that reads slowly holds the process back once ``BACKLOG_LIMIT_BYTES`` wait for it.
 - Standard input is read from clients only as fast as the process takes it.
 - The end: ``finish`` drains what is in the pipes, ends the log, and closes each client when it has been served.
@@ -14,108 +15,24 @@ import sys
 import termios
 from collections.abc import Callable
 
+from tidegate.shim.attach_client import BACKLOG_LIMIT_BYTES, AttachClient
 from tidegate.shim.json_log import JSONLog
 from tidegate.shim.loop import READ, WRITE, Loop
+from tidegate.shim.staging import CHUNK_SIZE_BYTES, Stage, Tap
 
-CHUNK_SIZE_BYTES = 64 * 1024
-BACKLOG_LIMIT_BYTES = 1024 * 1024
 _STREAM_NUMBERS = {"stdout": 1, "stderr": 2}
-
-
-class AttachClient:
-    """One attached connection. ``takes`` are the output streams it wants, ``gives`` whether it feeds stdin."""
-
-    def __init__(self, loop: Loop, sock: socket.socket, streams: "Streams", takes: set[str], *, gives: bool) -> None:
-        self._loop = loop
-        self._socket = sock
-        self._fd = sock.fileno()
-        self._streams = streams
-        self.takes = takes
-        self._gives = gives
-        self._reading = True
-        self._ending = False
-        self.closed = False
-        self.backlog = bytearray()
-        self.update()
-
-    def send(self, data: bytes) -> None:
-        """Queue output; what the socket takes now is sent at once."""
-        if self.closed:
-            return
-        self.backlog += data
-        self._flush()
-
-    def end(self) -> None:
-        """Close as soon as the backlog is sent."""
-        self._ending = True
-        self._flush()
-
-    def update(self) -> None:
-        """Watch for what is wanted now; called again when the process's stdin has room."""
-        if self.closed:
-            return
-        readable = self._reading and not (self._gives and self._streams.stdin_is_full)
-        self._loop.watch(self._fd, (READ if readable else 0) | (WRITE if self.backlog else 0), self._ready)
-
-    def _ready(self, ready: int) -> None:
-        if ready & WRITE:
-            self._flush()
-        if ready & READ and not self.closed:
-            self._receive()
-
-    def _receive(self) -> None:
-        try:
-            data = self._socket.recv(CHUNK_SIZE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._close()
-            return
-        if not data:
-            self._reading = False
-            self._input_ended()
-        elif self._gives:
-            self._streams.feed(data)
-        self.update()
-
-    def _flush(self) -> None:
-        try:
-            while self.backlog:
-                del self.backlog[: self._socket.send(self.backlog)]
-        except BlockingIOError:
-            pass  # the loop calls again when there is room
-        except OSError:
-            self._close()
-            return
-        if self._ending and not self.backlog:
-            self._close()
-            return
-        self.update()
-        self._streams.update()
-
-    def _input_ended(self) -> None:
-        if self._gives:
-            self._gives = False
-            self._streams.client_input_ended()
-
-    def _close(self) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        self.backlog.clear()
-        self._loop.forget(self._fd)
-        self._socket.close()
-        self._streams.clients.discard(self)
-        self._input_ended()
-        self._streams.update()
 
 
 class Streams:
     """Made before the process starts, so that clients can attach; ``child_fds`` is what the process inherits."""
 
-    def __init__(self, loop: Loop, log: JSONLog | None, *, tty: bool, open_stdin: bool, stdin_once: bool) -> None:
+    def __init__(
+        self, loop: Loop, tap: Tap, log: JSONLog | None, *, tty: bool, open_stdin: bool, stdin_once: bool
+    ) -> None:
         self._loop = loop
+        self._tap = tap
         self._log = log
+        self._stages: dict[str, Stage] = {}
         self.tty = tty
         self._stdin_once = stdin_once and not tty  # a terminal's end of input is a character, as with dockerd
         self._outputs: dict[str, int] = {}
@@ -131,14 +48,24 @@ class Streams:
 
     def held_fds(self) -> dict[str, int]:
         """This side's descriptors, by name, of a process that runs."""
-        return self._outputs | ({"stdin": self._stdin_fd} if self._stdin_fd >= 0 and not self.tty else {})
+        staged = {
+            f"{name}.{end}": fd for name, stage in self._stages.items() for end, fd in zip("rw", stage.fds, strict=True)
+        }
+        stdin = {"stdin": self._stdin_fd} if self._stdin_fd >= 0 and not self.tty else {}
+        return self._outputs | staged | stdin
 
     def restore(self, held: dict[str, int]) -> None:
         """Go on with the descriptors of a process that an earlier worker served."""
         self.close_child_fds()
         for fd in self.held_fds().values():
             os.close(fd)
-        self._outputs = {name: fd for name, fd in held.items() if name != "stdin"}
+        self._outputs = {name: fd for name, fd in held.items() if name in _STREAM_NUMBERS}
+        if self._log is not None:
+            for name, fd in self._outputs.items():
+                self._stages[name] = Stage(self._tap, fd, (held[f"{name}.r"], held[f"{name}.w"]))
+            if self._log.staged in self._stages:
+                self._stages[self._log.staged].discard()
+            self._log.settle()
         self._stdin_fd = held.get("stdout" if self.tty else "stdin", -1)
         self._accepts_input = self._accepts_input and self._stdin_fd >= 0
         self.update()
@@ -156,6 +83,8 @@ class Streams:
             self._stdin_fd = master_fd
             if self._size is not None:
                 self.resize(*self._size)
+        if self._log is not None:
+            self._stages = {name: Stage(self._tap, fd) for name, fd in self._outputs.items()}
         self._write_input()
         self.update()
 
@@ -254,8 +183,9 @@ class Streams:
 
     def _read(self, name: str, *, at_end: bool = False) -> bool:
         """Move one chunk; false when there is none now, or at the end (which ``at_end`` acts on)."""
+        stage = self._stages.get(name)
         try:
-            data = os.read(self._outputs[name], CHUNK_SIZE_BYTES)
+            data = stage.take() if stage else os.read(self._outputs[name], CHUNK_SIZE_BYTES)
         except BlockingIOError:
             return False
         except OSError:
@@ -264,20 +194,22 @@ class Streams:
             if at_end:
                 self._end_output(name)
             return False
-        self._record(name, data)
+        if stage is not None and self._log is not None:
+            self._record(self._log, name, data, stage)
         frame = data if self.tty else struct.pack(">BxxxI", _STREAM_NUMBERS[name], len(data)) + data
         for client in list(self.clients):
             if name in client.takes:
                 client.send(frame)
         return True
 
-    def _record(self, name: str, data: bytes) -> None:
-        if self._log is None:
-            return
+    @staticmethod
+    def _record(log: JSONLog, name: str, data: bytes, stage: Stage) -> None:
         try:
-            self._log.append(name, data)
+            log.append(name, data)
         except OSError as error:  # a full disk must not stop the process or its clients
             sys.stderr.write(f"tidegate shim: log: {error}\n")
+        stage.discard()
+        log.settle()
 
     def _end_output(self, name: str) -> None:
         fd = self._outputs.pop(name)
@@ -289,6 +221,8 @@ class Streams:
         os.close(fd)
         if self._log is not None:
             self._log.finish(name)
+        if name in self._stages:
+            self._stages.pop(name).close()
 
     def _input_ready(self, ready: int) -> None:
         self._write_input()

@@ -15,12 +15,14 @@ from typing import Any
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, TidegateError
 from tidegate.shim import oci
 from tidegate.shim.connection import Connection
+from tidegate.shim.journal import Journal
 from tidegate.shim.json_log import JSONLog
 from tidegate.shim.keeper import KeeperLink, Kept, recorded_exit
 from tidegate.shim.launcher import Launcher
 from tidegate.shim.loop import READ, Loop
 from tidegate.shim.process import Process, load_all, save, start_ticks
 from tidegate.shim.protocol import number, text
+from tidegate.shim.staging import Tap
 from tidegate.shim.streams import Streams
 
 UNKNOWN_EXIT_CODE = 255  # of a process whose parent was not this supervisor
@@ -31,6 +33,7 @@ class Worker:
 
     def __init__(self, root: Path, link: KeeperLink, listener: socket.socket, kept: Kept) -> None:
         self._loop = Loop()
+        self._tap = Tap()
         self._root = root
         self._link = link
         self._loop.watch(link.fd, READ, self._keeper_spoke)
@@ -94,6 +97,7 @@ class Worker:
         process = Process(container_id, exec_id, bundle, oci_process, join, None, stdio=stdio, log=log)
         if process.key in self._processes:
             raise ConflictError(f"{process.key} exists already")
+        self._journal_path(process).unlink(missing_ok=True)
         self._make_streams(process)
         save(self._records, process)
         self._processes[process.key] = process
@@ -103,7 +107,8 @@ class Worker:
         stdio = process.stdio
         streams = process.streams = Streams(
             self._loop,
-            _open_log(process.log),
+            self._tap,
+            self._open_log(process),
             tty=bool(stdio.get("tty")),
             open_stdin=bool(stdio.get("open_stdin")),
             # an exec's stdin has one client, whose end is its end
@@ -113,6 +118,16 @@ class Worker:
             streams.resize(*stdio["console_size"])
         streams.on_stdin_closed = lambda: self._link.drop(process.key, "stdin")
         return streams
+
+    def _open_log(self, process: Process) -> JSONLog | None:
+        log = process.log
+        if not log or log.get("driver") != "json-file":
+            return None
+        path, size, files = Path(text(log, "path")), number(log, "max_size_bytes"), number(log, "max_files")
+        return JSONLog(path, size, files, Journal(self._journal_path(process)))
+
+    def _journal_path(self, process: Process) -> Path:
+        return self._root / "journals" / process.key
 
     def _start(self, connection: Connection, request: dict[str, Any]) -> None:
         process = self._requested(request)
@@ -288,6 +303,7 @@ class Worker:
             process.streams.finish()
         self._link.drop(process.key)
         (self._root / "exits" / f"{process.pid}-{process.start_ticks}").unlink(missing_ok=True)
+        self._journal_path(process).unlink(missing_ok=True)
         (self._records / f"{process.key}.json").unlink(missing_ok=True)
         self._processes.pop(process.key, None)
 
@@ -323,12 +339,6 @@ class Worker:
             if info is None or info.si_pid in known:
                 return  # a known one has its own watch, and looks for orphans after it
             os.waitid(os.P_PID, info.si_pid, os.WEXITED | os.WNOHANG)
-
-
-def _open_log(log: dict[str, Any] | None) -> JSONLog | None:
-    if not log or log.get("driver") != "json-file":
-        return None
-    return JSONLog(Path(text(log, "path")), number(log, "max_size_bytes"), number(log, "max_files"))
 
 
 def _kill(pidfd: int) -> None:
