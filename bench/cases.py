@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load_client import handshakes_per_second, requests_per_second
-from bench.peers import Peer, PeerError
+from bench.peers import Peer, PeerError, await_end
 
 IMAGE = "busybox"
 NONE = ("--network", "none")
@@ -59,14 +59,7 @@ def _parallel(peer: Peer) -> float:
         subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         for _ in range(PARALLEL)
     ]
-    late = 0
-    for each in running:
-        try:
-            each.wait(120)
-        except subprocess.TimeoutExpired:
-            each.kill()
-            each.wait()
-            late += 1
+    late = sum(await_end(each, 120) is None for each in running)
     took = time.perf_counter() - begin
     failed = sum(each.returncode != 0 for each in running)
     if failed:
