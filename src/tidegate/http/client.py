@@ -8,7 +8,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
 from tidegate.base.errors import InvalidParameterError, UnavailableError
@@ -25,6 +26,8 @@ _SWITCHING = 101
 _FIRST_FINAL = 200
 
 RequestBody = bytes | AsyncIterator[bytes] | None
+Connect = Callable[[], Awaitable[socket.socket]]
+"""Opens a connection for a client that may not open one itself; raises UnavailableError."""
 
 
 class ClientResponse:
@@ -72,10 +75,10 @@ class ClientResponse:
 
 
 class UnixClient:
-    """Connections to the server at ``path``."""
+    """Connections to the server at ``where``: a path, or whatever opens a connection to it."""
 
-    def __init__(self, path: Path, max_idle: int = 32, connect_timeout_s: float = 5.0) -> None:
-        self._path = path
+    def __init__(self, where: Path | Connect, max_idle: int = 32, connect_timeout_s: float = 5.0) -> None:
+        self._where = where
         self._max_idle = max_idle
         self._connect_timeout_s = connect_timeout_s
         self._idle: list[Connection] = []
@@ -123,9 +126,13 @@ class UnixClient:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                _, connection = await loop.create_unix_connection(Connection, str(self._path))
+                if isinstance(self._where, Path):
+                    _, connection = await loop.create_unix_connection(Connection, str(self._where))
+                else:
+                    _, connection = await loop.create_unix_connection(Connection, sock=await self._where())
         except (OSError, TimeoutError) as error:
-            raise UnavailableError(f"cannot connect to the engine at unix://{self._path}: {error}") from error
+            where = f"unix://{self._where}" if isinstance(self._where, Path) else "its socket"
+            raise UnavailableError(f"cannot connect to the engine at {where}: {error}") from error
         return connection
 
     async def _exchange(self, connection: Connection, method: str, head: bytes, body: RequestBody) -> ClientResponse:

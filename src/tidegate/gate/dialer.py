@@ -1,0 +1,130 @@
+"""Connections for a process that may open none: a small root process dials, the gate receives the descriptor.
+
+The gate runs as nobody, and everybody else who is nobody on this host could reach what the gate may reach. The sockets
+behind it (the engine's, the registrar's, those of authorization plugins) therefore stay root's alone. The dialer knows
+a fixed set of them by name, and does nothing but connect.
+
+- One line asks (the name), one message answers: ``ok`` with a descriptor, or ``busy``, or ``error TEXT``.
+- It ends when the last gate worker has closed its end.
+"""
+
+import asyncio
+import errno
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from tidegate.base.errors import UnavailableError
+
+_MESSAGE_BYTES = 4096
+_BUSY_RETRY_S = 0.005
+DIAL_TIMEOUT_S = 5.0
+
+
+def serve_dialer(links: list[socket.socket], addresses: Mapping[str, Path]) -> None:
+    """Answer on ``links`` (SOCK_SEQPACKET) until all of them are closed at the other end."""
+    poll = select.poll()
+    open_links = {link.fileno(): link for link in links}
+    for fd in open_links:
+        poll.register(fd, select.POLLIN)
+    while open_links:
+        for fd, _ in poll.poll():
+            if not _answer(open_links[fd], addresses):
+                poll.unregister(fd)
+                open_links.pop(fd).close()
+
+
+def _answer(link: socket.socket, addresses: Mapping[str, Path]) -> bool:
+    """One question; False when the gate is gone."""
+    try:
+        asked = link.recv(_MESSAGE_BYTES)
+        if not asked:
+            return False
+        path = addresses.get(asked.decode("utf-8", "replace"))
+        if path is None:
+            link.send(b"error the dialer knows no such address")
+            return True
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.setblocking(False)
+            # EAGAIN of a unix socket is a full backlog (unix(7)): the gate asks again.
+            code = connection.connect_ex(str(path))
+            if code == 0:
+                socket.send_fds(link, [b"ok"], [connection.fileno()])
+            else:
+                link.send(b"busy" if code == errno.EAGAIN else b"error " + os.strerror(code).encode())
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
+
+
+class Dialer:
+    """The gate's end of a link."""
+
+    def __init__(self, link: socket.socket) -> None:
+        link.setblocking(False)
+        self._link = link
+        self._waiting: deque[asyncio.Future[socket.socket | None]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def connect(self, name: str) -> socket.socket:
+        """A connected, non-blocking socket to ``name``. Raises UnavailableError."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+            loop.add_reader(self._link.fileno(), self._receive)
+        deadline_s = loop.time() + DIAL_TIMEOUT_S
+        while True:
+            future: asyncio.Future[socket.socket | None] = loop.create_future()
+            try:
+                self._link.send(name.encode())
+            except OSError as error:
+                raise UnavailableError(f"the dialer is gone: {error}") from error
+            self._waiting.append(future)
+            connection = await future
+            if connection is not None:
+                return connection
+            if loop.time() > deadline_s:
+                raise UnavailableError(f"{name} accepts no connection: its backlog is full")
+            await asyncio.sleep(_BUSY_RETRY_S)
+
+    def close(self) -> None:
+        """Stop listening for answers; whoever waits for one gets an UnavailableError."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._link.fileno())
+        self._fail("the gate is closing")
+        self._link.close()
+
+    def _receive(self) -> None:
+        try:
+            message, fds, _, _ = socket.recv_fds(self._link, _MESSAGE_BYTES, 1)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            message, fds = b"", []
+        if not message:
+            assert self._loop is not None  # noqa: S101 - the reader is registered with it
+            self._loop.remove_reader(self._link.fileno())
+            self._fail("the dialer is gone")
+            return
+        future = self._waiting.popleft()
+        connection = socket.socket(fileno=fds[0]) if fds else None
+        if future.done():  # its asker gave up
+            if connection is not None:
+                connection.close()
+            return
+        if connection is not None:
+            connection.setblocking(False)
+            future.set_result(connection)
+        elif message == b"busy":
+            future.set_result(None)
+        else:
+            future.set_exception(UnavailableError(message.removeprefix(b"error ").decode("utf-8", "replace")))
+
+    def _fail(self, reason: str) -> None:
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(UnavailableError(reason))

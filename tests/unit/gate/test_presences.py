@@ -1,0 +1,39 @@
+"""A cut ends exactly the connections that may not stay, whatever they were doing."""
+
+import asyncio
+
+from tidegate.gate.presences import Presences
+
+
+def test_a_cut_ends_those_that_may_not_stay_and_forgets_them() -> None:
+    async def main() -> None:
+        presences: Presences[str, str] = Presences()
+
+        async def connection(who: str) -> None:
+            presences.note(who, "list")
+            presences.note(who, "attach")
+            await asyncio.Event().wait()
+
+        tasks = [asyncio.create_task(connection(who), name=who) for who in ("alice", "bob", "alice")]
+        await asyncio.sleep(0)
+        assert len(presences) == 3
+        assert presences.cut(lambda who, what: (who, what) != ("alice", "attach")) == 2
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.done() for task in tasks] == [True, False, True]
+        assert len(presences) == 1
+        tasks[1].cancel()
+        await asyncio.wait(tasks)
+        await asyncio.sleep(0)
+        assert len(presences) == 0
+
+    asyncio.run(main())
+
+
+def test_the_last_request_of_a_connection_is_what_counts() -> None:
+    async def main() -> None:
+        presences: Presences[str, str] = Presences()
+        presences.note("alice", "attach")
+        presences.note("alice", "ping")
+        assert presences.cut(lambda who, what: what == "ping") == 0
+
+    asyncio.run(main())
