@@ -1,0 +1,161 @@
+"""Plugins on real sockets: what they are told, and that nothing but a clear yes lets a request pass."""
+
+import asyncio
+import base64
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tidegate.base.errors import ForbiddenError, InternalError, InvalidParameterError
+from tidegate.gate.authz_plugins import AuthzPlugins, Question, find_plugin
+from tidegate.http.client import UnixClient
+from tidegate.http.messages import Request, Response
+from tidegate.http.server import Server
+
+Asked = list[tuple[str, dict[str, object]]]
+QUESTION = Question(
+    user="alice",
+    certificate=None,
+    method="POST",
+    target="/v1.41/containers/create",
+    headers=[("content-type", "application/json"), ("x-registry-auth", "c2VjcmV0"), ("x-a", "1"), ("x-a", "2")],
+    body=b'{"Image":"a"}',
+)
+
+
+def with_plugins(
+    tmp_path: Path, answers: dict[str, Response | None], scenario: Callable[[AuthzPlugins], Awaitable[None]]
+) -> Asked:
+    """Run with a plugin for each name; None is a plugin whose socket is gone. Returns what they were asked."""
+    asked: Asked = []
+
+    def handler(answer: Response) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            body = await request.read_all(1 << 26)
+            asked.append((request.target, json.loads(body) if body else {}))
+            if request.target == "/Plugin.Activate":
+                return Response(200, (), b'{"Implements":["authz"]}')
+            return answer
+
+        return handle
+
+    async def main() -> None:
+        servers = []
+        clients = []
+        for name, answer in answers.items():
+            clients.append((name, UnixClient(tmp_path / name)))
+            if answer is None:
+                continue
+            sock = socket.socket(socket.AF_UNIX)
+            sock.bind(str(tmp_path / name))
+            servers.append(Server(handler(answer)))
+            await servers[-1].listen(sock)
+        plugins = AuthzPlugins(clients)
+        try:
+            async with asyncio.timeout(20):
+                await scenario(plugins)
+        finally:
+            await plugins.close()
+            for server in servers:
+                await server.close(grace_s=0.1)
+
+    asyncio.run(main())
+    return asked
+
+
+def yes() -> Response:
+    return Response(200, (), b'{"Allow":true}')
+
+
+def test_a_plugin_sees_the_request_but_no_credentials(tmp_path: Path) -> None:
+    async def scenario(plugins: AuthzPlugins) -> None:
+        await plugins.authorize_request(QUESTION)
+        await plugins.authorize_response(QUESTION, 201, [("Content-Type", "application/json")], b'{"Id":"1"}')
+
+    asked = with_plugins(tmp_path, {"p": yes()}, scenario)
+    assert [path for path, _ in asked] == ["/Plugin.Activate", "/AuthZPlugin.AuthZReq", "/AuthZPlugin.AuthZRes"]
+    request, response = asked[1][1], asked[2][1]
+    assert request["User"] == "alice"
+    assert request["RequestMethod"] == "POST"
+    assert request["RequestUri"] == "/v1.41/containers/create"
+    assert base64.b64decode(str(request["RequestBody"])) == QUESTION.body
+    assert request["RequestHeaders"] == {"Content-Type": "application/json", "X-A": "2"}
+    assert response["ResponseStatusCode"] == 201
+    assert base64.b64decode(str(response["ResponseBody"])) == b'{"Id":"1"}'
+
+
+def test_the_certificate_is_shown_as_pem(tmp_path: Path) -> None:
+    async def scenario(plugins: AuthzPlugins) -> None:
+        await plugins.authorize_request(Question("bob", b"\x30\x03\x02\x01\x05", "GET", "/info", (), b""))
+
+    sent = with_plugins(tmp_path, {"p": yes()}, scenario)[1][1]
+    assert sent["UserAuthNMethod"] == "TLS"
+    certificates = sent["RequestPeerCertificates"]
+    assert isinstance(certificates, list)
+    assert base64.b64decode(certificates[0]).startswith(b"-----BEGIN CERTIFICATE-----")
+    assert "RequestBody" not in sent
+
+
+def test_a_body_of_megabytes_is_shown_whole(tmp_path: Path) -> None:
+    body = b"x" * (3 << 20)
+
+    async def scenario(plugins: AuthzPlugins) -> None:
+        await plugins.authorize_request(Question("bob", None, "POST", "/info", (), body))
+
+    sent = with_plugins(tmp_path, {"p": yes()}, scenario)[1][1]
+    assert base64.b64decode(str(sent["RequestBody"])) == body
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        (Response(200, (), b'{"Allow":false,"Msg":"not you"}'), ForbiddenError, "denied by plugin p: not you"),
+        (Response(200, (), b"{}"), ForbiddenError, "authorization denied by plugin p"),
+        (Response(200, (), b'{"Allow":true,"Err":"broken"}'), InternalError, "plugin p failed with error"),
+        (Response(200, (), b'{"Allow":"yes"}'), InternalError, "plugin p failed with error"),
+        (Response(200, (), b""), InternalError, "plugin p failed with error"),
+        (Response(500, (), b'{"Allow":true}'), InternalError, "status 500"),
+        (None, InternalError, "plugin p failed with error"),
+    ],
+)
+def test_nothing_but_a_clear_yes_lets_a_request_pass(
+    tmp_path: Path, answer: Response | None, error: type[Exception], message: str
+) -> None:
+    async def scenario(plugins: AuthzPlugins) -> None:
+        with pytest.raises(error, match=message):
+            await plugins.authorize_request(QUESTION)
+
+    with_plugins(tmp_path, {"p": answer}, scenario)
+
+
+def test_every_plugin_must_allow(tmp_path: Path) -> None:
+    async def scenario(plugins: AuthzPlugins) -> None:
+        with pytest.raises(ForbiddenError, match="plugin second"):
+            await plugins.authorize_request(QUESTION)
+
+    with_plugins(tmp_path, {"first": yes(), "second": Response(200, (), b'{"Allow":false}')}, scenario)
+
+
+def test_plugins_are_found_where_dockerd_looks(tmp_path: Path) -> None:
+    sockets, specs = tmp_path / "run", tmp_path / "etc"
+    (sockets / "b").mkdir(parents=True)
+    specs.mkdir()
+    held = []
+    for path in (sockets / "a.sock", sockets / "b" / "b.sock"):
+        held.append(socket.socket(socket.AF_UNIX))
+        held[-1].bind(str(path))
+    (specs / "c.spec").write_text("unix:///run/c.sock\n")
+    (specs / "d.json").write_text('{"Name":"d","Addr":"unix:///run/d.sock"}')
+    (specs / "e.spec").write_text("tcp://127.0.0.1:9\n")
+    assert find_plugin("a", sockets, [specs]) == sockets / "a.sock"
+    assert find_plugin("b", sockets, [specs]) == sockets / "b" / "b.sock"
+    assert find_plugin("c", sockets, [specs]) == Path("/run/c.sock")
+    assert find_plugin("d", sockets, [specs]) == Path("/run/d.sock")
+    for name, message in (("e", "only unix://"), ("f", "not found"), ("../a", "no plugin name")):
+        with pytest.raises(InvalidParameterError, match=message):
+            find_plugin(name, sockets, [specs])
+    for sock in held:
+        sock.close()
