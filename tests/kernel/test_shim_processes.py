@@ -1,6 +1,7 @@
 """The supervisor with real crun: stdio, logs, exit codes, execs, terminals. Runs in a private mount namespace."""
 
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -74,6 +75,20 @@ def test_a_terminal_has_the_size_asked_for(shim: Shim) -> None:
     output = read_all(client)
     assert b"31 97\r\n" in output and b"got word\r\n" in output
     assert shim.exited()["exit_code"] == 0
+
+
+def test_what_a_client_typed_before_it_left_is_not_lost(shim: Shim) -> None:
+    script = "while :; do echo filler; done & read line; kill $!; echo got $line"
+    container_id = create(shim, ["/bin/sh", "-c", script], open_stdin=True)
+    client = shim.attach(container_id, stdin=True)
+    shim.ok("start", container_id=container_id)
+    assert client.recv(1)
+    os.kill(worker_pid(shim), signal.SIGSTOP)
+    client.sendall(b"a line\n")
+    client.close()  # with output unread: to the worker this is an error on the way out, before it has read the line
+    os.kill(worker_pid(shim), signal.SIGCONT)
+    assert shim.exited()["exit_code"] == 0
+    assert logged(shim, container_id).endswith("got a line\n")
 
 
 def test_a_released_container_is_forgotten_and_an_unreleased_exit_repeated(shim: Shim) -> None:

@@ -16,6 +16,7 @@ from tidegate.spec.frames import Stream as StreamNumber
 from tidegate.spec.frames import encode_frame
 
 DEFAULT_DETACH_KEYS = b"\x10\x11"  # ctrl-p, ctrl-q
+LEFT_INPUT_TIMEOUT_S = 10.0
 _CONTROL_KEY = re.compile(r"ctrl-([a-z@\[\\\]^_])")
 
 
@@ -104,22 +105,29 @@ async def _run(
 
 
 async def _carry(client: Stream, process: AttachStream, detach: DetachFilter | None) -> None:
-    """Until the output ends, the client detaches, or it is gone."""
-    tasks = [
-        asyncio.create_task(_pump_input(client, process, detach), name="attach-input"),
-        asyncio.create_task(_pump_output(process, client), name="attach-output"),
-        asyncio.create_task(client.wait_closed(), name="attach-client-gone"),
-    ]
+    """Until the output ends, the client detaches, or it is gone and the process has what it had typed."""
+    typing = asyncio.create_task(_pump_input(client, process, detach), name="attach-input")
+    showing = asyncio.create_task(_pump_output(process, client), name="attach-output")
+    gone = asyncio.create_task(client.wait_closed(), name="attach-client-gone")
+    pending = {typing, showing, gone}
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        while True:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if typing in done and typing.result():
+                return
+            if showing in done and showing.exception() is None:
+                return
+            if done - {typing}:  # nobody is there to show it to
+                await asyncio.wait({typing}, timeout=LEFT_INPUT_TIMEOUT_S)
+                return
     finally:
-        for task in tasks:
+        for task in (typing, showing, gone):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(typing, showing, gone, return_exceptions=True)
 
 
-async def _pump_input(client: Stream, process: AttachStream, detach: DetachFilter | None) -> None:
-    """Returns when the client detached; a half-close, or a process that reads no more, ends nothing."""
+async def _pump_input(client: Stream, process: AttachStream, detach: DetachFilter | None) -> bool:
+    """Whether the client detached; a half-close, or a process that reads no more, ends nothing."""
     try:
         while data := await client.read():
             detached = False
@@ -128,11 +136,11 @@ async def _pump_input(client: Stream, process: AttachStream, detach: DetachFilte
             if data:
                 await process.write(data)
             if detached:
-                return
+                return True
         await process.close_stdin()
     except (BrokenPipeError, ConnectionResetError):
         await process.close_stdin()
-    await asyncio.get_running_loop().create_future()
+    return False
 
 
 async def _pump_output(process: AttachStream, client: Stream) -> None:

@@ -16,6 +16,7 @@ _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "content-length", "expect"}
 )
 _SWITCHING = 101
+LEFT_INPUT_TIMEOUT_S = 10.0
 
 
 async def forward(client: UnixClient, request: Request, operation: Operation, target: str) -> Response | Hijack:
@@ -59,12 +60,14 @@ def _take_over(answer: ClientResponse, status_line: str, headers: list[tuple[str
 
 
 async def splice(client: Stream, engine: Stream) -> None:
-    """Carry bytes both ways until the engine has finished; a client that goes away ends it at once."""
+    """Carry bytes both ways until the engine has finished, or the client is gone and all it had sent is passed on."""
     to_engine = asyncio.create_task(_pump(client, engine), name="splice-to-engine")
     to_client = asyncio.create_task(_pump(engine, client), name="splice-to-client")
     gone = asyncio.create_task(client.wait_closed(), name="splice-client-gone")
     try:
         await asyncio.wait({to_client, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done() or not to_client.result():
+            await asyncio.wait({to_engine}, timeout=LEFT_INPUT_TIMEOUT_S)
     finally:
         for task in (to_engine, to_client, gone):
             task.cancel()
@@ -73,10 +76,12 @@ async def splice(client: Stream, engine: Stream) -> None:
         client.close()
 
 
-async def _pump(source: Stream, sink: Stream) -> None:
+async def _pump(source: Stream, sink: Stream) -> bool:
+    """Whether the sink took everything up to the source's end."""
     try:
         while data := await source.read():
             await sink.write(data)
         sink.write_eof()
     except ConnectionResetError:
-        source.close()
+        return False
+    return True

@@ -2,16 +2,18 @@
 
 - One reader at a time. Bytes stay in the buffer until taken: taking a connection over loses nothing.
 - A half-close by the peer (``at_eof``) is not a loss: writing goes on. ``hung_up`` means that nobody listens any more.
-- Writing after a loss raises ConnectionResetError; buffered input stays readable.
+- Writing after a loss raises ConnectionResetError; what the peer sent before it left stays readable, to the last byte.
 """
 
 import asyncio
+import os
 import select
 import socket
 from collections.abc import Callable
 from typing import cast
 
 HIGH_WATER_BYTES = 256 * 1024
+UNREAD_BYTES = 1024 * 1024
 CLOSE_TIMEOUT_S = 30.0
 
 
@@ -44,7 +46,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        if len(self.buffer) > HIGH_WATER_BYTES and not self._reading_paused:
+        if len(self.buffer) > HIGH_WATER_BYTES and not self._reading_paused and not self.transport.is_closing():
             self._reading_paused = True
             self.transport.pause_reading()
         self._wake_reader()
@@ -64,6 +66,8 @@ class Connection(asyncio.Protocol):
         self._wake_writers()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self.buffer += unread_input(self.transport)
         self.at_eof = True
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -170,6 +174,21 @@ class Connection(asyncio.Protocol):
 
 
 _UNCONNECTED = asyncio.Transport()
+
+
+def unread_input(transport: asyncio.Transport) -> bytes:
+    """What the kernel still holds of a plain connection that was lost: a failed write makes the loops close at once."""
+    sock = transport.get_extra_info("socket")
+    data = bytearray()
+    while sock is not None and sock.fileno() >= 0 and len(data) < UNREAD_BYTES:
+        try:
+            chunk = os.read(sock.fileno(), UNREAD_BYTES)
+        except OSError:  # there is no more: the connection is known to be broken
+            break
+        if not chunk:
+            break
+        data += chunk
+    return bytes(data)
 
 
 def _peer_closed_fully(transport: asyncio.Transport) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.http.connection import Connection
+from tidegate.http.connection import Connection, unread_input
 
 _READ_BYTES = 256 * 1024
 _LINGER_S = 2.0
@@ -160,7 +160,10 @@ class TLSProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_timer()
         if self._established:
-            self._connection.connection_lost(exc)
+            if exc is not None and not self._peer_finished and (unread := unread_input(self.raw)):
+                self._incoming.write(unread)
+                self._decrypt()
+            self._connection.connection_lost(None)  # without the reason: what the socket holds is not its to read
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         if self._finished:

@@ -1,4 +1,7 @@
-"""One attached connection: output of a process to a client, input of a client to the process, each with its limit."""
+"""One attached connection: output of a process to a client, input of a client to the process, each with its limit.
+
+- A client that left is learnt of by sending to it. What it had typed before is still read, to the last byte.
+"""
 
 import socket
 from typing import Protocol
@@ -35,13 +38,14 @@ class AttachClient:
         self._gives = gives
         self._reading = True
         self._ending = False
+        self._left = False
         self.closed = False
         self.backlog = bytearray()
         self.update()
 
     def send(self, data: bytes) -> None:
         """Queue output; what the socket takes now is sent at once."""
-        if self.closed:
+        if self.closed or self._left:
             return
         self.backlog += data
         self._flush()
@@ -75,6 +79,8 @@ class AttachClient:
         if not data:
             self._reading = False
             self._input_ended()
+            if self._left:
+                self._close()
         elif self._gives:
             self._streams.feed(data)
         self.update()
@@ -86,9 +92,18 @@ class AttachClient:
         except BlockingIOError:
             pass  # the loop calls again when there is room
         except OSError:
-            self._close()
+            self._note_left()
             return
         if self._ending and not self.backlog:
+            self._close()
+            return
+        self.update()
+        self._streams.update()
+
+    def _note_left(self) -> None:
+        self._left = True
+        self.backlog.clear()
+        if self._ending or not (self._gives and self._reading):
             self._close()
             return
         self.update()

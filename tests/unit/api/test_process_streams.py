@@ -81,3 +81,50 @@ def test_what_keeps_it_from_starting_is_told_in_its_output(tmp_path: Path) -> No
     head, rest = play(tmp_path / "s", open_process)
     assert head.startswith(b"HTTP/1.1 101 ")
     assert rest == b"\x01\0\0\0\0\0\0\x06nope\r\n"
+
+
+class SlowListener:
+    """A process that says nothing and takes its input some turns of the loop later."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.is_closed = asyncio.Event()
+
+    async def read(self) -> bytes:
+        await asyncio.get_running_loop().create_future()
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.heard += data
+
+    async def close_stdin(self) -> None:
+        """Nothing hangs on it."""
+
+    async def close(self) -> None:
+        self.is_closed.set()
+
+
+def test_what_a_client_typed_before_it_left_reaches_the_process(tmp_path: Path) -> None:
+    async def story() -> bytes:
+        process = SlowListener()
+
+        async def opened() -> AttachStream:
+            return process
+
+        async def start(call: Call) -> Hijack:
+            return process_hijack(call, opened, tty=True, detach=None)
+
+        server = Server(Api({"ExecStart": start}).handle)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / "s"))
+        await server.listen(listener)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / "s"))
+            client.sendall(REQUEST + b"typed")
+        await process.is_closed.wait()
+        await server.close()
+        return process.heard
+
+    assert asyncio.run(asyncio.wait_for(story(), 20)) == b"typed"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.access.principal import CertificatePrincipal, UnixPrincipal, UnknownPrincipal
+from tidegate.gate.forward import splice
 from tidegate.gate.ping import MOST_AGE_S, PingCache
 from tidegate.gate.pipeline import Gate, canonical_target, principal_of
 from tidegate.gate.request_log import RequestLog
@@ -159,6 +160,45 @@ def test_a_taken_over_connection_carries_both_ways_and_half_closes(tmp_path: Pat
         assert rest == b"HIend"
 
     through_gate(tmp_path, scenario)
+
+
+def test_what_a_client_sent_before_it_left_is_passed_on() -> None:
+    taken: list[bytes] = []
+
+    class Left:
+        """A client that is gone: what it sent can be read, and nothing be written."""
+
+        def __init__(self) -> None:
+            self._sent = [b"typed ", b"text", b""]
+
+        async def read(self) -> bytes:
+            return self._sent.pop(0)
+
+        async def write(self, data: bytes) -> None:
+            raise ConnectionResetError
+
+        async def wait_closed(self) -> None:
+            """It is."""
+
+        def close(self) -> None:
+            """Again."""
+
+    class Engine(Left):
+        """Has output for the client, and takes its input some turns of the loop later."""
+
+        async def write(self, data: bytes) -> None:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            taken.append(data)
+
+        def write_eof(self) -> None:
+            taken.append(b"")
+
+        def close(self) -> None:
+            taken.append(b"closed")
+
+    asyncio.run(asyncio.wait_for(splice(Left(), Engine()), 20))  # type: ignore[arg-type]
+    assert taken == [b"typed ", b"text", b"", b"closed"]
 
 
 def test_who_is_there_is_read_from_the_listener() -> None:

@@ -1,10 +1,11 @@
 """The server, spoken to in raw bytes over a unix socket."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from http_harness import LOOPS, LoopFactory, exchange, run, serving
+from http_harness import LOOPS, LoopFactory, exchange, run, serving, serving_at
 
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import Request, Response
@@ -214,6 +215,35 @@ def test_hijack_keeps_early_bytes_and_the_other_half(loop: LoopFactory, upgrade:
             return await exchange(connect, head + b"early GET / HTTP/1.1\r\n\r\n")
 
     assert run(main(), loop) == b"HTTP/1.1 101 UPGRADED\r\n\r\nEARLY GET / HTTP/1.1\r\n\r\n"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_a_client_sent_before_it_left_is_read_after_a_failed_write(loop: LoopFactory) -> None:
+    async def main() -> bytes:
+        is_over, read = asyncio.Event(), bytearray()
+        with socket.socket(socket.AF_UNIX) as client:
+
+            async def shell(raw: Stream) -> None:
+                await raw.read()
+                client.sendall(b"typed")  # on the loop's own thread, so that nothing is read before the write fails
+                client.close()
+                with pytest.raises(ConnectionResetError):
+                    while True:
+                        await raw.write(b"prompt")
+                while data := await raw.read():
+                    read.extend(data)
+                is_over.set()
+
+            async def handler(request: Request) -> Hijack:
+                return Hijack(b"HTTP/1.1 101 UPGRADED\r\n\r\n", shell)
+
+            async with serving_at(handler) as path:
+                client.connect(str(path))
+                client.sendall(b"POST /exec HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n.")
+                await is_over.wait()
+        return bytes(read)
+
+    assert run(main(), loop) == b"typed"
 
 
 def test_request_after_a_refused_upgrade_is_still_served() -> None:

@@ -1,7 +1,9 @@
 """TLS on the wire: half-close both ways, refusals, plain HTTP on the port."""
 
 import asyncio
+import socket
 import ssl
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +95,45 @@ def test_half_close_leaves_the_other_direction(certificates: Path, loop: LoopFac
             return await tls_exchange(port, certificates, version, "client", data)
 
     assert run(main(), loop) == b"HTTP/1.1 101 UPGRADED\r\n\r\n" + b"HI" * 1000
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_a_client_sent_before_it_left_is_read_after_a_failed_write(certificates: Path, loop: LoopFactory) -> None:
+    context = ssl.create_default_context(cafile=certificates / "ca.pem")
+    context.load_cert_chain(certificates / "client.pem", certificates / "client-key.pem")
+
+    def connected(port: int) -> ssl.SSLSocket:
+        client = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(b"POST /exec HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n.")
+        return client
+
+    async def main() -> bytes:
+        clients: list[ssl.SSLSocket] = []
+        is_connected, is_over, read = asyncio.Event(), asyncio.Event(), bytearray()
+
+        async def shell(raw: Stream) -> None:
+            await raw.read()
+            await is_connected.wait()
+            clients[0].sendall(b"typed")  # on the loop's own thread, so that nothing is read before the write fails
+            clients[0].close()
+            with pytest.raises(ConnectionResetError):
+                while True:
+                    await raw.write(b"prompt")
+            while data := await raw.read():
+                read.extend(data)
+            is_over.set()
+
+        async def handler(request: Request) -> Hijack:
+            return Hijack(b"HTTP/1.1 101 UPGRADED\r\n\r\n", shell)
+
+        async with serving_tls(handler, listener(certificates, [])) as port:
+            clients.append(await asyncio.to_thread(connected, port))
+            is_connected.set()
+            await is_over.wait()
+        return bytes(read)
+
+    assert run(main(), loop) == b"typed"
 
 
 @pytest.mark.parametrize("loop", LOOPS)
