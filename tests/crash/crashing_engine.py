@@ -103,7 +103,6 @@ def crashing_engine() -> Iterator[CrashingEngine]:
             exec_root=root / "exec",
             sockets=(root / "docker.sock",),
             gate_socket=root / "exec/gate.sock",
-            gate_owner=(65534, 65534),
             bridge=home.name,
         )
         command = [sys.executable, "-m", "tidegate.daemon.process", "--settings", encode_settings(settings)]

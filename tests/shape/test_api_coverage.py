@@ -39,7 +39,6 @@ def test_the_page_tells_what_the_engine_answers(tmp_path: Path) -> None:
         exec_root=tmp_path / "exec",
         sockets=(),
         gate_socket=tmp_path / "gate.sock",
-        gate_owner=(0, 0),
     )
     handlers = set(Engine(settings).handlers())
     assert handlers <= {operation.operation_id for operation in OPERATIONS}

@@ -18,6 +18,7 @@ from tidegate.cli.family import Family
 from tidegate.cli.up_settings import engine_settings, gate_settings
 from tidegate.daemon.config import DaemonConfig, decide_config, parse_file
 from tidegate.daemon.settings import SETTINGS, Kind
+from tidegate.gate.process import ENGINE
 
 GATE_USER = "nobody"
 ENGINE_START_DEADLINE_S = 60
@@ -84,13 +85,13 @@ def _file(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _supervise(config: DaemonConfig) -> int:
+    from tidegate.cli.gate_family import start_gate
     from tidegate.daemon.process import run_engine  # imported once, here: the forked processes share the pages
-    from tidegate.gate.process import run_gate
 
     user = pwd.getpwnam(GATE_USER)
     gate_socket = config.exec_root / "gate.sock"
-    settings = engine_settings(config, gate_socket, (user.pw_uid, user.pw_gid))
-    gate = gate_settings(config, gate_socket, (user.pw_uid, user.pw_gid), _tls_files)
+    settings = engine_settings(config, gate_socket)
+    gate = gate_settings(config, (user.pw_uid, user.pw_gid), _tls_files)
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     gate_socket.unlink(missing_ok=True)
     pidfile = config.settings.get("pidfile")
@@ -99,7 +100,7 @@ def _supervise(config: DaemonConfig) -> int:
         family.start("tidegate-engine", lambda: run_engine(settings))
         _wait_for_socket(gate_socket, family)
         if gate is not None:
-            family.start("tidegate-gate", lambda: run_gate(gate))
+            start_gate(family, gate, {ENGINE: gate_socket})
         if pidfile:
             Path(pidfile).write_text(f"{os.getpid()}\n")
         return family.wait()

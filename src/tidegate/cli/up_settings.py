@@ -11,12 +11,13 @@ from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.sizes import parse_size
 from tidegate.daemon.config import DaemonConfig
 from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
+from tidegate.gate.doors import parse_scoped_socket
 from tidegate.gate.process import GateProcessSettings, Listener
 
 DEFAULT_BRIDGE = "tidegate0"
 
 
-def engine_settings(config: DaemonConfig, gate_socket: Path, gate_owner: tuple[int, int]) -> EngineProcessSettings:
+def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSettings:
     """Every setting that is the engine's."""
     values = config.settings
     return EngineProcessSettings(
@@ -26,7 +27,6 @@ def engine_settings(config: DaemonConfig, gate_socket: Path, gate_owner: tuple[i
         sockets=config.unix_sockets,
         socket_group_id=parse_group(values["group"]) if "group" in values else None,
         gate_socket=gate_socket,
-        gate_owner=gate_owner,
         bridge=values.get("bridge", DEFAULT_BRIDGE),
         bridge_subnet=parse_bip(values["bip"]) if "bip" in values else None,
         registry_mirrors=tuple(values.get("registry-mirrors", ())),
@@ -40,20 +40,22 @@ def engine_settings(config: DaemonConfig, gate_socket: Path, gate_owner: tuple[i
 
 def gate_settings(
     config: DaemonConfig,
-    engine_socket: Path,
     owner: tuple[int, int],
     tls_files: Callable[[DaemonConfig], tuple[Path, Path, Path]],
 ) -> GateProcessSettings | None:
-    """What the gate is told; None without TCP hosts. ``tls_files`` is asked only when one of them has TLS."""
-    if not config.tcp_hosts:
+    """What the gate is told; None without a door. ``tls_files`` is asked only when one of them has TLS."""
+    sockets = tuple(parse_scoped_socket(text) for text in config.settings.get("gate-sockets", ()))
+    if not config.tcp_hosts and not sockets:
         return None
+    if len({each.path for each in sockets} | set(config.unix_sockets)) < len(sockets) + len(config.unix_sockets):
+        raise InvalidParameterError("gate-socket: the same path is given twice")
     secured = any(host.tls for host in config.tcp_hosts)
     if secured and not config.verify_clients:
         raise NotSupportedError("tls without client certificates is not offered: use tlsverify")
     return GateProcessSettings(
         parent_pid=os.getpid(),
-        engine_socket=engine_socket,
         listeners=tuple(Listener(host.address, host.port, host.tls) for host in config.tcp_hosts),
+        scoped_sockets=sockets,
         tls_files=tls_files(config) if secured else None,
         owner=owner,
         log_level=log_level(config.settings),

@@ -1,51 +1,23 @@
-"""The engine as a process: serves the Docker API on unix sockets. ``tidegate up`` forks it.
-
-A socket file that nobody listens on is taken over; one that another process serves is an error.
-"""
+"""The engine as a process: serves the Docker API on unix sockets. ``tidegate up`` forks it."""
 
 import argparse
 import asyncio
 import logging
-import os
 import signal
 import socket
-from pathlib import Path
 
 import uvloop
 
 from tidegate.api.pipeline import Api
-from tidegate.base.errors import ConflictError
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.daemon.mount_namespace import enter_mount_namespace
 from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
 from tidegate.daemon.wiring import Engine
+from tidegate.http.listeners import bind_unix
 from tidegate.http.server import Server
 
 SOCKET_MODE = 0o660
-
-
-def bind_unix(path: Path, mode: int, owner: tuple[int, int] | None = None) -> socket.socket:
-    """A socket at ``path`` with its mode set before anyone can connect. Raises ConflictError when it is served."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    probe = socket.socket(socket.AF_UNIX)
-    try:
-        probe.connect(str(path))
-    except (FileNotFoundError, ConnectionRefusedError):
-        path.unlink(missing_ok=True)
-    else:
-        raise ConflictError(f"another process already serves {path}")
-    finally:
-        probe.close()
-    sock = socket.socket(socket.AF_UNIX)
-    mask = os.umask(0o777 & ~mode)
-    try:
-        sock.bind(str(path))
-    finally:
-        os.umask(mask)
-    if owner is not None:
-        os.chown(path, *owner)
-    return sock
 
 
 async def serve(sockets: list[socket.socket], settings: EngineProcessSettings) -> None:
@@ -70,12 +42,10 @@ def run_engine(settings: EngineProcessSettings) -> None:
     end_with_parent(settings.parent_pid)
     sockets = []
     for path in settings.sockets:
-        sockets.append(bind_unix(path, SOCKET_MODE))
-        if settings.socket_group_id is not None:
-            os.chown(path, 0, settings.socket_group_id)
+        sockets.append(bind_unix(path, SOCKET_MODE, settings.socket_group_id))
     settings.data_root.mkdir(parents=True, exist_ok=True, mode=0o710)
     enter_mount_namespace(settings.exec_root / "shim")
-    sockets.append(bind_unix(settings.gate_socket, 0o600, settings.gate_owner))
+    sockets.append(bind_unix(settings.gate_socket, 0o600))
     uvloop.run(serve(sockets, settings))
 
 

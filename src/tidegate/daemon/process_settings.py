@@ -14,7 +14,7 @@ class LogDefaults(msgspec.Struct, frozen=True):
 
 
 class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths are absolute; ``bridge_subnet`` is a network in CIDR notation; ``gate_owner`` is (uid, gid).
+    """Paths are absolute; ``bridge_subnet`` is a network in CIDR notation.
 
     The engine ends with the process ``parent_pid``.
     """
@@ -25,7 +25,6 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     sockets: tuple[Path, ...]
     socket_group_id: int | None = None
     gate_socket: Path
-    gate_owner: tuple[int, int]
     bridge: str = "tidegate0"
     bridge_subnet: str | None = None
     registry_mirrors: tuple[str, ...] = ()

@@ -45,6 +45,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tlskey", "tlskey", T, help="the server's key"),
     Setting(None, "tls-san", L, help="a further name or address for the server certificate"),
     Setting(None, "allow-plaintext", T, help="allow tcp hosts without TLS: loopback, or public"),
+    Setting(
+        "gate-sockets",
+        "gate-socket",
+        L,
+        help="a unix socket with one role, before the gate: PATH,role=ROLE[,mode=0660][,group=NAME]",
+    ),
     Setting("data-root", "data-root", T, help="persistent state (default /var/lib/tidegate)"),
     Setting("exec-root", "exec-root", T, help="run-time state (default /run/tidegate)"),
     Setting(None, "config-file", T, help="a daemon.json with Docker's keys; none is read unless named"),

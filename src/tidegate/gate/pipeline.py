@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 from tidegate.access.decide import decide
 from tidegate.access.principal import Principal, UnixPrincipal, UnknownPrincipal, principal_from_certificate
-from tidegate.base.errors import InvalidParameterError, NotFoundError, UnavailableError
+from tidegate.base.errors import ForbiddenError, InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.gate import ping
+from tidegate.gate.doors import Door
 from tidegate.gate.forward import forward
 from tidegate.gate.ping import PingCache
 from tidegate.gate.request_log import RequestLog
@@ -33,7 +34,7 @@ class Gate:
         self._pings = PingCache()
         self._principals: dict[bytes, Principal] = {}
 
-    async def handle(self, request: Request) -> Response | Hijack:
+    async def handle(self, door: Door, request: Request) -> Response | Hijack:
         """Answer one request; errors of the client and of the engine become answers."""
         started_s = time.monotonic()
         principal = self._principal(request.peer)
@@ -42,11 +43,15 @@ class Gate:
             raw_path, query = split_target(request.target)
             found = match(request.method, raw_path)
             operation_id = found.operation.operation_id
+            if door.role not in (None, "admin"):
+                raise ForbiddenError(f"tidegate: the role {door.role!r} of this socket is not known")
             verdict = decide(principal, operation_id)
             if verdict.allowed:
                 response = await self._forward(request, found, query)
             else:
                 response = _message(403, verdict.reason)
+        except ForbiddenError as error:
+            response = _message(403, error.message)
         except InvalidParameterError as error:
             response = _message(400, error.message)
         except NotFoundError as error:
@@ -55,7 +60,7 @@ class Gate:
             response = _message(503, f"the engine behind the gate does not answer: {error.message}")
         status = 101 if isinstance(response, Hijack) else response.status
         elapsed_ms = (time.monotonic() - started_s) * 1e3
-        where = request.peer.address or "unix"
+        where = request.peer.address or door.name
         self._log.record(f"{principal} {where} {request.method} {operation_id} {status} {elapsed_ms:.1f}ms")
         return response
 

@@ -1,7 +1,7 @@
 """The gate as a process: binds as root, then keeps nothing of it.
 
-``tidegate up`` forks it. The listeners and the TLS material are opened first; then
-groups, gid and uid are given up and ``no_new_privs`` is set, before the first connection is accepted.
+``tidegate up`` forks it. The listeners and the TLS material are opened first; then groups, gid and uid are given up and
+``no_new_privs`` is set, before the first connection is accepted. What is behind the gate is reached by the dialer.
 """
 
 import asyncio
@@ -20,13 +20,18 @@ import uvloop
 from tidegate.base.errors import InternalError
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
+from tidegate.gate.dialer import Dialer
+from tidegate.gate.doors import Door, ScopedSocket
 from tidegate.gate.pipeline import Gate
 from tidegate.gate.request_log import RequestLog, to_standard_error
 from tidegate.http.client import UnixClient
+from tidegate.http.listeners import bind_tcp, bind_unix
 from tidegate.http.server import Server
 from tidegate.http.tls import TLSListener, server_context
 
 PR_SET_NO_NEW_PRIVS = 38
+ENGINE = "engine"
+"""The dialer's name for the engine behind the gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,8 @@ class GateProcessSettings:
     """``tls_files`` are CA, certificate and key; ``owner`` is (uid, gid). The gate ends with ``parent_pid``."""
 
     parent_pid: int
-    engine_socket: Path
     listeners: tuple[Listener, ...]
+    scoped_sockets: tuple[ScopedSocket, ...]
     tls_files: tuple[Path, Path, Path] | None
     owner: tuple[int, int]
     log_level: str = "info"
@@ -62,31 +67,31 @@ def give_up_root(uid: int, gid: int) -> None:
         raise InternalError("prctl(PR_SET_NO_NEW_PRIVS) failed")
 
 
-def bind_tcp(address: str, port: int) -> socket.socket:
-    """A listening socket; SO_REUSEPORT lets several workers share the port. Raises OSError."""
-    family, kind, _, _, where = socket.getaddrinfo(
-        address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    sock = socket.socket(family, kind)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.bind(where)
-    return sock
+@dataclass(frozen=True, slots=True)
+class _Entrance:
+    """A bound socket, the door it is, and how it speaks TLS, if it does."""
+
+    sock: socket.socket
+    door: Door
+    tls: TLSListener | None = None
 
 
-async def serve(sockets: list[tuple[socket.socket, TLSListener | None]], engine: Path, log: RequestLog) -> None:
+async def serve(entrances: list[_Entrance], dialer: Dialer, log: RequestLog) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    client = UnixClient(engine)
-    server = Server(Gate(client, log).handle)
-    for sock, tls in sockets:
-        await server.listen(sock, tls)
+    client = UnixClient(partial(dialer.connect, ENGINE))
+    gate = Gate(client, log)
+    servers = []
+    for entrance in entrances:
+        servers.append(Server(partial(gate.handle, entrance.door)))
+        await servers[-1].listen(entrance.sock, entrance.tls)
     await stop.wait()
-    await server.close()
+    await asyncio.gather(*(server.close() for server in servers))
     await client.close()
+    dialer.close()
     log.flush()
 
 
@@ -94,8 +99,11 @@ def _same(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def run_gate(settings: GateProcessSettings) -> None:
-    """Open, give up root, serve. Raises InvalidParameterError for wrong TLS files, OSError for a taken port."""
+def run_gate(settings: GateProcessSettings, link: socket.socket) -> None:
+    """Open, give up root, serve; ``link`` leads to the dialer.
+
+    Raises InvalidParameterError for wrong TLS files, OSError for a taken port, ConflictError for a taken socket.
+    """
     logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s gate %(message)s", force=True)
 
     def failed(peer: object, reason: str) -> None:
@@ -104,8 +112,16 @@ def run_gate(settings: GateProcessSettings) -> None:
     tls = None
     if settings.tls_files is not None:
         tls = TLSListener(partial(_same, server_context(*settings.tls_files)), on_failure=failed)
-    sockets = [(bind_tcp(each.address, each.port), tls if each.tls else None) for each in settings.listeners]
+    entrances = [
+        _Entrance(
+            bind_tcp(each.address, each.port), Door("tls" if each.tls else "plaintext"), tls if each.tls else None
+        )
+        for each in settings.listeners
+    ]
+    entrances += [
+        _Entrance(bind_unix(each.path, each.mode, each.group_id), each.door) for each in settings.scoped_sockets
+    ]
     give_up_root(*settings.owner)
     end_with_parent(settings.parent_pid)
     log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None)
-    uvloop.run(serve(sockets, settings.engine_socket, log))
+    uvloop.run(serve(entrances, Dialer(link), log))

@@ -12,7 +12,7 @@ from tidegate.daemon.process_settings import LogDefaults, decode_settings, encod
 
 
 def test_the_engine_reads_what_it_is_told() -> None:
-    settings = engine_settings(decide_config({"hosts": ["unix:///a"], "tlsverify": True}, {}), Path("/g"), (7, 8))
+    settings = engine_settings(decide_config({"hosts": ["unix:///a"], "tlsverify": True}, {}), Path("/g"))
     assert decode_settings(encode_settings(settings)) == settings
     assert (settings.sockets, settings.live_restore) == ((Path("/a"),), True)
 

@@ -5,12 +5,14 @@ import io
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tidegate.access.principal import CertificatePrincipal, UnixPrincipal, UnknownPrincipal
 from tidegate.gate.forward import splice
+from tidegate.gate.doors import Door
 from tidegate.gate.ping import MOST_AGE_S, PingCache
 from tidegate.gate.pipeline import Gate, canonical_target, principal_of
 from tidegate.gate.request_log import RequestLog
@@ -53,7 +55,7 @@ def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None
         servers = [await listen("engine", engine_handler)] if engine else []
         client = UnixClient(tmp_path / "engine")
         requests = RequestLog(log.write)
-        servers.append(await listen("gate", Gate(client, requests).handle))
+        servers.append(await listen("gate", partial(Gate(client, requests).handle, Door("unix"))))
         try:
             async with asyncio.timeout(20):
                 await scenario(tmp_path / "gate", seen)
