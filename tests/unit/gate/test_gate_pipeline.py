@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.access.principal import CertificatePrincipal, UnixPrincipal, UnknownPrincipal
-from tidegate.gate.forward import splice
 from tidegate.gate.doors import Door
+from tidegate.gate.forward import splice
 from tidegate.gate.ping import MOST_AGE_S, PingCache
 from tidegate.gate.pipeline import Gate, canonical_target, principal_of
 from tidegate.gate.request_log import RequestLog
