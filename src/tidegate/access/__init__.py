@@ -1,5 +1,9 @@
 """Who the client is and what the client may do: values and pure decisions, no I/O.
 
-- ``principal``: the identity read from a certificate or from a unix peer.
-- ``decide``: the verdict on one operation. Roles, policies and revocation grow there.
+- ``principal``: the identity read from a certificate or from a unix peer, and its name as an owner.
+- ``policy``, ``roles``, ``reach``: which role a principal has, and which operations each role reaches.
+- ``asked``, ``confinement``, ``demands``, ``grants``: what a request asks for beyond what every confined role has, and
+  whether a role was granted it.
+- ``decision``, ``verdict``: the answer, and what the gate must still see to.
+- ``decide``: the verdict without roles.
 """

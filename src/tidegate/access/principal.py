@@ -49,6 +49,22 @@ class UnknownPrincipal:
 Principal = CertificatePrincipal | UnixPrincipal | UnknownPrincipal
 
 
+def owner_of(principal: Principal) -> str:
+    """The name that goes into the owner label of what ``principal`` creates.
+
+    A certificate is known by its common name, so that it may be renewed; one without, by its first URI or its serial
+    number. No certificate can take the name of a unix peer.
+    """
+    if isinstance(principal, UnixPrincipal):
+        return f"uid:{principal.uid}"
+    if isinstance(principal, UnknownPrincipal):
+        return f"address:{principal.address}"
+    if not principal.common_name:
+        return next(iter(principal.uris), f"serial:{principal.serial_number}")
+    taken = principal.common_name.startswith(("uid:", "address:", "serial:"))
+    return f"cn:{principal.common_name}" if taken else principal.common_name
+
+
 def principal_from_certificate(certificate: Mapping[str, Any]) -> CertificatePrincipal:
     """Read the shape that ``ssl.SSLObject.getpeercert()`` returns for a certificate that was verified."""
     subject = [pair for relative_name in certificate.get("subject", ()) for pair in relative_name]
