@@ -105,8 +105,8 @@ def test_a_released_container_is_forgotten_and_an_unreleased_exit_repeated(shim:
 LINGERING_CRUN = """\
 #!{python} -IS
 import os, sys, time
-if "run" not in sys.argv:
-    sys.exit()
+with open(__file__ + ".calls", "a") as calls:
+    calls.write("run " if "run" in sys.argv else " ".join(sys.argv))
 middle = os.fork()
 if not middle:
     process = os.fork() or os._exit(3)
@@ -121,7 +121,7 @@ while not os.path.exists(sys.argv[sys.argv.index("--pid-file") + 1]):
 """
 
 
-def test_a_process_that_ended_while_crun_was_its_parent_is_reaped_when_crun_is_gone(
+def test_a_process_that_ended_while_crun_was_its_parent_is_reaped_and_crun_is_not_needed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "crun").write_text(LINGERING_CRUN.format(python=sys.executable))
@@ -136,6 +136,7 @@ def test_a_process_that_ended_while_crun_was_its_parent_is_reaped_when_crun_is_g
         supervisor.ok("release", container_id="quick")
         supervisor.ok("shutdown")
         assert supervisor.process.wait(10) == 0
+        assert (tmp_path / "crun.calls").read_text() == "run "
     finally:
         supervisor.process.kill()
         supervisor.process.wait()

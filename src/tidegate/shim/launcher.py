@@ -18,7 +18,7 @@ Launched = Callable[[int, int | None], None]
 
 
 class Launcher:
-    """Starts processes and deletes containers through crun, never waiting for it."""
+    """Starts processes through crun, never waiting for it, and clears up what it leaves."""
 
     def __init__(self, loop: Loop, root: Path) -> None:
         self._loop = loop
@@ -63,21 +63,9 @@ class Launcher:
 
         self._watch(oci.spawn(command, streams.child_fds, process.cgroup_join), ended)
 
-    def delete(self, container_id: str, on_end: Callable[[], None]) -> None:
-        """Kill and forget a container in crun's own state; one unknown there is success."""
-        if not (self._crun_root / container_id).exists():
-            on_end()
-            return
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        command = ["crun", "--root", str(self._crun_root), "delete", "--force", container_id]
-        pid = oci.spawn(command, [null, null, null], [])
-        os.close(null)
-
-        def ended(status: int) -> None:
-            shutil.rmtree(self._crun_root / container_id, ignore_errors=True)
-            on_end()
-
-        self._watch(pid, ended)
+    def delete(self, container_id: str) -> None:
+        """Forget a container whose processes and control groups are gone: crun has nothing of it but a directory."""
+        shutil.rmtree(self._crun_root / container_id, ignore_errors=True)
 
     def _watch(self, pid: int, ended: Callable[[int], None]) -> None:
         pidfd = os.pidfd_open(pid)

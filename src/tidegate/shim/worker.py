@@ -196,14 +196,10 @@ class Worker:
             connection.answer(request, {})
             return
 
-        def deleted() -> None:
-            for member in [p for p in self._processes.values() if p.container_id == process.container_id]:
-                self._forget(member)
-            connection.answer(request, {})
-
-        if process.pidfd >= 0:
-            _kill(process.pidfd)
-        self._launcher.delete(process.container_id, deleted)
+        self._launcher.delete(process.container_id)
+        for member in [p for p in self._processes.values() if p.container_id == process.container_id]:
+            self._forget(member)
+        connection.answer(request, {})
 
     def _state(self, connection: Connection, request: dict[str, Any]) -> None:
         connection.answer(request, {"processes": [process.entry() for process in self._processes.values()]})
