@@ -75,6 +75,8 @@ class Connection(asyncio.Protocol):
             self._lost.set_result(None)
         self.note_hangup()
         self._wake_reader()
+        self.transport = _UNCONNECTED  # breaks the cycle with it: a TLS session is freed now, not by the collector
+        self._reading_paused = False
 
     def note_hangup(self) -> None:
         """The peer is gone for both directions; whoever waits for it learns it now."""

@@ -16,7 +16,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from tidegate.base.errors import InternalError
 from tidegate.http.body import LAST_CHUNK, WireBody, chunk
@@ -67,11 +67,14 @@ class Server:
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep(), name="http-sweeper")
 
+        is_unix = sock.family == socket.AF_UNIX
+        begin = partial(self._begin, _unix_peer if is_unix else _tcp_peer)
+
         def protocol() -> asyncio.Protocol:
-            connection = Connection(self._begin)
+            connection = Connection(begin)
             return connection if tls is None else TLSProtocol(connection, tls)
 
-        if sock.family == socket.AF_UNIX:
+        if is_unix:
             self._listeners.append(await loop.create_unix_server(protocol, sock=sock, backlog=1024))
         else:
             self._listeners.append(await loop.create_server(protocol, sock=sock, backlog=1024))
@@ -91,14 +94,14 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _begin(self, connection: Connection) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(connection), name="http-connection")
+    def _begin(self, peer_of: Callable[[asyncio.Transport], Peer], connection: Connection) -> None:
+        peer = peer_of(connection.transport)
+        task = asyncio.get_running_loop().create_task(self._serve(connection, peer), name="http-connection")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         connection.on_hangup = task.cancel
 
-    async def _serve(self, connection: Connection) -> None:
-        peer = _peer(connection)
+    async def _serve(self, connection: Connection, peer: Peer) -> None:
         self._connections.add(connection)
         try:
             while not self._closing and await self._serve_one(connection, peer):
@@ -342,12 +345,12 @@ def _encode_head(
     return text.encode("latin-1") + b"\r\n\r\n"
 
 
-def _peer(connection: Connection) -> Peer:
-    transport = connection.transport
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family == socket.AF_UNIX:
-        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return Peer(credentials=struct.unpack("3i", raw))
+def _unix_peer(transport: asyncio.Transport) -> Peer:
+    raw = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return Peer(credentials=struct.unpack("3i", raw))
+
+
+def _tcp_peer(transport: asyncio.Transport) -> Peer:
     name = transport.get_extra_info("peername")
     address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
     certificate, subject = (transport.get_extra_info(name) for name in ("peer_certificate", "peer_subject"))

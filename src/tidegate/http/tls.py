@@ -16,7 +16,7 @@ from typing import Any, cast
 from tidegate.base.errors import InvalidParameterError
 from tidegate.http.connection import Connection, unread_input
 
-_READ_BYTES = 256 * 1024
+_RECORD_BYTES = 16 * 1024  # SSL_read(3) returns at most one record
 _LINGER_S = 2.0
 _LINGER_BYTES = 256 * 1024
 _PLAIN_HTTP_ANSWER = (
@@ -204,13 +204,14 @@ class TLSProtocol(asyncio.Protocol):
 
     def _decrypt(self) -> None:
         try:
-            while not self._peer_finished:
-                data = self.tls.read(_READ_BYTES)
+            while self._incoming.pending or self.tls.pending():
+                data = self.tls.read(_RECORD_BYTES)
                 if not data:
                     raise ssl.SSLZeroReturnError
                 self._connection.data_received(data)
-        except ssl.SSLWantReadError:
             self._flush()  # a key update may want an answer
+        except ssl.SSLWantReadError:
+            self._flush()
         except ssl.SSLZeroReturnError:
             self._peer_finished = True
             self._connection.eof_received()

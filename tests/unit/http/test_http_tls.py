@@ -1,6 +1,7 @@
 """TLS on the wire: half-close both ways, refusals, plain HTTP on the port."""
 
 import asyncio
+import gc
 import socket
 import ssl
 import struct
@@ -14,7 +15,7 @@ from http_harness import LOOPS, LoopFactory, make_certificates, run, serving_tls
 from tidegate.base.errors import InvalidParameterError
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import Request
-from tidegate.http.tls import TLSListener, server_context
+from tidegate.http.tls import TLSListener, TLSProtocol, server_context
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +178,26 @@ def test_plain_http_and_silence(certificates: Path, loop: LoopFactory) -> None:
 def test_mismatched_files_are_refused(certificates: Path) -> None:
     with pytest.raises(InvalidParameterError):
         server_context(certificates / "ca.pem", certificates / "server.pem", certificates / "client-key.pem")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_session_is_freed_with_its_connection(certificates: Path, loop: LoopFactory) -> None:
+    """A session takes tens of kilobytes: what waits for the collector adds up on a busy port."""
+
+    def sessions() -> int:
+        return sum(isinstance(each, TLSProtocol | ssl.SSLObject) for each in gc.get_objects())
+
+    async def main() -> None:
+        async with serving_tls(hijack, listener(certificates, [])) as port:
+            data = b"POST / HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+            await tls_exchange(port, certificates, ssl.TLSVersion.TLSv1_3, "client", data)
+            while sessions() > before:
+                await asyncio.sleep(0)
+
+    gc.collect()
+    gc.disable()
+    before = sessions()
+    try:
+        run(main(), loop)
+    finally:
+        gc.enable()
