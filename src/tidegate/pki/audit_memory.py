@@ -1,0 +1,69 @@
+"""What the signer of audits has signed, and by which key: read without the library for keys, which is heavy.
+
+Files under DATA_ROOT/pki; ``audit_signer`` writes them.
+"""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+
+from tidegate.base.errors import InvalidParameterError, NotFoundError
+from tidegate.spec.audit_chain import Head
+
+KEY_FILE = "audit-key.pem"
+PUBLIC_KEY_FILE = "audit-pub.pem"
+HEADS_FILE = "audit-heads.json"
+
+_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----")
+_RAW_KEY_BYTES = 32
+_KEY_PREFIX = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: SubjectPublicKeyInfo of an Ed25519 key
+
+
+class _Heads(msgspec.Struct, frozen=True):
+    """The content of HEADS_FILE: chain -> (seq, hash)."""
+
+    heads: dict[str, tuple[int, str]]
+
+
+def decode_heads(content: bytes, source: str) -> dict[str, Head]:
+    """Raises InvalidParameterError: to forget what was signed would permit going back."""
+    try:
+        found = msgspec.json.decode(content, type=_Heads)
+    except msgspec.DecodeError as error:
+        raise InvalidParameterError(f"{source} is damaged: {error}; restore it, or begin a new audit key") from error
+    return {chain: Head(*head) for chain, head in found.heads.items()}
+
+
+def encode_heads(heads: dict[str, Head]) -> bytes:
+    return msgspec.json.encode(_Heads({chain: (head.seq, head.hash) for chain, head in heads.items()})) + b"\n"
+
+
+def read_heads(directory: Path) -> dict[str, Head]:
+    """The highest head signed for each chain; empty before the first. Raises InvalidParameterError, OSError."""
+    path = directory / HEADS_FILE
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    return decode_heads(content, str(path))
+
+
+def read_key_id(directory: Path) -> str:
+    """The id of this PKI's key. Raises NotFoundError for none, InvalidParameterError for one of another kind."""
+    path = directory / PUBLIC_KEY_FILE
+    try:
+        return key_id(path.read_text(), str(path))
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no audit key at {path}: it is made when the gate first starts") from error
+
+
+def key_id(pem: str, source: str) -> str:
+    """Sixteen digits of the key's SHA-256, the first part of its chains' names. Raises InvalidParameterError."""
+    found = _PEM.search(pem)
+    der = base64.b64decode(found[1]) if found else b""
+    if len(der) != len(_KEY_PREFIX) + _RAW_KEY_BYTES or not der.startswith(_KEY_PREFIX):
+        raise InvalidParameterError(f"{source} is no Ed25519 public key in PEM")
+    return hashlib.sha256(der[-_RAW_KEY_BYTES:]).hexdigest()[:16]
