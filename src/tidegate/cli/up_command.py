@@ -1,6 +1,6 @@
-"""``tidegate up``: certificates, engine and gate, in the foreground.
+"""``tidegate up``: certificates, engine, registrar and gate, in the foreground.
 
-The two run as processes of their own; when one ends, or on SIGTERM or SIGINT, the other is ended too.
+They run as processes of their own; when one ends, or on SIGTERM or SIGINT, the others are ended too.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from typing import Any
 
 from tidegate.base.errors import InternalError, InvalidParameterError
 from tidegate.cli.family import Family
-from tidegate.cli.up_settings import engine_settings, gate_settings
+from tidegate.cli.up_settings import engine_settings, gate_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig, decide_config, parse_file
 from tidegate.daemon.settings import SETTINGS, Kind
-from tidegate.gate.process import ENGINE
+from tidegate.gate.process import ENGINE, REGISTRAR
 
 GATE_USER = "nobody"
-ENGINE_START_DEADLINE_S = 60
+START_DEADLINE_S = 60
 
 
 class _Once(argparse.Action):
@@ -87,6 +87,7 @@ def _file(args: argparse.Namespace) -> dict[str, Any]:
 def _supervise(config: DaemonConfig) -> int:
     from tidegate.cli.gate_family import start_gate
     from tidegate.daemon.process import run_engine  # imported once, here: the forked processes share the pages
+    from tidegate.registrar.process import run_registrar
 
     user = pwd.getpwnam(GATE_USER)
     gate_socket = config.exec_root / "gate.sock"
@@ -98,9 +99,12 @@ def _supervise(config: DaemonConfig) -> int:
     family = Family()
     try:
         family.start("tidegate-engine", lambda: run_engine(settings))
-        _wait_for_socket(gate_socket, family)
+        _wait_for_socket(gate_socket, family, "engine")
         if gate is not None:
-            start_gate(family, gate, {ENGINE: gate_socket})
+            registrar = registrar_settings(config, gate)
+            family.start("tidegate-registrar", lambda: run_registrar(registrar))
+            _wait_for_socket(registrar.socket, family, "registrar")
+            start_gate(family, gate, {ENGINE: gate_socket, REGISTRAR: registrar.socket})
         if pidfile:
             Path(pidfile).write_text(f"{os.getpid()}\n")
         return family.wait()
@@ -128,11 +132,11 @@ def _tls_files(config: DaemonConfig) -> tuple[Path, Path, Path]:
     return pki / "ca.pem", pki / "server/cert.pem", pki / "server/key.pem"
 
 
-def _wait_for_socket(path: Path, family: Family) -> None:
-    deadline = time.monotonic() + ENGINE_START_DEADLINE_S
+def _wait_for_socket(path: Path, family: Family, what: str) -> None:
+    deadline = time.monotonic() + START_DEADLINE_S
     while not family.has_lost_one() and time.monotonic() < deadline:
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(str(path)) == 0:
                 return
         time.sleep(0.01)
-    raise InternalError("the engine did not start; its message is above")
+    raise InternalError(f"the {what} did not start; its message is above")

@@ -13,6 +13,8 @@ from tidegate.daemon.config import DaemonConfig
 from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
 from tidegate.gate.doors import parse_scoped_socket
 from tidegate.gate.process import GateProcessSettings, Listener
+from tidegate.registrar.process import RegistrarProcessSettings
+from tidegate.registrar.sources import TLSFiles
 
 DEFAULT_BRIDGE = "tidegate0"
 
@@ -58,6 +60,17 @@ def gate_settings(
         scoped_sockets=sockets,
         tls_files=tls_files(config) if secured else None,
         owner=owner,
+        log_level=log_level(config.settings),
+    )
+
+
+def registrar_settings(config: DaemonConfig, gate: GateProcessSettings) -> RegistrarProcessSettings:
+    """What the registrar of that gate is told."""
+    return RegistrarProcessSettings(
+        parent_pid=os.getpid(),
+        data_root=config.data_root,
+        socket=config.exec_root / "registrar.sock",
+        tls=TLSFiles(*gate.tls_files) if gate.tls_files else None,
         log_level=log_level(config.settings),
     )
 

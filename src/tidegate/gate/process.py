@@ -27,11 +27,13 @@ from tidegate.gate.request_log import RequestLog, to_standard_error
 from tidegate.http.client import UnixClient
 from tidegate.http.listeners import bind_tcp, bind_unix
 from tidegate.http.server import Server
-from tidegate.http.tls import TLSListener, server_context
+from tidegate.http.tls import TLSListener
+from tidegate.http.tls_context import server_context
 
 PR_SET_NO_NEW_PRIVS = 38
 ENGINE = "engine"
-"""The dialer's name for the engine behind the gate."""
+REGISTRAR = "registrar"
+"""The dialer's names for what is behind the gate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,8 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
-from tidegate.base.errors import InvalidParameterError
 from tidegate.http.connection import Connection, unread_input
 
 _RECORD_BYTES = 16 * 1024  # SSL_read(3) returns at most one record
@@ -35,30 +33,6 @@ class TLSListener:
     context: Callable[[], ssl.SSLContext]
     handshake_timeout_s: float = 10.0
     on_failure: Callable[[object, str], None] | None = None
-
-
-def server_context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
-    """A context that demands a client certificate signed by ``ca`` and by nothing else.
-
-    Raises InvalidParameterError when a file is missing, malformed, mismatched or an encrypted key.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
-    context.set_alpn_protocols(["http/1.1"])
-    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.num_tickets = 0
-    context.verify_mode = ssl.CERT_REQUIRED
-    try:
-        context.load_verify_locations(cafile=ca)
-        context.load_cert_chain(cert, key, password=_refuse_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise InvalidParameterError(f"cannot load TLS files {ca}, {cert}, {key}: {error}") from error
-    return context
-
-
-def _refuse_password() -> str:
-    raise ValueError("encrypted private keys are not supported")
 
 
 class TLSTransport(asyncio.Transport):

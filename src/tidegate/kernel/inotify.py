@@ -1,4 +1,4 @@
-"""Waiting for changes of a file or directory: inotify(7), as little of it as a log follower needs."""
+"""Waiting for changes in directories: inotify(7), as little of it as followers of logs and of settings need."""
 
 import ctypes
 import os
@@ -8,24 +8,34 @@ from types import TracebackType
 _libc = ctypes.CDLL(None, use_errno=True)
 
 IN_MODIFY = 0x00000002
+IN_CLOSE_WRITE = 0x00000008
+IN_MOVED_FROM = 0x00000040
 IN_MOVED_TO = 0x00000080
 IN_CREATE = 0x00000100
+IN_DELETE = 0x00000200
+GROWTH = IN_MODIFY | IN_MOVED_TO | IN_CREATE
+REPLACEMENT = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
 _CLOEXEC_NONBLOCK = os.O_CLOEXEC | os.O_NONBLOCK
 _BUFFER_BYTES = 64 * 1024
 
 
 class Watch:
-    """An inotify descriptor on one directory. ``fd`` is readable when something happened; ``drain`` forgets it."""
+    """An inotify descriptor on directories. ``fd`` is readable when something happened; ``drain`` forgets it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, *directories: Path, mask: int = GROWTH) -> None:
         """Raises OSError: no such directory, or the host's limit of watches is reached."""
         self.fd = _checked(_libc.inotify_init1(_CLOEXEC_NONBLOCK))
+        self._mask = mask
         try:
-            mask = IN_MODIFY | IN_MOVED_TO | IN_CREATE
-            _checked(_libc.inotify_add_watch(self.fd, os.fsencode(directory), ctypes.c_uint32(mask)))
+            for directory in directories:
+                self.add(directory)
         except OSError:
             os.close(self.fd)
             raise
+
+    def add(self, directory: Path) -> None:
+        """Watch one more; nothing changes for one that is watched already. Raises OSError."""
+        _checked(_libc.inotify_add_watch(self.fd, os.fsencode(directory), ctypes.c_uint32(self._mask)))
 
     def drain(self) -> None:
         """Read away what was reported."""

@@ -15,7 +15,8 @@ from http_harness import LOOPS, LoopFactory, make_certificates, run, serving_tls
 from tidegate.base.errors import InvalidParameterError
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import Request
-from tidegate.http.tls import TLSListener, TLSProtocol, server_context
+from tidegate.http.tls import TLSListener, TLSProtocol
+from tidegate.http.tls_context import server_context
 
 
 @pytest.fixture(scope="module")

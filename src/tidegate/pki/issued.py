@@ -1,0 +1,84 @@
+"""The record of every client certificate of our CA: DATA_ROOT/pki/issued/SERIAL.json, 0600.
+
+- A record is written before its certificate is handed out: a certificate that is not on record admits nobody.
+- Role and revocation are changed here and nowhere else; whoever watches the directory sees them at once.
+- Writers hold the lock of the PKI (``durable_files.exclusive``); a file is replaced whole.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.pki.durable_files import PRIVATE_MODE, make_private_directory, write_durably
+
+Origin = Literal["init", "create", "invite", "renew"]
+_Stamp = tuple[int, int, int]
+
+
+class IssueRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """``fingerprint`` and ``key`` are the SHA-256 of the certificate and of its public key (SubjectPublicKeyInfo)."""
+
+    serial: str
+    name: str
+    role: str
+    origin: Origin
+    issued_at: datetime
+    not_after: datetime
+    fingerprint: str
+    key: str
+    revoked_at: datetime | None = None
+    reason: str = ""
+
+    def is_live(self, now: datetime) -> bool:
+        """Neither expired nor revoked."""
+        return self.revoked_at is None and self.not_after > now
+
+
+class IssuedRecords:
+    """The records of one PKI; what has not changed on disk is not read again."""
+
+    def __init__(self, pki_directory: Path, write: Callable[[Path, bytes, int], None] = write_durably) -> None:
+        self.directory = pki_directory / "issued"
+        self._write = write
+        self._known: dict[str, tuple[_Stamp, IssueRecord]] = {}
+
+    def all(self) -> list[IssueRecord]:
+        """By time of issue. Raises InvalidParameterError for a file that is no record, OSError."""
+        if not self.directory.exists():
+            return []
+        present = {path.name: path for path in self.directory.glob("[!.]*.json")}
+        self._known = {name: known for name, known in self._known.items() if name in present}
+        return sorted((self._read(path) for path in present.values()), key=lambda each: (each.issued_at, each.serial))
+
+    def of(self, name: str) -> list[IssueRecord]:
+        """Those of the client ``name``, oldest first."""
+        return [record for record in self.all() if record.name == name]
+
+    def put(self, record: IssueRecord) -> None:
+        """Add a record, or replace the one with its serial number."""
+        make_private_directory(self.directory)
+        document = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+        self._write(self.directory / f"{record.serial}.json", document, PRIVATE_MODE)
+
+    def drop(self, record: IssueRecord) -> None:
+        """Forget a record; of use only for a certificate that has expired."""
+        (self.directory / f"{record.serial}.json").unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> IssueRecord:
+        status = path.stat()
+        stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+        known = self._known.get(path.name)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        try:
+            record = msgspec.json.decode(path.read_bytes(), type=IssueRecord)
+        except msgspec.DecodeError as error:
+            raise InvalidParameterError(f"{path} is no record of a certificate: {error}") from error
+        if record.serial != path.stem:
+            raise InvalidParameterError(f"{path} is the record of another certificate: {record.serial}")
+        self._known[path.name] = (stamp, record)
+        return record

@@ -1,0 +1,65 @@
+"""The registrar as a process: serves its socket and follows the files. ``tidegate up`` forks it before the gate.
+
+The socket is root's alone; what connects for a gate worker is root too.
+"""
+
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+
+from tidegate.base.log_levels import LOG_LEVELS
+from tidegate.base.parent_death import end_with_parent
+from tidegate.http.listeners import bind_unix
+from tidegate.registrar.publisher import Publisher
+from tidegate.registrar.service import RegistrarService
+from tidegate.registrar.sources import Sources, TLSFiles
+
+SOCKET_MODE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrarProcessSettings:
+    """``tls`` None: no listener has TLS. The registrar ends with ``parent_pid``."""
+
+    parent_pid: int
+    data_root: Path
+    socket: Path
+    tls: TLSFiles | None
+    uids: frozenset[int] = field(default_factory=lambda: frozenset({0}))
+    log_level: str = "info"
+
+
+def run_registrar(settings: RegistrarProcessSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises InvalidParameterError for TLS files that cannot be used, OSError."""
+    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s registrar %(message)s", force=True)
+    end_with_parent(settings.parent_pid)
+    uvloop.run(_serve_until_signalled(settings))
+
+
+async def _serve_until_signalled(settings: RegistrarProcessSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve_registrar(settings, stop)
+
+
+async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Event) -> None:
+    """Serve until ``stop``. Raises as ``run_registrar``."""
+    publisher = Publisher(Sources(settings.data_root, settings.tls))
+    service = RegistrarService({}, settings.uids, publisher.refresh)
+    await publisher.begin(service.publish)
+    following = asyncio.create_task(publisher.follow(), name="registrar-follow")
+    following.add_done_callback(lambda _: stop.set())
+    server = await asyncio.start_unix_server(service.serve, sock=bind_unix(settings.socket, SOCKET_MODE), backlog=64)
+    await stop.wait()
+    server.close()
+    await service.close()
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following

@@ -1,0 +1,110 @@
+"""The files that decide who is admitted and what they may do, read into a snapshot.
+
+- A read gives all of it or an error that names the file; never a mixture with what was read before.
+- TLS material is tried as a server would use it, so that no gate is sent what it could not load.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.http.tls_context import context_of_texts
+from tidegate.pki.der import certificate_facts, split_pem
+from tidegate.pki.durable_files import make_private_directory
+from tidegate.pki.issued import IssuedRecords, IssueRecord
+from tidegate.pki.snapshot import ClientRecord, Snapshot
+
+_STREAM_GRACE_S = 24 * 3600
+_ACCESS_FILE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TLSFiles:
+    """What a TLS listener needs; each may hold several certificates."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+class Sources:
+    """``tls`` None: no listener has TLS. Our own PKI is read wherever it is; it may be absent."""
+
+    def __init__(self, data_root: Path, tls: TLSFiles | None, now_s: Callable[[], float] = time.time) -> None:
+        self._pki = data_root / "pki"
+        self._access = data_root / "access"
+        self._tls = tls
+        self._now_s = now_s
+        self._records = IssuedRecords(self._pki)
+
+    def directories(self) -> list[Path]:
+        """Where a change may come; those of our own are made. Raises OSError."""
+        own = [self._records.directory, self._pki / "next", self._access]
+        for directory in own:
+            make_private_directory(directory)
+        found = [self._pki, *own]
+        if self._tls is not None:
+            for path in (self._tls.ca, self._tls.certificate, self._tls.key):
+                found += [path.parent, path.resolve().parent]
+        return list(dict.fromkeys(found))
+
+    def read(self) -> Snapshot:
+        """With generation 0. Raises InvalidParameterError naming the file that cannot be used, OSError."""
+        own = [certificate_facts(der).subject for der in self._own_authorities()]
+        clients = {record.serial: _client(record) for record in self._records.all() if self._counts(record)}
+        access = {path.name: _text(path) for path in sorted(self._access.glob("[!.]*")) if path.is_file()}
+        if self._tls is None:
+            return Snapshot(generation=0, clients=clients, own_issuers=frozenset(own), access=access)
+        ca_pem, certificate_pem, key_pem = (_text(p) for p in (self._tls.ca, self._tls.certificate, self._tls.key))
+        if self._tls.ca == self._pki / "ca.pem":
+            ca_pem += self._next_ca_pem()
+        try:
+            context_of_texts(ca_pem, certificate_pem, key_pem)
+        except InvalidParameterError as error:
+            files = f"{self._tls.ca}, {self._tls.certificate}, {self._tls.key}"
+            raise InvalidParameterError(f"cannot load TLS files {files}: {error}") from error
+        trusted = [certificate_facts(der).subject for der in split_pem(ca_pem, str(self._tls.ca))]
+        server = certificate_facts(split_pem(certificate_pem, str(self._tls.certificate))[0])
+        return Snapshot(
+            generation=0,
+            ca_pem=ca_pem,
+            certificate_pem=certificate_pem,
+            key_pem=key_pem,
+            not_after_s=server.not_after_s,
+            clients=clients,
+            own_issuers=frozenset(own),
+            trusted_issuers=frozenset(trusted),
+            access=access,
+        )
+
+    def _own_authorities(self) -> list[bytes]:
+        path = self._pki / "ca.pem"
+        if not path.exists():
+            return []
+        return split_pem(_text(path) + self._next_ca_pem(), str(path))
+
+    def _next_ca_pem(self) -> str:
+        path = self._pki / "next/ca.pem"
+        return _text(path) if path.exists() else ""
+
+    def _counts(self, record: IssueRecord) -> bool:
+        """An expired certificate is kept for a while: its connection may live on, and is to be told why it is cut."""
+        return record.not_after.timestamp() > self._now_s() - _STREAM_GRACE_S
+
+
+def _client(record: IssueRecord) -> ClientRecord:
+    revoked_at_s = int(record.revoked_at.timestamp()) if record.revoked_at else None
+    not_after_s = int(record.not_after.timestamp())
+    return ClientRecord(record.name, record.role, record.fingerprint, not_after_s, revoked_at_s, record.reason)
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    if len(content) > _ACCESS_FILE_BYTES:
+        raise InvalidParameterError(f"{path} is larger than {_ACCESS_FILE_BYTES} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidParameterError(f"{path} is not text in UTF-8") from error

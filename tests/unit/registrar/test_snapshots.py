@@ -1,0 +1,213 @@
+"""From files to a gate worker: what is published when, over a real socket, by real file events."""
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from socket import AF_UNIX, socket
+
+import pytest
+
+from tidegate.base.errors import InvalidParameterError, UnavailableError
+from tidegate.gate.registrar_client import RegistrarClient
+from tidegate.http.tls_context import context_of_texts
+from tidegate.pki.authority import Authority
+from tidegate.pki.der import certificate_facts
+from tidegate.pki.issued import IssuedRecords, IssueRecord
+from tidegate.pki.registrar_messages import Enrol
+from tidegate.pki.snapshot import Snapshot
+from tidegate.registrar.process import RegistrarProcessSettings, serve_registrar
+from tidegate.registrar.sources import Sources, TLSFiles
+
+NOW = datetime.now(UTC)
+
+
+def record(serial: str = "0A", name: str = "bob", role: str = "viewer", days: int = 1) -> IssueRecord:
+    return IssueRecord(
+        serial=serial,
+        name=name,
+        role=role,
+        origin="create",
+        issued_at=NOW,
+        not_after=NOW + timedelta(days=days),
+        fingerprint="f" * 64,
+        key="k" * 64,
+    )
+
+
+@pytest.fixture
+def data_root(tmp_path: Path) -> Path:
+    Authority(tmp_path, own_names=lambda: ("localhost",)).ensure_all()
+    return tmp_path
+
+
+def own_files(root: Path) -> TLSFiles:
+    pki = root / "pki"
+    return TLSFiles(pki / "ca.pem", pki / "server/cert.pem", pki / "server/key.pem")
+
+
+@dataclass
+class Worker:
+    client: RegistrarClient
+    snapshots: AsyncIterator[Snapshot]
+    stop: asyncio.Event
+
+    async def next(self) -> Snapshot:
+        return await anext(self.snapshots)
+
+
+async def connect(root: Path) -> RegistrarClient:
+    connection = socket(AF_UNIX)
+    connection.setblocking(False)
+    while True:
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, str(root / "registrar.sock"))
+            break
+        except (FileNotFoundError, ConnectionRefusedError):
+            await asyncio.sleep(0)
+    return await RegistrarClient.over(connection)
+
+
+@asynccontextmanager
+async def registrar(root: Path, uids: frozenset[int] | None = None) -> AsyncIterator[Worker]:
+    admitted = frozenset({os.geteuid()}) if uids is None else uids
+    settings = RegistrarProcessSettings(os.getppid(), root, root / "registrar.sock", own_files(root), admitted)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve_registrar(settings, stop))
+    client = await connect(root)
+    try:
+        async with asyncio.timeout(20):
+            yield Worker(client, client.snapshots(), stop)
+    finally:
+        await client.close()
+        stop.set()
+        await serving
+
+
+def run(root: Path, scenario: Callable[[Worker], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with registrar(root) as worker:
+            await scenario(worker)
+
+    asyncio.run(main())
+
+
+def test_the_first_snapshot_makes_a_server(data_root: Path) -> None:
+    async def scenario(worker: Worker) -> None:
+        snapshot = await worker.next()
+        assert snapshot.generation == 1
+        context_of_texts(snapshot.ca_pem, snapshot.certificate_pem, snapshot.key_pem)
+        ca = certificate_facts(ssl.PEM_cert_to_DER_cert((data_root / "pki/ca.pem").read_text()))
+        assert snapshot.own_issuers == snapshot.trusted_issuers == {ca.subject}
+        server = certificate_facts(ssl.PEM_cert_to_DER_cert(snapshot.certificate_pem))
+        assert snapshot.not_after_s == server.not_after_s
+        assert "key" not in repr(snapshot)
+
+    run(data_root, scenario)
+
+
+def test_records_and_rules_are_published_as_they_change(data_root: Path) -> None:
+    async def scenario(worker: Worker) -> None:
+        await worker.next()
+        records = IssuedRecords(data_root / "pki")
+        records.put(record())
+        snapshot = await worker.next()
+        assert (snapshot.generation, snapshot.clients["0A"].role) == (2, "viewer")
+        records.put(IssueRecord(**{**_fields(record()), "revoked_at": NOW, "reason": "lost"}))
+        revoked = (await worker.next()).clients["0A"]
+        assert (revoked.revoked_at_s, revoked.reason) == (int(NOW.timestamp()), "lost")
+        rules = data_root / "access/policy.cedar"
+        rules.write_text("permit")
+        while (snapshot := await worker.next()).access != {"policy.cedar": "permit"}:
+            assert snapshot.access == {"policy.cedar": ""}  # the file was there before its text
+        rules.unlink()
+        assert (await worker.next()).access == {}
+
+    run(data_root, scenario)
+
+
+def _fields(record: IssueRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def test_a_renewed_server_certificate_is_published(data_root: Path) -> None:
+    async def scenario(worker: Worker) -> None:
+        first = await worker.next()
+        Authority(data_root, own_names=lambda: ("localhost",)).ensure_server(days=5)
+        second = await worker.next()
+        assert second.certificate_pem != first.certificate_pem
+        assert second.not_after_s < first.not_after_s
+
+    run(data_root, scenario)
+
+
+@pytest.mark.parametrize("broken", ["server/cert.pem", "server/key.pem", "ca.pem", "issued/0A.json"])
+def test_a_broken_file_changes_nothing_and_its_mend_is_seen(
+    data_root: Path, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = data_root / "pki" / broken
+    IssuedRecords(data_root / "pki").put(record())
+    whole = path.read_bytes()
+
+    async def scenario(worker: Worker) -> None:
+        assert (await worker.next()).generation == 1
+        path.write_bytes(whole[:40])
+        while "stays in force" not in caplog.text:
+            await asyncio.sleep(0)
+        path.write_bytes(whole)
+        IssuedRecords(data_root / "pki").put(record("0B"))
+        snapshot = await worker.next()
+        assert snapshot.generation == 2
+        assert set(snapshot.clients) == {"0A", "0B"}
+
+    run(data_root, scenario)
+    assert str(path) in caplog.text
+
+
+def test_files_that_cannot_be_used_stop_the_start(data_root: Path) -> None:
+    files = own_files(data_root)
+    files.key.write_text("junk")
+    with pytest.raises(InvalidParameterError, match=r"cannot load TLS files .*server/key\.pem"):
+        Sources(data_root, files).read()
+
+
+def test_an_expired_record_stays_for_a_day(data_root: Path) -> None:
+    IssuedRecords(data_root / "pki").put(record("0A", days=0))
+    IssuedRecords(data_root / "pki").put(record("0B", days=-2))
+    assert set(Sources(data_root, None).read().clients) == {"0A"}
+
+
+def test_a_linked_file_is_followed_where_it_is(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    away, place = tmp_path_factory.mktemp("away"), tmp_path_factory.mktemp("place")
+    own = own_files(data_root)
+    linked = TLSFiles(*(place / path.name for path in (own.ca, own.certificate, own.key)))
+    for path in (own.ca, own.certificate, own.key):
+        (away / path.name).write_bytes(path.read_bytes())
+        (place / path.name).symlink_to(away / path.name)
+    assert {away, place} <= set(Sources(data_root, linked).directories())
+
+
+def test_strangers_are_not_admitted_and_calls_without_a_desk_are_refused(data_root: Path) -> None:
+    async def scenario() -> None:
+        async with registrar(data_root, uids=frozenset({4242})) as worker:
+            assert [snapshot async for snapshot in worker.snapshots] == []
+            with pytest.raises(UnavailableError):
+                await worker.client.enrol(Enrol("id", "csr", "proof"))
+
+    asyncio.run(scenario())
+
+
+def test_a_gate_learns_that_its_registrar_is_gone(data_root: Path) -> None:
+    async def scenario() -> None:
+        async with registrar(data_root) as worker:
+            await worker.next()
+            worker.stop.set()
+            assert [snapshot async for snapshot in worker.snapshots] == []
+            with pytest.raises(UnavailableError, match="the registrar is gone"):
+                await worker.client.enrol(Enrol("id", "csr", "proof"))
+
+    asyncio.run(scenario())
