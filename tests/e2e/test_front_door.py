@@ -100,3 +100,26 @@ def test_a_wrong_start_is_one_clear_line(words: list[str], complaint: str, tmp_p
     assert result.returncode in (1, 2)
     assert complaint in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@needs_cli
+def test_several_workers_share_the_port() -> None:
+    """Which worker answers is the kernel's choice; here each must have had some of the connections."""
+    with running_engine("--gate-workers", "2") as engine:
+        assert {"gate", "gate-2"} <= engine.children().keys()
+        for _ in range(32):
+            result = engine.docker("version", "--format", "{{.Server.Version}}")
+            assert result.returncode == 0, result.stderr
+        workers = [pid for name, pid in engine.children().items() if name.startswith("gate")]
+        used = [int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11]) for pid in workers]
+        assert all(used), f"user time of the workers in ticks: {used}"
+
+
+def test_a_taken_port_is_named_before_anything_starts(door: RunningEngine, tmp_path: Path) -> None:
+    up = [sys.executable, "-m", "tidegate", "up", "-H", f"tcp://127.0.0.1:{door.port}", "--tlsverify"]
+    up += ["--data-root", f"{tmp_path}/data", "--exec-root", f"{tmp_path}/exec", "--bridge", "tgtaken"]
+    command = ["nsenter", f"--net={door.root}/netns", *up]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode != 0
+    assert f"cannot listen on tcp://127.0.0.1:{door.port}: Address already in use" in result.stderr
+    assert not (tmp_path / "exec/shim").exists()

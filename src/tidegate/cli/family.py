@@ -7,10 +7,11 @@ child ends, or the parent is asked to, all are ended.
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from tidegate.base.errors import TidegateError
@@ -25,9 +26,20 @@ class Family:
     def __init__(self) -> None:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._children: dict[int, str] = {}
+        self._held: set[socket.socket] = set()
         self._ended = False
 
-    def start(self, name: str, run: Callable[[], None]) -> None:
+    def hold(self, sockets: Iterable[socket.socket]) -> None:
+        """Keep what was opened early for children to come; a child inherits of it only what ``start`` names."""
+        self._held.update(sockets)
+
+    def release(self, keep: Collection[socket.socket] = ()) -> None:
+        """Close what was held, except ``keep``; due here once every child that needs some of it is there."""
+        for each in self._held.difference(keep):
+            each.close()
+        self._held.clear()
+
+    def start(self, name: str, run: Callable[[], None], keep: Collection[socket.socket] = ()) -> None:
         """Fork a child that does ``run`` and exits; 1 with a message if it raises."""
         sys.stdout.flush()
         sys.stderr.flush()
@@ -35,6 +47,7 @@ class Family:
         gc.freeze()  # the collector would write to every object it visits, and so copy every shared page
         pid = os.fork()
         if pid == 0:
+            self.release(keep)
             os._exit(_live(name, run, self._mask))
         self._children[pid] = name
 

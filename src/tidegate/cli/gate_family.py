@@ -1,27 +1,29 @@
-"""The gate and its dialer, as ``tidegate up`` and ``tidegate gate`` start them.
+"""The gate's workers and their dialer, as ``tidegate up`` and ``tidegate gate`` start them.
 
-The gate is forked; the dialer is a thread of the parent, which is root and has nothing else to do. Every fork must have
-been made before: a thread does not survive one.
+The workers are forked; the dialer is a thread of the parent, which is root and has nothing else to do. Every fork must
+have been made before: a thread does not survive one.
 """
 
 import socket
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from tidegate.cli.family import Family
 from tidegate.gate.dialer import serve_dialer
-from tidegate.gate.process import GateProcessSettings, run_gate
+from tidegate.gate.process import Entrance, GateProcessSettings, run_gate
 
 
-def start_gate(family: Family, settings: GateProcessSettings, addresses: Mapping[str, Path]) -> None:
-    """Fork the gate, and dial ``addresses`` for it until it ends."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
-    def run() -> None:
-        ours.close()
-        run_gate(settings, theirs)
-
-    family.start("tidegate-gate", run)
-    theirs.close()
-    threading.Thread(target=serve_dialer, args=([ours], addresses), name="dialer", daemon=True).start()
+def start_gate(
+    family: Family, settings: GateProcessSettings, entrances: list[list[Entrance]], addresses: Mapping[str, Path]
+) -> None:
+    """Fork a worker for each row of ``entrances``, and dial ``addresses`` for them until they end."""
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in entrances]
+    ours, theirs = zip(*pairs, strict=True)
+    family.hold((*ours, *theirs))
+    for number, (row, link) in enumerate(zip(entrances, theirs, strict=True), start=1):
+        name = "tidegate-gate" if number == 1 else f"tidegate-gate-{number}"
+        family.start(name, partial(run_gate, settings, row, link), keep=[link, *(each.sock for each in row)])
+    family.release(keep=ours)
+    threading.Thread(target=serve_dialer, args=(list(ours), addresses), name="dialer", daemon=True).start()

@@ -18,7 +18,7 @@ from tidegate.cli.family import Family
 from tidegate.cli.up_settings import engine_settings, gate_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig, decide_config, parse_file
 from tidegate.daemon.settings import SETTINGS, Kind
-from tidegate.gate.process import ENGINE, REGISTRAR
+from tidegate.gate.process import ENGINE, REGISTRAR, open_entrances
 
 GATE_USER = "nobody"
 START_DEADLINE_S = 60
@@ -98,13 +98,15 @@ def _supervise(config: DaemonConfig) -> int:
     pidfile = config.settings.get("pidfile")
     family = Family()
     try:
+        entrances = open_entrances(gate) if gate is not None else []  # first: a taken port shall start nothing
+        family.hold(each.sock for row in entrances for each in row)
         family.start("tidegate-engine", lambda: run_engine(settings))
         _wait_for_socket(gate_socket, family, "engine")
         if gate is not None:
             registrar = registrar_settings(config, gate)
             family.start("tidegate-registrar", lambda: run_registrar(registrar))
             _wait_for_socket(registrar.socket, family, "registrar")
-            start_gate(family, gate, {ENGINE: gate_socket, REGISTRAR: registrar.socket})
+            start_gate(family, gate, entrances, {ENGINE: gate_socket, REGISTRAR: registrar.socket})
         if pidfile:
             Path(pidfile).write_text(f"{os.getpid()}\n")
         return family.wait()

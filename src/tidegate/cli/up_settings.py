@@ -17,6 +17,8 @@ from tidegate.registrar.process import RegistrarProcessSettings
 from tidegate.registrar.sources import TLSFiles
 
 DEFAULT_BRIDGE = "tidegate0"
+MOST_GATE_WORKERS = 64
+_DEFAULT_MOST_GATE_WORKERS = 4
 
 
 def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSettings:
@@ -61,6 +63,7 @@ def gate_settings(
         tls_files=tls_files(config) if secured else None,
         owner=owner,
         log_level=log_level(config.settings),
+        workers=parse_gate_workers(config.settings.get("gate-workers"), len(os.sched_getaffinity(0))),
     )
 
 
@@ -73,6 +76,15 @@ def registrar_settings(config: DaemonConfig, gate: GateProcessSettings) -> Regis
         tls=TLSFiles(*gate.tls_files) if gate.tls_files else None,
         log_level=log_level(config.settings),
     )
+
+
+def parse_gate_workers(given: int | None, processors: int) -> int:
+    """As many as were asked for; else one for each two processors, since engine and clients need theirs."""
+    if given is None:
+        return min(max(1, processors // 2), _DEFAULT_MOST_GATE_WORKERS)
+    if not 1 <= given <= MOST_GATE_WORKERS:
+        raise InvalidParameterError(f"gate-workers: {given} is not from 1 to {MOST_GATE_WORKERS}")
+    return given
 
 
 def log_level(values: Mapping[str, Any]) -> str:

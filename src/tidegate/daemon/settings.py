@@ -51,6 +51,12 @@ SETTINGS: tuple[Setting, ...] = (
         L,
         help="a unix socket with one role, before the gate: PATH,role=ROLE[,mode=0660][,group=NAME]",
     ),
+    Setting(
+        "gate-workers",
+        "gate-workers",
+        N,
+        help="processes of the gate (default: one for each two processors, at most 4)",
+    ),
     Setting("data-root", "data-root", T, help="persistent state (default /var/lib/tidegate)"),
     Setting("exec-root", "exec-root", T, help="run-time state (default /run/tidegate)"),
     Setting(None, "config-file", T, help="a daemon.json with Docker's keys; none is read unless named"),

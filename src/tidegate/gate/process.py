@@ -1,7 +1,8 @@
-"""The gate as a process: binds as root, then keeps nothing of it.
+"""The gate as processes: opened as root, then keeping nothing of it.
 
-``tidegate up`` forks it. The listeners and the TLS material are opened first; then groups, gid and uid are given up and
-``no_new_privs`` is set, before the first connection is accepted. What is behind the gate is reached by the dialer.
+``tidegate up`` binds the sockets of all workers and forks these. A worker reads the TLS material; then groups, gid and
+uid are given up and ``no_new_privs`` is set, before the first connection is accepted. What is behind the gate is
+reached by the dialer.
 """
 
 import asyncio
@@ -47,7 +48,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class GateProcessSettings:
-    """``tls_files`` are CA, certificate and key; ``owner`` is (uid, gid). The gate ends with ``parent_pid``."""
+    """``tls_files`` are CA, certificate and key; ``owner`` is (uid, gid). Workers end with ``parent_pid``."""
 
     parent_pid: int
     listeners: tuple[Listener, ...]
@@ -55,6 +56,7 @@ class GateProcessSettings:
     tls_files: tuple[Path, Path, Path] | None
     owner: tuple[int, int]
     log_level: str = "info"
+    workers: int = 1
 
 
 _log = logging.getLogger("tidegate.gate")
@@ -70,16 +72,33 @@ def give_up_root(uid: int, gid: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entrance:
-    """A bound socket, the door it is, and how it speaks TLS, if it does."""
+class Entrance:
+    """A bound socket, the door it is, and whether it speaks TLS."""
 
     sock: socket.socket
     door: Door
-    tls: TLSListener | None = None
+    secured: bool = False
 
 
-async def serve(entrances: list[_Entrance], dialer: Dialer, log: RequestLog) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def open_entrances(settings: GateProcessSettings) -> list[list[Entrance]]:
+    """What each worker shall listen on: TCP sockets of its own that share their ports, unix sockets that all accept on.
+
+    Raises ConflictError for a port or socket that is taken, InvalidParameterError for one that cannot be had.
+    """
+    rows: list[list[Entrance]] = [[] for _ in range(settings.workers)]
+    for each in settings.listeners:
+        door = Door("tls" if each.tls else "plaintext")
+        for row, sock in zip(rows, bind_tcp(each.address, each.port, settings.workers), strict=True):
+            row.append(Entrance(sock, door, each.tls))
+    for scoped in settings.scoped_sockets:
+        shared = Entrance(bind_unix(scoped.path, scoped.mode, scoped.group_id), scoped.door)
+        for row in rows:
+            row.append(shared)
+    return rows
+
+
+async def serve(entrances: list[Entrance], tls: TLSListener | None, dialer: Dialer, log: RequestLog) -> None:
+    """Serve until SIGTERM or SIGINT; ``tls`` is owed where an entrance is secured."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,7 +108,7 @@ async def serve(entrances: list[_Entrance], dialer: Dialer, log: RequestLog) -> 
     servers = []
     for entrance in entrances:
         servers.append(Server(partial(gate.handle, entrance.door)))
-        await servers[-1].listen(entrance.sock, entrance.tls)
+        await servers[-1].listen(entrance.sock, tls if entrance.secured else None)
     await stop.wait()
     await asyncio.gather(*(server.close() for server in servers))
     await client.close()
@@ -101,10 +120,10 @@ def _same(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def run_gate(settings: GateProcessSettings, link: socket.socket) -> None:
-    """Open, give up root, serve; ``link`` leads to the dialer.
+def run_gate(settings: GateProcessSettings, entrances: list[Entrance], link: socket.socket) -> None:
+    """One worker: read the TLS files, give up root, serve; ``link`` leads to the dialer.
 
-    Raises InvalidParameterError for wrong TLS files, OSError for a taken port, ConflictError for a taken socket.
+    Raises InvalidParameterError for wrong TLS files.
     """
     logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s gate %(message)s", force=True)
 
@@ -114,16 +133,7 @@ def run_gate(settings: GateProcessSettings, link: socket.socket) -> None:
     tls = None
     if settings.tls_files is not None:
         tls = TLSListener(partial(_same, server_context(*settings.tls_files)), on_failure=failed)
-    entrances = [
-        _Entrance(
-            bind_tcp(each.address, each.port), Door("tls" if each.tls else "plaintext"), tls if each.tls else None
-        )
-        for each in settings.listeners
-    ]
-    entrances += [
-        _Entrance(bind_unix(each.path, each.mode, each.group_id), each.door) for each in settings.scoped_sockets
-    ]
     give_up_root(*settings.owner)
     end_with_parent(settings.parent_pid)
     log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None)
-    uvloop.run(serve(entrances, Dialer(link), log))
+    uvloop.run(serve(entrances, tls, Dialer(link), log))

@@ -1,18 +1,46 @@
 """Listening sockets, bound before a process gives up what it needs to bind them."""
 
+import errno
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 from tidegate.base.errors import ConflictError, InvalidParameterError
 
 
-def bind_tcp(address: str, port: int) -> socket.socket:
-    """A socket on ``address`` (a name or literal; empty: every interface). Raises OSError."""
+def bind_tcp(address: str, port: int, workers: int = 1) -> list[socket.socket]:
+    """A socket for each worker on ``address`` (a name or literal; empty: every interface); port 0 is one port for all.
+
+    The kernel spreads connections over several by SO_REUSEPORT (socket(7)). With it a port that another process of the
+    same user listens on would be shared silently, so that the port is tried without it first.
+
+    Raises ConflictError for a taken port, InvalidParameterError for an address that is not this host's.
+    """
+    try:
+        return _bind_tcp(address, port, workers)
+    except OSError as error:
+        kind = ConflictError if error.errno == errno.EADDRINUSE else InvalidParameterError
+        raise kind(f"host: cannot listen on tcp://{address}:{port}: {error.strerror}") from error
+
+
+def _bind_tcp(address: str, port: int, workers: int) -> list[socket.socket]:
     family, kind, _, _, where = socket.getaddrinfo(
         address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    sock = socket.socket(family, kind)
+    alone = _bound(socket.socket(family, kind), where)
+    if workers == 1:
+        return [alone]
+    with alone:
+        where = alone.getsockname()
+    sockets = [socket.socket(family, kind) for _ in range(workers)]
+    for sock in sockets:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        _bound(sock, where)
+    return sockets
+
+
+def _bound(sock: socket.socket, where: Any) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.bind(where)

@@ -6,7 +6,14 @@ import pytest
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.sizes import parse_size
-from tidegate.cli.up_settings import engine_settings, log_level, parse_bip, parse_group, parse_log_defaults
+from tidegate.cli.up_settings import (
+    engine_settings,
+    log_level,
+    parse_bip,
+    parse_gate_workers,
+    parse_group,
+    parse_log_defaults,
+)
 from tidegate.daemon.config import decide_config
 from tidegate.daemon.process_settings import LogDefaults, decode_settings, encode_settings
 
@@ -45,6 +52,14 @@ def test_groups_by_name_and_number() -> None:
     assert (parse_group("root"), parse_group("12345")) == (0, 12345)
     with pytest.raises(InvalidParameterError, match="group"):
         parse_group("no-such-group")
+
+
+def test_one_gate_worker_for_two_processors_unless_told() -> None:
+    assert [parse_gate_workers(None, processors) for processors in (1, 2, 3, 4, 8, 64)] == [1, 1, 1, 2, 4, 4]
+    assert parse_gate_workers(3, 1) == 3
+    for wrong in (0, 65):
+        with pytest.raises(InvalidParameterError, match="gate-workers: "):
+            parse_gate_workers(wrong, 2)
 
 
 def test_debug_is_a_level() -> None:
