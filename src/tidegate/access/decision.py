@@ -1,18 +1,19 @@
 """The decision on one request: pure, and total. What nothing allows is refused.
 
 The order is the order of the questions: does the client have a role, does the role reach the operation, is everything
-in the request known, is every demand granted.
+in the request known, is every claim answered by a grant or by ownership, is there room in the quota.
 """
 
 from collections.abc import Sequence
 
 from tidegate.access.asked import Asked, Usage
-from tidegate.access.confinement import demands_of
-from tidegate.access.demands import Demand, DemandKind
+from tidegate.access.confinement import claims_of
 from tidegate.access.grants import granted
 from tidegate.access.policy import Policy
 from tidegate.access.principal import Principal
+from tidegate.access.quotas import exceeded_quota
 from tidegate.access.reach import CREATES, LISTS, PRUNES, looked_at_kind, touched_kind
+from tidegate.access.refusals import refusal
 from tidegate.access.roles import BUILT_IN_ROLES, Role, Scope
 from tidegate.access.verdict import ObjectReference, Verdict
 
@@ -28,7 +29,7 @@ def decide(policy: Policy, principal: Principal, role_name: str, asked: Asked, u
         return _refuse(role, "operation", _out_of_reach(principal, role, asked.operation_id))
     if role.unconfined:
         return Verdict(True, f"{role.name}/everything", role=role.name, sign=asked.operation_id in CREATES)
-    return _unknown_field(role, asked) or _ungranted(role, asked) or _allow(role, asked)
+    return _unknown_field(role, asked) or _answer_claims(role, asked, usage)
 
 
 def _without_role(principal: Principal, role_name: str) -> Verdict:
@@ -56,20 +57,18 @@ def _unknown_field(role: Role, asked: Asked) -> Verdict | None:
     return _refuse(role, "unknown-field", reason)
 
 
-def _ungranted(role: Role, asked: Asked) -> Verdict | None:
-    for demand in demands_of(asked):
-        if not granted(role.grants, demand):
-            return _refuse(role, demand.kind, _how_to_mend(role, demand))
-    return None
-
-
-def _how_to_mend(role: Role, demand: Demand) -> str:
-    if demand.kind is DemandKind.FIELD:
-        return f"role {role.name} may not set {demand.field}; leave it out, or ask for a role with a grant of it"
-    return f"role {role.name} may not ask for {demand.field} {demand.value!r}; leave it out, or ask for a grant of it"
-
-
-def _allow(role: Role, asked: Asked) -> Verdict:
+def _answer_claims(role: Role, asked: Asked, usage: Usage) -> Verdict:
+    must_own = list(_path_object(role, asked))
+    for claim in claims_of(asked):
+        if isinstance(claim, ObjectReference):
+            must_own.append(claim)
+        elif not granted(role.grants, claim):
+            if claim.unless_own is None:
+                return _refuse(role, claim.kind, refusal(role.name, claim))
+            must_own.append(claim.unless_own)
+    exceeded = exceeded_quota(role.quota, asked, usage)
+    if exceeded:
+        return _refuse(role, "quota", f"quota of role {role.name}: {exceeded}")
     return Verdict(
         True,
         f"{role.name}/operation",
@@ -77,7 +76,7 @@ def _allow(role: Role, asked: Asked) -> Verdict:
         own_only=_own_only(role, asked.operation_id),
         redact=role.redact,
         sign=asked.operation_id in CREATES,
-        must_own=tuple(_path_object(role, asked)),
+        must_own=tuple(dict.fromkeys(must_own)) if role.scope is not Scope.ALL else (),
     )
 
 
@@ -88,7 +87,7 @@ def _own_only(role: Role, operation_id: str) -> bool:
 
 
 def _path_object(role: Role, asked: Asked) -> Sequence[ObjectReference]:
-    kind = touched_kind(asked.operation_id) if role.scope is not Scope.ALL else None
+    kind = touched_kind(asked.operation_id)
     if kind is None and role.scope is Scope.OWN:
         kind = looked_at_kind(asked.operation_id)
     return [ObjectReference(kind, asked.object_id)] if kind else []

@@ -7,6 +7,8 @@ nobody answers is refused. ``value`` is in one canonical form for each kind, whi
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tidegate.access.verdict import ObjectReference
+
 
 class DemandKind(StrEnum):
     """The name is how a policy speaks of it; each has its own canonical value."""
@@ -42,14 +44,18 @@ class DemandKind(StrEnum):
     URL = "FetchURL"
     """A URL the engine would fetch."""
     FIELD = "SetField"
-    """A field of a document or a query that no other kind speaks of, with its value: ``Privileged=true``."""
+    """What no other kind speaks of: ``ContainerExec.Privileged=true``, operation, field and value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """``field`` is the place in the request, for the client; ``read_only`` matters for binds only."""
+    """``field`` is the place in the request, for the client; ``read_only`` matters for binds only.
+
+    A client that owns ``unless_own`` needs no grant.
+    """
 
     kind: DemandKind
     field: str
     value: str
     read_only: bool = False
+    unless_own: ObjectReference | None = None

@@ -132,7 +132,8 @@ CREATES = frozenset({"ContainerCreate", "VolumeCreate", "NetworkCreate", "ImageB
 
 QUOTAED = frozenset({"ContainerCreate", "ContainerUpdate"})
 
-# Touching is anything but looking: it changes the object, or takes more out of it than an inspection shows.
+# Touching is anything but looking: it changes the object, or takes more out of it than an inspection shows. The network
+# of a connect or disconnect may also be granted by name, and is a claim.
 _TOUCHES: Mapping[str, ObjectKind] = MappingProxyType(
     {
         **dict.fromkeys(
@@ -162,8 +163,6 @@ _TOUCHES: Mapping[str, ObjectKind] = MappingProxyType(
         "VolumeUpdate": ObjectKind.VOLUME,
         "VolumeDelete": ObjectKind.VOLUME,
         "NetworkDelete": ObjectKind.NETWORK,
-        "NetworkConnect": ObjectKind.NETWORK,
-        "NetworkDisconnect": ObjectKind.NETWORK,
     }
 )
 

@@ -1,0 +1,118 @@
+"""Images: where they come from and go to, and builds.
+
+A Dockerfile is not read: its ``FROM`` pulls from wherever it says, and its ``RUN`` has a container's confinement.
+"""
+
+from collections.abc import Iterator
+
+from tidegate.access.asked import Asked
+from tidegate.access.confinement.isolation import security_claims
+from tidegate.access.confinement.labels import labels_in_changes, reserved_labels
+from tidegate.access.confinement.networking import mode_claims
+from tidegate.access.confinement.tree import Tree, documents, mapping, text, texts
+from tidegate.access.demands import Demand, DemandKind
+from tidegate.access.verdict import ObjectReference
+from tidegate.base.errors import InvalidParameterError
+from tidegate.spec.references import DEFAULT_DOMAIN, is_digest, is_identifier, parse_reference
+
+Claims = Iterator[Demand | ObjectReference]
+
+BUILD_QUERY = frozenset(
+    {
+        "cachefrom",
+        "cgroupparent",
+        "isolation",
+        "labels",
+        "networkmode",
+        "outputs",
+        "outputs.Attrs",
+        "outputs.Type",
+        "remote",
+        "securityopt",
+        "t",
+    }
+)
+CREATE_QUERY = frozenset({"changes", "fromImage", "fromSrc", "repo", "tag"})
+AUTH_FIELDS = frozenset({"serveraddress"})
+SEARCH_QUERY = frozenset({"term"})
+_HARMLESS_REMOTES = frozenset({"", "client-session"})
+# Exporters that give the result to the client, or to the engine's own images.
+_OUTPUTS = frozenset({"", "local", "tar", "docker", "moby", "image", "cacheonly"})
+_HUB = frozenset({"", "index.docker.io", "registry-1.docker.io", "hub.docker.com", DEFAULT_DOMAIN})
+
+
+def image_claims(image: str, field: str) -> Iterator[Demand]:
+    """An image to run: an id is here already, a name belongs to a registry."""
+    if image and not is_identifier(image) and not is_digest(image):
+        yield from repository_claims(image, field)
+
+
+def repository_claims(name: str, field: str) -> Iterator[Demand]:
+    """The registry of a name; a name no registry could have is refused as a field."""
+    if not name:
+        return
+    try:
+        yield Demand(DemandKind.REGISTRY, field, parse_reference(name).domain.lower())
+    except InvalidParameterError:
+        yield Demand(DemandKind.FIELD, field, name)
+
+
+def create_claims(asked: Asked) -> Claims:
+    """``ImageCreate``: a pull, or an import of the body or of a URL that the engine would fetch."""
+    query = asked.query.tree
+    source = text(query, "fromSrc")
+    if source not in ("", "-"):
+        yield Demand(DemandKind.URL, "fromSrc", source)
+    yield from repository_claims(text(query, "fromImage"), "fromImage")
+    yield from repository_claims(text(query, "repo"), "repo")
+    yield from labels_in_changes(texts(query, "changes"), "changes")
+
+
+def named_claims(asked: Asked) -> Claims:
+    """Operations that speak to the registry of the image in their path."""
+    yield from repository_claims(asked.object_id, "image name")
+
+
+def tag_claims(asked: Asked) -> Claims:
+    """``ImageTag``."""
+    yield from repository_claims(text(asked.query.tree, "repo"), "repo")
+
+
+def search_claims(asked: Asked) -> Claims:
+    """``ImageSearch``: a term may begin with the host to ask."""
+    term = text(asked.query.tree, "term")
+    first, slash, _ = term.partition("/")
+    is_host = slash and ("." in first or ":" in first or first == "localhost")
+    yield Demand(DemandKind.REGISTRY, "term", first.lower() if is_host else DEFAULT_DOMAIN)
+
+
+def auth_claims(asked: Asked) -> Claims:
+    """``SystemAuth``: the engine calls the address."""
+    address = text(asked.document.tree, "serveraddress")
+    host = address.split("://", 1)[-1].partition("/")[0].lower()
+    yield Demand(DemandKind.REGISTRY, "serveraddress", DEFAULT_DOMAIN if host in _HUB else host)
+
+
+def build_claims(asked: Asked) -> Claims:
+    """``ImageBuild``."""
+    query = asked.query.tree
+    if text(query, "remote") not in _HARMLESS_REMOTES:
+        yield Demand(DemandKind.URL, "remote", text(query, "remote"))
+    yield from mode_claims(text(query, "networkmode"), "networkmode")
+    yield from security_claims(texts(query, "securityopt"), "securityopt")
+    yield from reserved_labels(mapping(query, "labels"), "labels")
+    for name in ("cgroupparent", "isolation"):
+        if text(query, name):
+            yield Demand(DemandKind.FIELD, name, text(query, name))
+    for name in texts(query, "cachefrom"):
+        yield from image_claims(name, "cachefrom")
+    for name in texts(query, "t"):
+        yield from repository_claims(name, "t")
+    yield from _outputs(query)
+
+
+def _outputs(query: Tree) -> Iterator[Demand]:
+    for output in documents(query, "outputs"):
+        kind = text(output, "Type")
+        if kind not in _OUTPUTS or mapping(output, "Attrs").get("push") not in (None, "false"):
+            yield Demand(DemandKind.FIELD, "outputs", kind)

@@ -1,0 +1,74 @@
+"""``HostConfig``'s ways to bring files in: ``Binds``, ``Mounts``, ``Tmpfs``, ``VolumesFrom``, ``VolumeDriver``."""
+
+from collections.abc import Iterator
+
+from tidegate.access.confinement.host_paths import bind_claims, source_claims, volume_driver_claims
+from tidegate.access.confinement.labels import reserved_labels
+from tidegate.access.confinement.tree import Tree, documents, flag, mapping, text, texts
+from tidegate.access.demands import Demand, DemandKind
+from tidegate.access.verdict import ObjectKind, ObjectReference
+
+LOOKED_AT = frozenset(
+    {
+        "Binds",
+        "Mounts",
+        "Mounts.Type",
+        "Mounts.Source",
+        "Mounts.BindOptions.Propagation",
+        "Mounts.VolumeOptions.Labels",
+        "Mounts.VolumeOptions.DriverConfig",
+        "Mounts.VolumeOptions.DriverConfig.Name",
+        "Mounts.VolumeOptions.DriverConfig.Options",
+        "VolumeDriver",
+        "VolumesFrom",
+    }
+)
+_PROPAGATIONS = frozenset({"", "private", "rprivate", "slave", "rslave"})
+_HARMLESS_TYPES = frozenset({"tmpfs", "image"})
+
+
+def mount_claims(host: Tree, prefix: str) -> Iterator[Demand | ObjectReference]:
+    """What a host configuration asks to mount; ``prefix`` is where it stands in the document."""
+    for specification in texts(host, "Binds"):
+        yield from bind_claims(specification, f"{prefix}Binds")
+    for mount in documents(host, "Mounts"):
+        yield from _one_mount(mount, f"{prefix}Mounts")
+    for name in texts(host, "VolumesFrom"):
+        yield ObjectReference(ObjectKind.CONTAINER, name.partition(":")[0])
+    yield from volume_driver_claims(text(host, "VolumeDriver"), (), f"{prefix}VolumeDriver")
+
+
+def _one_mount(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
+    kind, source, read_only = text(mount, "Type"), text(mount, "Source"), flag(mount, "ReadOnly")
+    if kind == "bind":
+        yield from _bind_source(source, field, read_only=read_only)
+    elif kind == "volume":
+        if source:
+            yield from _volume_source(source, field)
+    elif kind not in _HARMLESS_TYPES:
+        yield Demand(DemandKind.FIELD, f"{field}.Type", kind)
+    propagation = text(mapping(mount, "BindOptions"), "Propagation")
+    if propagation not in _PROPAGATIONS:
+        yield Demand(DemandKind.FIELD, f"{field}.BindOptions.Propagation", propagation)
+    yield from _volume_options(mapping(mount, "VolumeOptions"), f"{field}.VolumeOptions")
+
+
+def _bind_source(source: str, field: str, *, read_only: bool) -> Iterator[Demand | ObjectReference]:
+    if source.startswith("/"):
+        yield from source_claims(source, f"{field}.Source", read_only=read_only)
+    else:
+        yield Demand(DemandKind.FIELD, f"{field}.Source", source)
+
+
+def _volume_source(source: str, field: str) -> Iterator[Demand | ObjectReference]:
+    if source.startswith("/"):
+        yield Demand(DemandKind.FIELD, f"{field}.Source", source)
+    else:
+        yield from source_claims(source, f"{field}.Source", read_only=False)
+
+
+def _volume_options(options: Tree, field: str) -> Iterator[Demand]:
+    yield from reserved_labels(mapping(options, "Labels"), f"{field}.Labels")
+    driver = mapping(options, "DriverConfig")
+    driver_options = [(key, text(mapping(driver, "Options"), key)) for key in mapping(driver, "Options")]
+    yield from volume_driver_claims(text(driver, "Name"), driver_options, f"{field}.DriverConfig")
