@@ -17,6 +17,7 @@ from tidegate.spec.frames import encode_frame
 
 DEFAULT_DETACH_KEYS = b"\x10\x11"  # ctrl-p, ctrl-q
 LEFT_INPUT_TIMEOUT_S = 10.0
+HEAD_TIMEOUT_S = 1.0
 _CONTROL_KEY = re.compile(r"ctrl-([a-z@\[\\\]^_])")
 
 
@@ -57,6 +58,22 @@ class DetachFilter:
         return data, False
 
 
+class EndedStream:
+    """The stream of a client that wants recorded output only: nothing comes, and nothing is taken."""
+
+    async def read(self) -> bytes:
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        raise BrokenPipeError
+
+    async def close_stdin(self) -> None:
+        """There is none."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 Open = Callable[[], Awaitable[AttachStream]]
 
 
@@ -65,8 +82,8 @@ def process_hijack(
 ) -> Hijack:
     """The answer that connects the client and the process; ``before`` is sent first (recorded output).
 
-    ``open_stream`` is called when the head is out. An exec starts only then, as with dockerd: docker-py loses output
-    that arrives together with the head, and a failure is told in the stream.
+    ``open_stream`` is called when the head is out, so that a failure is told in the stream. docker-py loses output that
+    arrives together with the head: an exec starts only then, and output that is there already waits for the client.
     """
     multiplexed = not tty and call.profile.multiplexed_content_type
     kind = "multiplexed-stream" if multiplexed else "raw-stream"
@@ -96,6 +113,7 @@ async def _run(
         await client.write(text if tty else encode_frame(StreamNumber.STDOUT, text))
         return
     try:
+        await client.wait_read(HEAD_TIMEOUT_S)
         if before is not None:
             async for data in before:
                 await client.write(data)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from tidegate.api.handlers import system
+from tidegate.api.handlers.container_life import ContainerLifeHandlers
 from tidegate.api.handlers.containers import ContainerHandlers
 from tidegate.api.handlers.engine_system import SystemHandlers
 from tidegate.api.handlers.events import EventHandlers
@@ -17,6 +18,7 @@ from tidegate.api.handlers.prune import PruneHandlers
 from tidegate.api.handlers.streams import StreamHandlers
 from tidegate.api.handlers.volumes import VolumeHandlers
 from tidegate.api.pipeline import Handler
+from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.base.host import go_architecture
 from tidegate.daemon.process_settings import EngineProcessSettings
 from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
@@ -31,10 +33,13 @@ from tidegate.drivers.shim_runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.engine.containers import ContainerService
+from tidegate.engine.creation import Defaults
+from tidegate.engine.creator import ContainerCreator
 from tidegate.engine.effects import Ports
 from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
 from tidegate.engine.images import ImageService
+from tidegate.engine.inspection import InspectionService
 from tidegate.engine.logs import LogService
 from tidegate.engine.networks import BridgeFacts, PredefinedNetworks
 from tidegate.engine.processes import ProcessService
@@ -86,12 +91,13 @@ class Engine:
         self._images = ImageService(self._content, self._layers, self._state, self._registry, time.time_ns)
         self._images.platform = Platform("linux", go_architecture(os.uname().machine))
         self._logs = LogService(self._containers, planner.log_path, read_log)
-        self._log_path = planner.log_path
         self._volumes = volumes
         self._prunes = PruneService(
             self._containers, self._images, volumes, rootfs, self._layers, self._bus, time.time_ns
         )
         self._networks = PredefinedNetworks(self._state, time.time_ns, self._containers, self._bridge_facts)
+        self._creator = ContainerCreator(self._containers, self._images, Defaults(settings.log.driver))
+        self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, planner.log_path)
         self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
         holdings = Holdings(self._containers, self._images, volumes, rootfs, self._layers)
         facts = engine_facts(settings)
@@ -102,8 +108,11 @@ class Engine:
         """Operation id to handler."""
         return {
             **system.handlers(),
-            **SystemHandlers(self._system).table(),
-            **ContainerHandlers(self._containers, self._execs, self._images, self._log_path, time.time_ns).table(),
+            **SystemHandlers(self._system, self._networks.id_of).table(),
+            **ContainerHandlers(
+                self._containers, self._creator, self._inspection, SummaryRows(self._networks.id_of), time.time_ns
+            ).table(),
+            **ContainerLifeHandlers(self._containers).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),
             **ImageHandlers(self._images, self._containers, self._bus).table(),
             **VolumeHandlers(self._volumes, self._prunes).table(),

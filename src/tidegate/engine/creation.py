@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -36,26 +37,36 @@ _UNSUPPORTED = (
 )  # fmt: skip
 
 
-def plan_new_container(
-    name: str,
-    image: str,
-    image_id: str,
-    chain_ids: Sequence[str],
-    image_config: Mapping[str, Any],
-    request: CreateRequest,
-) -> NewContainer:
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """The image a container is made of: ``reference`` as the client wrote it, ``config`` the OCI config object."""
+
+    reference: str
+    image_id: str
+    chain_ids: Sequence[str]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a container gets that the client does not say; written into its document, so that inspect shows it."""
+
+    log_driver: str = "json-file"
+
+
+def plan_new_container(name: str, image: SourceImage, request: CreateRequest, defaults: Defaults) -> NewContainer:
     """Raises InvalidParameterError or NotSupportedError naming the field."""
-    merged = merge_image(request, image_config)
+    merged = fill_in(merge_image(request, image.config), defaults)
     _check(merged)
     host = merged.host_config
     return NewContainer(
         name=name,
-        image=image,
-        image_id=image_id,
+        image=image.reference,
+        image_id=image.image_id,
         labels=merged.labels,
         document=encode(merged),
         settings=Settings(
-            chain_ids=tuple(chain_ids),
+            chain_ids=tuple(image.chain_ids),
             network=parse_network(host.network_mode),
             ports=tuple(parse_ports(merged)),
             mac_address=merged.mac_address or None,
@@ -93,6 +104,16 @@ def merge_image(request: CreateRequest, image: Mapping[str, Any]) -> CreateReque
         working_dir=request.working_dir or image.get("WorkingDir") or "",
         stop_signal=request.stop_signal or image.get("StopSignal") or "",
     )
+
+
+def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:
+    """The document with the engine's defaults where neither client nor image said anything."""
+    log_config = request.host_config.log_config
+    if log_config.type:
+        return request
+    log_config = msgspec.structs.replace(log_config, type=defaults.log_driver)
+    host_config = msgspec.structs.replace(request.host_config, log_config=log_config)
+    return msgspec.structs.replace(request, host_config=host_config)
 
 
 def merge_environment(defaults: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:

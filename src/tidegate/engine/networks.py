@@ -64,6 +64,10 @@ class PredefinedNetworks:
         """Every network, by name."""
         return [self._networks[name] for name in sorted(self._networks)]
 
+    def id_of(self, name: str) -> str:
+        """The id of the network a container is on."""
+        return self._networks[name].id
+
     def resolve(self, name_or_id: str) -> Network:
         """By id, then name, then a unique prefix of an id. Raises NotFoundError, InvalidParameterError."""
         everything = self.list()

@@ -6,15 +6,19 @@
 """
 
 import asyncio
+import fcntl
 import os
 import select
 import socket
+import struct
+import termios
 from collections.abc import Callable
 from typing import cast
 
 HIGH_WATER_BYTES = 256 * 1024
 UNREAD_BYTES = 1024 * 1024
 CLOSE_TIMEOUT_S = 30.0
+READ_POLL_S = 0.0002
 
 
 class Connection(asyncio.Protocol):
@@ -154,6 +158,20 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         if not self._lost.done():
             self.transport.abort()
+
+    async def wait_read(self, limit_s: float) -> None:
+        """Wait until the peer has read what was written, where the kernel tells: on unix sockets."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is None or sock.family != socket.AF_UNIX:
+            return
+        deadline_s = self._loop.time() + limit_s
+        while self._loop.time() < deadline_s:
+            await asyncio.sleep(READ_POLL_S)
+            if self.hung_up or sock.fileno() < 0:
+                return
+            queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
+            if not self.transport.get_write_buffer_size() and not struct.unpack("i", queued)[0]:
+                return
 
     async def wait_lost(self) -> None:
         await asyncio.shield(self._lost)

@@ -29,6 +29,10 @@ class Stream:
         self._connection.write(data)
         await self._connection.drain()
 
+    async def wait_read(self, limit_s: float) -> None:
+        """Wait until the peer has read what was written, where the kernel tells: on unix sockets."""
+        await self._connection.wait_read(limit_s)
+
     def write_eof(self) -> None:
         """Finish writing: shutdown(SHUT_WR), or close_notify over TLS. Reading goes on."""
         self._connection.write_eof()

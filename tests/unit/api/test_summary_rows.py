@@ -22,7 +22,7 @@ def shown(row: msgspec.Raw) -> dict[str, object]:
 
 
 def test_a_row_is_encoded_anew_only_when_something_of_it_changed() -> None:
-    rows = SummaryRows()
+    rows = SummaryRows(lambda name: f"id of {name}")
     first = rows.row(RUNNING, ADDRESS, 5 * SECOND)
     assert rows.row(RUNNING, ADDRESS, 5 * SECOND) is first
     assert shown(first)["Status"] == "Up 4 seconds"
@@ -33,7 +33,7 @@ def test_a_row_is_encoded_anew_only_when_something_of_it_changed() -> None:
 
 
 def test_rows_of_containers_that_are_gone_are_forgotten() -> None:
-    rows = SummaryRows()
+    rows = SummaryRows(lambda name: f"id of {name}")
     first = rows.row(RUNNING, None, SECOND)
     rows.keep_only(set())
     assert rows.row(RUNNING, None, SECOND) is not first

@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.base.errors import InvalidParameterError, TidegateError
 from tidegate.engine.containers import NewContainer
-from tidegate.engine.creation import parse_signal, plan_new_container
+from tidegate.engine.creation import Defaults, SourceImage, parse_signal, plan_new_container
 from tidegate.spec.codec import decode
 from tidegate.spec.container import CreateRequest
 
@@ -23,7 +23,8 @@ IMAGE = {
 
 def plan(image: dict[str, object] | None = None, **document: object) -> NewContainer:
     request = decode(CreateRequest, json.dumps(document).encode())
-    return plan_new_container("n", "img", "sha256:1", ("c1",), IMAGE if image is None else image, request)
+    source = SourceImage("img", "sha256:1", ("c1",), IMAGE if image is None else image)
+    return plan_new_container("n", source, request, Defaults(log_driver="json-file"))
 
 
 def merged(new: NewContainer) -> CreateRequest:
@@ -36,6 +37,11 @@ def test_the_image_fills_what_the_client_left_out() -> None:
     assert document.cmd == ("sh",)
     assert document.labels == {"from": "image", "own": "yes"}
     assert (document.working_dir, document.user) == ("/srv", "app")
+
+
+def test_the_engine_s_defaults_are_written_down() -> None:
+    assert merged(plan()).host_config.log_config.type == "json-file"
+    assert merged(plan(HostConfig={"LogConfig": {"Type": "none"}})).host_config.log_config.type == "none"
 
 
 def test_an_entrypoint_of_the_client_drops_the_image_s_command() -> None:

@@ -246,6 +246,36 @@ def test_what_a_client_sent_before_it_left_is_read_after_a_failed_write(loop: Lo
     assert run(main(), loop) == b"typed"
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_stream_can_wait_until_the_head_was_read(loop: LoopFactory) -> None:
+    async def main() -> tuple[bytes, bytes]:
+        is_over = asyncio.Event()
+        heard: list[bytes] = []
+        with socket.socket(socket.AF_UNIX) as client:
+
+            async def speak(raw: Stream) -> None:
+                waiting = asyncio.create_task(raw.wait_read(10))
+                await asyncio.wait({waiting}, timeout=0.01)
+                assert not waiting.done()
+                heard.append(client.recv(4096))
+                await waiting
+                await raw.write(b"after")
+                is_over.set()
+
+            async def handler(request: Request) -> Hijack:
+                return Hijack(b"HTTP/1.1 101 UPGRADED\r\n\r\n", speak)
+
+            async with serving_at(handler) as path:
+                client.connect(str(path))
+                client.sendall(b"POST /exec HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+                await is_over.wait()
+                await asyncio.sleep(0)
+            heard.append(client.recv(4096))
+        return heard[0], heard[1]
+
+    assert run(main(), loop) == (b"HTTP/1.1 101 UPGRADED\r\n\r\n", b"after")
+
+
 def test_request_after_a_refused_upgrade_is_still_served() -> None:
     async def main() -> bytes:
         async with serving(echo) as connect:

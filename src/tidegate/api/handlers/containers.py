@@ -1,41 +1,34 @@
-"""Containers: the life, the list, and waiting."""
+"""Containers: the list, creation, and inspect. Their life is in ``container_life``."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from tidegate.api.handlers.responses import json_response, later_document, no_content
+from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
 from tidegate.api.views.containers import inspect_view, status_of
 from tidegate.api.views.summary_rows import SummaryRows
-from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.containers import ContainerService, WaitCondition
-from tidegate.engine.creation import parse_signal, plan_new_container
-from tidegate.engine.execs import ExecService
-from tidegate.engine.images import ImageService
+from tidegate.engine.containers import ContainerService
+from tidegate.engine.creator import ContainerCreator
+from tidegate.engine.inspection import InspectionService
 from tidegate.engine.ports import Clock
 from tidegate.http.messages import Response
 from tidegate.model.container import Container
-from tidegate.model.phases import State
 from tidegate.spec.codec import decode
 from tidegate.spec.container import CreateRequest
 from tidegate.spec.filters import Filters, labels_match, parse_filters
 
 LIST_FILTERS = frozenset({"ancestor", "exited", "id", "label", "name", "status"})
-_CONDITIONS = ("", "not-running", "next-exit", "removed")
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerHandlers:
-    """``log_path`` answers where a container's log is."""
+    """On the container service, with those that make and describe containers."""
 
     containers: ContainerService
-    execs: ExecService
-    images: ImageService
-    log_path: Callable[[str], Path]
+    creator: ContainerCreator
+    inspection: InspectionService
+    rows: SummaryRows
     clock: Clock
-    rows: SummaryRows = field(default_factory=SummaryRows)
 
     def table(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
@@ -43,15 +36,6 @@ class ContainerHandlers:
             "ContainerList": self.list,
             "ContainerCreate": self.create,
             "ContainerInspect": self.inspect,
-            "ContainerStart": self.start,
-            "ContainerStop": self.stop,
-            "ContainerRestart": self.restart,
-            "ContainerKill": self.kill,
-            "ContainerPause": self.pause,
-            "ContainerUnpause": self.unpause,
-            "ContainerRename": self.rename,
-            "ContainerDelete": self.delete,
-            "ContainerWait": self.wait,
         }
 
     async def list(self, call: Call) -> Response:
@@ -95,78 +79,9 @@ class ContainerHandlers:
     async def create(self, call: Call) -> Response:
         """POST /containers/create."""
         request = decode(CreateRequest, await call.document_bytes())
-        if not request.image:
-            raise InvalidParameterError("no image specified")
-        image = self.images.resolve(request.image)
-        config = image.config.document.get("config") or {}
-        name = call.query.text("name")
-        new = plan_new_container(name, request.image, image.image_id, image.chain_ids, config, request)
-        container = await self.containers.create(new)
+        container = await self.creator.create(call.query.text("name"), request)
         return json_response({"Id": container.id, "Warnings": []}, 201)
 
     async def inspect(self, call: Call) -> Response:
         """GET /containers/{id}/json."""
-        container = self.containers.resolve(call.parameters["id"])
-        execs = list(self.execs.of_container(container.id))
-        attachment = self.containers.attachment(container.id)
-        return json_response(inspect_view(container, attachment, self.log_path(container.id), execs, call.profile))
-
-    async def start(self, call: Call) -> Response:
-        """POST /containers/{id}/start."""
-        return no_content(204 if await self.containers.start(call.parameters["id"]) else 304)
-
-    async def stop(self, call: Call) -> Response:
-        """POST /containers/{id}/stop."""
-        stopped = await self.containers.stop(call.parameters["id"], call.query.integer("t"), _signal(call))
-        return no_content(204 if stopped else 304)
-
-    async def restart(self, call: Call) -> Response:
-        """POST /containers/{id}/restart."""
-        await self.containers.restart(call.parameters["id"], call.query.integer("t"), _signal(call))
-        return no_content()
-
-    async def kill(self, call: Call) -> Response:
-        """POST /containers/{id}/kill."""
-        await self.containers.kill(call.parameters["id"], _signal(call) or parse_signal("KILL"))
-        return no_content()
-
-    async def pause(self, call: Call) -> Response:
-        """POST /containers/{id}/pause."""
-        return await _then_nothing(self.containers.pause(call.parameters["id"]))
-
-    async def unpause(self, call: Call) -> Response:
-        """POST /containers/{id}/unpause."""
-        return await _then_nothing(self.containers.unpause(call.parameters["id"]))
-
-    async def rename(self, call: Call) -> Response:
-        """POST /containers/{id}/rename."""
-        return await _then_nothing(self.containers.rename(call.parameters["id"], call.query.text("name")))
-
-    async def delete(self, call: Call) -> Response:
-        """DELETE /containers/{id}."""
-        if call.query.flag("link"):
-            raise InvalidParameterError("link: links are not supported by this engine")
-        force, volumes = call.query.flag("force"), call.query.flag("v")
-        return await _then_nothing(self.containers.remove(call.parameters["id"], force=force, volumes=volumes))
-
-    async def wait(self, call: Call) -> Response:
-        """POST /containers/{id}/wait: the head goes out at once, the status when it is known."""
-        condition = call.query.text("condition")
-        if condition not in _CONDITIONS:
-            raise InvalidParameterError(f"invalid condition: {condition!r}")
-        waiting = self.containers.wait(call.parameters["id"], cast(WaitCondition, condition or "not-running"))
-
-        def view(state: State) -> object:
-            return {"StatusCode": state.exit_code}
-
-        return Response(200, (("Content-Type", "application/json"),), later_document(waiting, view))
-
-
-def _signal(call: Call) -> int | None:
-    text = call.query.text("signal")
-    return parse_signal(text) if text else None
-
-
-async def _then_nothing(work: Awaitable[None]) -> Response:
-    await work
-    return no_content()
+        return json_response(inspect_view(self.inspection.inspect(call.parameters["id"]), call.profile))

@@ -2,7 +2,7 @@
 ``system.py``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,10 @@ KINDS = ("container", "image", "volume", "build-cache")
 
 @dataclass(frozen=True, slots=True)
 class SystemHandlers:
-    """On the system service."""
+    """On the system service; ``network_id`` answers the id of a network."""
 
     system: SystemService
+    network_id: Callable[[str], str]
 
     def table(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
@@ -58,7 +59,7 @@ class SystemHandlers:
     def _container_row(self, size: ContainerSize) -> Mapping[str, Any]:
         attachment = self.system.holdings.containers.attachment(size.container.id)
         status = status_text(size.container.state, self.system.clock())
-        row = summary_view(size.container, attachment, status)
+        row = summary_view(size.container, attachment, self.network_id(size.container.settings.network), status)
         return {**row, "SizeRw": size.written_bytes, "SizeRootFs": size.total_bytes}
 
     def _volume_row(self, size: VolumeSize) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
-from tidegate.api.streams import DetachFilter, parse_detach_keys, process_hijack
+from tidegate.api.streams import DetachFilter, EndedStream, parse_detach_keys, process_hijack
 from tidegate.base.errors import InternalError, InvalidParameterError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.execs import ExecPhase, ExecService
@@ -53,9 +53,11 @@ class StreamHandlers:
         before = None
         if call.query.flag("logs"):
             before = self.logs.read(container.id, LogRequest(stdout, stderr), render_for(container, False))
-        stream = await self.containers.attach(
-            container.id, stdin=stdin and document.open_stdin, stdout=stdout, stderr=stderr
-        )
+        stream: AttachStream = EndedStream()
+        if call.query.flag("stream"):
+            stream = await self.containers.attach(
+                container.id, stdin=stdin and document.open_stdin, stdout=stdout, stderr=stderr
+            )
 
         async def attached() -> AttachStream:
             return stream

@@ -1,15 +1,17 @@
-"""What the wire shows of a container: inspect, a row of the list, port maps."""
+"""What the wire shows of a container: inspect, and a row of the list. Its network is in ``endpoints``, its mounts in
+``mounts``.
+"""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 from tidegate.api.profile import ApiProfile
+from tidegate.api.views.endpoints import endpoint_view, network_settings_view, port_rows
+from tidegate.api.views.mounts import mounts_view
+from tidegate.engine.inspection import Inspection
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container
 from tidegate.model.phases import ALIVE, Phase, State
 from tidegate.spec.codec import document
-from tidegate.spec.container import CreateRequest
 from tidegate.spec.stored import stored_request
 from tidegate.spec.timestamps import format_time
 
@@ -26,10 +28,9 @@ def status_of(state: State) -> str:
     return _STATUS[state.phase]
 
 
-def inspect_view(
-    container: Container, attachment: BridgeAttachment | None, log_path: Path, exec_ids: list[str], profile: ApiProfile
-) -> dict[str, Any]:
+def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
     """GET /containers/{id}/json."""
+    container, log_path = found.container, found.log_path
     request = stored_request(container.document)
     config = cast(dict[str, Any], document(request))
     host_config = config.pop("HostConfig")
@@ -56,12 +57,12 @@ def inspect_view(
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": exec_ids or None,
+        "ExecIDs": list(found.exec_ids) or None,
         "HostConfig": host_config,
         "GraphDriver": {"Name": "overlay2", "Data": {}},
-        "Mounts": mounts_view(container, request),
+        "Mounts": mounts_view(container, request, found.volume_paths),
         "Config": config,
-        "NetworkSettings": network_view(container, attachment, profile),
+        "NetworkSettings": network_settings_view(container, request, found.attachment, found.network_id, profile),
     }
 
 
@@ -83,75 +84,12 @@ def state_view(state: State) -> dict[str, Any]:
     }
 
 
-def mounts_view(container: Container, request: CreateRequest) -> list[dict[str, Any]]:
-    """``Mounts``: volumes and binds."""
-    shown = [
-        {"Type": "volume", "Name": use.name, "Destination": use.container_path, "Driver": "local", "Mode": "",
-         "RW": True, "Propagation": "", "Source": ""}
-        for use in container.settings.volumes
-    ]  # fmt: skip
-    for bind in request.host_config.binds:
-        source, _, rest = bind.partition(":")
-        target, _, mode = rest.partition(":")
-        if source.startswith("/"):
-            shown.append(
-                {"Type": "bind", "Source": source, "Destination": target, "Mode": mode,
-                 "RW": "ro" not in mode.split(","), "Propagation": "rprivate"}
-            )  # fmt: skip
-    for mount in request.host_config.mounts:
-        if mount.type != "volume":
-            shown.append(
-                {"Type": mount.type, "Source": mount.source, "Destination": mount.target, "Mode": "",
-                 "RW": not mount.read_only, "Propagation": "rprivate" if mount.type == "bind" else ""}
-            )  # fmt: skip
-    return shown
-
-
-def ports_view(attachment: BridgeAttachment | None) -> Mapping[str, list[dict[str, str]]]:
-    """``NetworkSettings.Ports``."""
-    ports: dict[str, list[dict[str, str]]] = {}
-    for port in attachment.ports if attachment else ():
-        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
-        ports.setdefault(f"{port.container_port}/{port.protocol}", []).append(binding)
-    return ports
-
-
-def network_view(container: Container, attachment: BridgeAttachment | None, profile: ApiProfile) -> dict[str, Any]:
-    """``NetworkSettings``."""
-    endpoint = {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": None,
-        "MacAddress": attachment.mac_address if attachment else "",
-        "NetworkID": "",
-        "EndpointID": "",
-        "Gateway": attachment.gateway if attachment else "",
-        "IPAddress": attachment.address if attachment else "",
-        "IPPrefixLen": attachment.prefix_length if attachment else 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "DNSNames": None,
-    }
-    shown: dict[str, Any] = {
-        "SandboxID": container.id,
-        "SandboxKey": "",
-        "Ports": ports_view(attachment),
-        "Networks": {container.settings.network: endpoint},
-    }
-    if profile.legacy_addresses:
-        shown |= {name: endpoint[name] for name in ("Gateway", "IPAddress", "IPPrefixLen", "MacAddress")}
-    return shown
-
-
-def summary_view(container: Container, attachment: BridgeAttachment | None, status: str) -> dict[str, Any]:
+def summary_view(
+    container: Container, attachment: BridgeAttachment | None, network_id: str, status: str
+) -> dict[str, Any]:
     """A row of GET /containers/json; ``status`` is the text of ``status_text``."""
     request = stored_request(container.document)
-    ports = [
-        {"IP": port.host_ip, "PrivatePort": port.container_port, "PublicPort": port.host_port, "Type": port.protocol}
-        for port in (attachment.ports if attachment else ())
-    ]
-    networks = network_view(container, attachment, ApiProfile((1, 56)))["Networks"]
+    network = container.settings.network
     return {
         "Id": container.id,
         "Names": [f"/{container.name}"],
@@ -159,12 +97,12 @@ def summary_view(container: Container, attachment: BridgeAttachment | None, stat
         "ImageID": container.image_id,
         "Command": " ".join([*(request.entrypoint or ()), *(request.cmd or ())]),
         "Created": container.created_at_ns // 1_000_000_000,
-        "Ports": ports,
+        "Ports": port_rows(request, attachment),
         "Labels": dict(container.labels),
         "State": status_of(container.state),
         "Status": status,
-        "HostConfig": {"NetworkMode": container.settings.network},
-        "NetworkSettings": {"Networks": networks},
+        "HostConfig": {"NetworkMode": network},
+        "NetworkSettings": {"Networks": {network: endpoint_view(container, attachment, network_id)}},
         "Mounts": mounts_view(container, request),
     }
 

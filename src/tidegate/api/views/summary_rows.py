@@ -3,7 +3,7 @@
 Monitoring tools ask for the list every few seconds; with a thousand containers nearly all rows are the same each time.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import msgspec
@@ -21,9 +21,10 @@ class _Row(NamedTuple):
 
 
 class SummaryRows:
-    """The rows last shown, by container id."""
+    """The rows last shown, by container id. ``network_id`` answers the id of a network, which never changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, network_id: Callable[[str], str]) -> None:
+        self._network_id = network_id
         self._rows: dict[str, _Row] = {}
 
     def row(self, container: Container, attachment: BridgeAttachment | None, now_ns: int) -> msgspec.Raw:
@@ -37,7 +38,8 @@ class SummaryRows:
             and known.status == status
         ):
             return known.encoded
-        encoded = msgspec.Raw(msgspec.json.encode(summary_view(container, attachment, status)))
+        view = summary_view(container, attachment, self._network_id(container.settings.network), status)
+        encoded = msgspec.Raw(msgspec.json.encode(view))
         self._rows[container.id] = _Row(container, attachment, status, encoded)
         return encoded
 

@@ -1,0 +1,96 @@
+"""A container's life: start, stop, restart, kill, pause, rename, remove, wait."""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from tidegate.api.handlers.responses import later_document, no_content
+from tidegate.api.pipeline import Call, Handler
+from tidegate.base.errors import InvalidParameterError
+from tidegate.engine.containers import ContainerService, WaitCondition
+from tidegate.engine.creation import parse_signal
+from tidegate.http.messages import Response
+from tidegate.model.phases import State
+
+_CONDITIONS = ("", "not-running", "next-exit", "removed")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLifeHandlers:
+    """On the container service."""
+
+    containers: ContainerService
+
+    def table(self) -> Mapping[str, Handler]:
+        """Operation id to handler."""
+        return {
+            "ContainerStart": self.start,
+            "ContainerStop": self.stop,
+            "ContainerRestart": self.restart,
+            "ContainerKill": self.kill,
+            "ContainerPause": self.pause,
+            "ContainerUnpause": self.unpause,
+            "ContainerRename": self.rename,
+            "ContainerDelete": self.delete,
+            "ContainerWait": self.wait,
+        }
+
+    async def start(self, call: Call) -> Response:
+        """POST /containers/{id}/start."""
+        return no_content(204 if await self.containers.start(call.parameters["id"]) else 304)
+
+    async def stop(self, call: Call) -> Response:
+        """POST /containers/{id}/stop."""
+        stopped = await self.containers.stop(call.parameters["id"], call.query.integer("t"), _signal(call))
+        return no_content(204 if stopped else 304)
+
+    async def restart(self, call: Call) -> Response:
+        """POST /containers/{id}/restart."""
+        await self.containers.restart(call.parameters["id"], call.query.integer("t"), _signal(call))
+        return no_content()
+
+    async def kill(self, call: Call) -> Response:
+        """POST /containers/{id}/kill."""
+        await self.containers.kill(call.parameters["id"], _signal(call) or parse_signal("KILL"))
+        return no_content()
+
+    async def pause(self, call: Call) -> Response:
+        """POST /containers/{id}/pause."""
+        return await _then_nothing(self.containers.pause(call.parameters["id"]))
+
+    async def unpause(self, call: Call) -> Response:
+        """POST /containers/{id}/unpause."""
+        return await _then_nothing(self.containers.unpause(call.parameters["id"]))
+
+    async def rename(self, call: Call) -> Response:
+        """POST /containers/{id}/rename."""
+        return await _then_nothing(self.containers.rename(call.parameters["id"], call.query.text("name")))
+
+    async def delete(self, call: Call) -> Response:
+        """DELETE /containers/{id}."""
+        if call.query.flag("link"):
+            raise InvalidParameterError("link: links are not supported by this engine")
+        force, volumes = call.query.flag("force"), call.query.flag("v")
+        return await _then_nothing(self.containers.remove(call.parameters["id"], force=force, volumes=volumes))
+
+    async def wait(self, call: Call) -> Response:
+        """POST /containers/{id}/wait: the head goes out at once, the status when it is known."""
+        condition = call.query.text("condition")
+        if condition not in _CONDITIONS:
+            raise InvalidParameterError(f"invalid condition: {condition!r}")
+        waiting = self.containers.wait(call.parameters["id"], cast(WaitCondition, condition or "not-running"))
+
+        def view(state: State) -> object:
+            return {"StatusCode": state.exit_code}
+
+        return Response(200, (("Content-Type", "application/json"),), later_document(waiting, view))
+
+
+def _signal(call: Call) -> int | None:
+    text = call.query.text("signal")
+    return parse_signal(text) if text else None
+
+
+async def _then_nothing(work: Awaitable[None]) -> Response:
+    await work
+    return no_content()

@@ -1,0 +1,97 @@
+"""What the wire shows of a container's place on its network: ports and NetworkSettings.
+
+Specification: definitions PortMap, PortSummary, NetworkSettings, EndpointSettings.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.api.profile import ApiProfile
+from tidegate.engine.networks import endpoint_id
+from tidegate.engine.ports import BridgeAttachment
+from tidegate.model.container import Container
+from tidegate.model.phases import ALIVE, Phase
+from tidegate.spec.container import CreateRequest
+
+# At the top of NetworkSettings for the default bridge, to clients below 1.52.
+_LEGACY = (
+    "Gateway", "IPAddress", "IPPrefixLen", "MacAddress", "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen",
+)  # fmt: skip
+
+
+def ports_view(
+    request: CreateRequest, attachment: BridgeAttachment | None
+) -> Mapping[str, Sequence[Mapping[str, str]] | None]:
+    """``NetworkSettings.Ports``: what is published, and null for what is exposed only."""
+    if attachment is None:
+        return {}
+    ports: dict[str, list[Mapping[str, str]]] = {}
+    for port in attachment.ports:
+        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+        ports.setdefault(f"{port.container_port}/{port.protocol}", []).append(binding)
+    return {**dict.fromkeys(map(_spelled, request.exposed_ports)), **ports}
+
+
+def port_rows(request: CreateRequest, attachment: BridgeAttachment | None) -> Sequence[Mapping[str, Any]]:
+    """``Ports`` of a row in the list: what is published, then what is exposed only."""
+    if attachment is None:
+        return []
+    published = {f"{port.container_port}/{port.protocol}" for port in attachment.ports}
+    exposed = [key.partition("/") for key in map(_spelled, request.exposed_ports) if key not in published]
+    return [
+        *(
+            {"IP": port.host_ip, "PrivatePort": port.container_port, "PublicPort": port.host_port,
+             "Type": port.protocol}
+            for port in attachment.ports
+        ),
+        *({"PrivatePort": int(port), "Type": protocol} for port, _, protocol in exposed if port.isdecimal()),
+    ]  # fmt: skip
+
+
+def _spelled(key: str) -> str:
+    """A key of ``ExposedPorts`` with its protocol."""
+    return key if "/" in key else f"{key}/tcp"
+
+
+def endpoint_view(container: Container, attachment: BridgeAttachment | None, network_id: str) -> dict[str, Any]:
+    """``EndpointSettings`` on the container's one network; the endpoint exists while the container runs."""
+    is_on = container.state.phase in ALIVE - {Phase.STARTING}
+    return {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": None,
+        "DriverOpts": None,
+        "GwPriority": 0,
+        "MacAddress": attachment.mac_address if attachment else "",
+        "NetworkID": network_id,
+        "EndpointID": endpoint_id(network_id, container.id) if is_on else "",
+        "Gateway": attachment.gateway if attachment else "",
+        "IPAddress": attachment.address if attachment else "",
+        "IPPrefixLen": attachment.prefix_length if attachment else 0,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "DNSNames": None,
+    }
+
+
+def network_settings_view(
+    container: Container,
+    request: CreateRequest,
+    attachment: BridgeAttachment | None,
+    network_id: str,
+    profile: ApiProfile,
+) -> dict[str, Any]:
+    """``NetworkSettings``. The sandbox is the network namespace of the container's own process."""
+    endpoint = endpoint_view(container, attachment, network_id)
+    is_on = container.state.phase in ALIVE - {Phase.STARTING}
+    shown: dict[str, Any] = {
+        "SandboxID": container.id if is_on else "",
+        "SandboxKey": f"/proc/{container.state.pid}/ns/net" if is_on else "",
+        "Ports": ports_view(request, attachment),
+        "Networks": {container.settings.network: endpoint},
+    }
+    if profile.legacy_addresses:
+        shown |= {name: endpoint[name] for name in _LEGACY} | {"Bridge": ""}
+        shown["EndpointID"] = endpoint["EndpointID"] if container.settings.network == "bridge" else ""
+    return shown

@@ -1,0 +1,51 @@
+"""Everything told of one container: what it is, and what other services know of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.engine.containers import ContainerService
+from tidegate.engine.execs import ExecService
+from tidegate.engine.networks import PredefinedNetworks
+from tidegate.engine.ports import BridgeAttachment
+from tidegate.engine.volumes import LocalVolumes
+from tidegate.model.container import Container
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """``volume_paths`` are on the host, by the volume's name; ``exec_ids`` those that run."""
+
+    container: Container
+    attachment: BridgeAttachment | None
+    network_id: str
+    log_path: Path
+    exec_ids: Sequence[str]
+    volume_paths: Mapping[str, Path]
+
+
+class InspectionService:
+    """``log_path`` answers where a container's log is."""
+
+    def __init__(
+        self,
+        containers: ContainerService,
+        execs: ExecService,
+        networks: PredefinedNetworks,
+        volumes: LocalVolumes,
+        log_path: Callable[[str], Path],
+    ) -> None:
+        self._containers, self._execs, self._networks = containers, execs, networks
+        self._volumes, self._log_path = volumes, log_path
+
+    def inspect(self, name_or_id: str) -> Inspection:
+        """Raises NotFoundError, InvalidParameterError for an ambiguous id."""
+        container = self._containers.resolve(name_or_id)
+        return Inspection(
+            container,
+            self._containers.attachment(container.id),
+            self._networks.id_of(container.settings.network),
+            self._log_path(container.id),
+            self._execs.of_container(container.id),
+            {use.name: self._volumes.path(use.name) for use in container.settings.volumes},
+        )
