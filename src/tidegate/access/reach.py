@@ -127,8 +127,8 @@ LISTS = frozenset({"ContainerList", "VolumeList", "NetworkList", "SystemEvents"}
 
 PRUNES = frozenset({"ContainerPrune", "ImagePrune", "VolumePrune", "NetworkPrune"})
 
-CREATES = frozenset({"ContainerCreate", "VolumeCreate", "NetworkCreate", "ImageBuild", "ImageCommit"})
-"""What makes an object that can carry a label."""
+CREATES = frozenset({"ContainerCreate", "VolumeCreate", "NetworkCreate", "ImageBuild"})
+"""What makes an object and can be told its labels. A commit hands on those of its container."""
 
 QUOTAED = frozenset({"ContainerCreate", "ContainerUpdate"})
 

@@ -31,11 +31,15 @@ class Redaction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectReference:
-    """``may_be_absent``: the request is fine when there is no such object, as with a volume that a mount makes."""
+    """``may_be_absent``: the request is fine when there is no such object, as with a volume that a mount makes.
+
+    ``make_first``: such a volume would be made without labels; the gate makes it, labelled, before it forwards.
+    """
 
     kind: ObjectKind
     name_or_id: str
     may_be_absent: bool = False
+    make_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,6 +314,9 @@ def test_other_objects_of_a_request_have_to_be_the_clients(
 
 def test_a_volume_need_not_exist_but_may_not_be_anothers() -> None:
     verdict = ask("developer", "ContainerCreate", create({"Binds": ["data:/d", "data:/e"]}))
+    assert verdict.must_own == (ObjectReference(ObjectKind.VOLUME, "data", may_be_absent=True, make_first=True),)
+    mount = {"Type": "volume", "Source": "data", "Target": "/d", "VolumeOptions": {"Labels": {"a": "b"}}}
+    verdict = ask("developer", "ContainerCreate", create({"Mounts": [mount]}))
     assert verdict.must_own == (ObjectReference(ObjectKind.VOLUME, "data", may_be_absent=True),)
 
 

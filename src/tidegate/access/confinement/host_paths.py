@@ -42,12 +42,17 @@ def bind_claims(specification: str, field: str) -> Iterator[Demand | ObjectRefer
     yield from source_claims(source, field, read_only="ro" in options)
 
 
-def source_claims(source: str, field: str, *, read_only: bool) -> Iterator[Demand | ObjectReference]:
-    """What mounting ``source`` asks for: a path of the host, or a volume, which the mount makes if there is none."""
+def source_claims(
+    source: str, field: str, *, read_only: bool, plain: bool = True
+) -> Iterator[Demand | ObjectReference]:
+    """What mounting ``source`` asks for: a path of the host, or a volume, which the mount makes if there is none.
+
+    A ``plain`` volume has no options, so that it can be made beforehand.
+    """
     if source.startswith("/") and "\0" not in source:
         yield Demand(DemandKind.BIND, field, clean_path(source), read_only)
     elif VOLUME_NAME.fullmatch(source):
-        yield ObjectReference(ObjectKind.VOLUME, source, may_be_absent=True)
+        yield ObjectReference(ObjectKind.VOLUME, source, may_be_absent=True, make_first=plain)
     else:
         yield Demand(DemandKind.FIELD, f"{field} source", source)
 

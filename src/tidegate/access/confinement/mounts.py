@@ -44,7 +44,9 @@ def _one_mount(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
         yield from _bind_source(source, field, read_only=read_only)
     elif kind == "volume":
         if source:
-            yield from _volume_source(source, field)
+            options = mapping(mount, "VolumeOptions")
+            plain = not mapping(options, "Labels") and options.get("DriverConfig") is None
+            yield from _volume_source(source, field, plain=plain)
     elif kind not in _HARMLESS_TYPES:
         yield Demand(DemandKind.FIELD, f"{field}.Type", kind)
     propagation = text(mapping(mount, "BindOptions"), "Propagation")
@@ -60,11 +62,11 @@ def _bind_source(source: str, field: str, *, read_only: bool) -> Iterator[Demand
         yield Demand(DemandKind.FIELD, f"{field}.Source", source)
 
 
-def _volume_source(source: str, field: str) -> Iterator[Demand | ObjectReference]:
+def _volume_source(source: str, field: str, *, plain: bool) -> Iterator[Demand | ObjectReference]:
     if source.startswith("/"):
         yield Demand(DemandKind.FIELD, f"{field}.Source", source)
     else:
-        yield from source_claims(source, f"{field}.Source", read_only=False)
+        yield from source_claims(source, f"{field}.Source", read_only=False, plain=plain)
 
 
 def _volume_options(options: Tree, field: str) -> Iterator[Demand]:

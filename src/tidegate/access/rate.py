@@ -1,0 +1,41 @@
+"""A client's rate of requests: a token bucket as a value. The clock is the caller's."""
+
+from dataclasses import dataclass
+
+from tidegate.access.roles import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """``tokens`` at ``at_s``, a reading of a monotonic clock."""
+
+    tokens: float
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``wait_s`` is 0 when the request may go on, else how long until the next one may."""
+
+    bucket: Bucket
+    wait_s: float
+
+
+def full_bucket(rate: Rate, now_s: float) -> Bucket:
+    """What a client begins with."""
+    return Bucket(float(rate.burst), now_s)
+
+
+def take(rate: Rate, bucket: Bucket, now_s: float) -> Taken:
+    """Take one token; a request that is refused costs none. A clock that went back gives none."""
+    elapsed_s = max(now_s - bucket.at_s, 0.0)
+    tokens = min(bucket.tokens + elapsed_s * rate.per_second, float(rate.burst))
+    at_s = max(now_s, bucket.at_s)
+    if tokens >= 1:
+        return Taken(Bucket(tokens - 1, at_s), 0.0)
+    return Taken(Bucket(tokens, at_s), (1 - tokens) / rate.per_second)
+
+
+def is_full(rate: Rate, bucket: Bucket, now_s: float) -> bool:
+    """Whether the bucket tells no more than a new one: it can be forgotten."""
+    return bucket.tokens + (now_s - bucket.at_s) * rate.per_second >= rate.burst
