@@ -77,9 +77,12 @@ def decode_reporting(kind: type[T], data: bytes, *, strict: bool = False) -> Dec
 
 
 def parse(data: bytes) -> object:
-    """JSON text to a tree in which objects are lists of pairs. Raises InvalidParameterError."""
+    """JSON text to a tree in which objects are lists of pairs. Raises InvalidParameterError.
+
+    Each byte that is not UTF-8 is a lone surrogate in the tree's texts, for ``clean`` to replace, one by one as in Go.
+    """
     try:
-        return json.loads(data.decode("utf-8", "replace"), object_pairs_hook=Pairs, parse_constant=_no_constant)
+        return json.loads(data.decode("utf-8", "surrogateescape"), object_pairs_hook=Pairs, parse_constant=_no_constant)
     except ValueError as error:
         if not data.strip(b" \t\r\n"):
             raise InvalidParameterError("invalid JSON: got EOF while reading request body") from error
@@ -90,7 +93,8 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"invalid character {text[0]!r} looking for beginning of value")
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """``text`` with lone surrogates, which JSON can escape and no encoding can hold, as U+FFFD."""
     return _SURROGATE.sub("\ufffd", text)
 
 
@@ -143,14 +147,14 @@ def _convert_scalar(kind: object, value: object, path: str, earlier: object) -> 
         return float(value)
     if type(value) is not kind or (type(value) is int and value not in _INT64):
         _refuse(value, path, kind)
-    return _clean(value) if isinstance(value, str) else value
+    return clean(value) if isinstance(value, str) else value
 
 
 def _convert_annotated(kind: object, value: object, path: str, reading: _Reading, earlier: object) -> object:
     inner, *metas = get_args(kind)
     for meta in metas:
         if isinstance(value, str) and (meta.extra or {}).get("or_string"):
-            return (_clean(value),)
+            return (clean(value),)
         if type(value) is int and not (meta.ge is None or meta.ge <= value <= meta.le):
             _refuse(value, path, f"uint{meta.le.bit_length()}")
     return _convert(inner, value, path, reading, earlier)
@@ -177,7 +181,7 @@ def _convert_dict(kind: object, value: object, path: str, reading: _Reading, ear
     result = dict(earlier) if isinstance(earlier, dict) else {}
     seen: set[str] = set()
     for raw_key, item in value:
-        key = _clean(raw_key)
+        key = clean(raw_key)
         _note_key(key, key, path, seen, reading)
         result[key] = _convert(element, item, f"{path}.{key}".lstrip("."), reading, _MISSING)
     return result
@@ -208,10 +212,10 @@ def _convert_document(
     seen: set[str] = set()
     for raw_key, item in value:
         folded = fold(raw_key)
-        _note_key(folded, _clean(raw_key), path, seen, reading)
+        _note_key(folded, clean(raw_key), path, seen, reading)
         info = plan.get(folded)
         if info is None:
-            reading.unknown.append(f"{path}.{_clean(raw_key)}".lstrip("."))
+            reading.unknown.append(f"{path}.{clean(raw_key)}".lstrip("."))
             continue
         place = f"{path}.{info.encode_name}".lstrip(".")
         if item is None and info.name not in found:

@@ -98,6 +98,7 @@ def test_errors_name_the_field(text: str, words: str) -> None:
 
 def test_bad_text_is_replaced() -> None:
     assert decode(ContainerConfig, b'{"Image":"a\xff\\ud800"}').image == "a\ufffd\ufffd"
+    assert decode(ContainerConfig, b'{"Image":"\xe2\x82"}').image == "\ufffd\ufffd"
 
 
 def test_encode_omits_zeroes_and_reads_back() -> None:
