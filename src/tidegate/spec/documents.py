@@ -1,0 +1,119 @@
+"""The body of a request as the gate reads it: by Go's rules, from the tables of every operation, into canonical form.
+
+- What is decided on and what is forwarded are the same tree: ``encode`` writes it, the client's bytes go nowhere.
+- Refused with a message that names the field: a key given twice in any spelling, a value of another type or out of
+  range, content after the document, deep nesting, whatever is not JSON.
+- A field that no table has is listed in ``unknown`` and stays in the tree: who may send it is the policy's decision.
+- A body where the operation has none is dropped, as moby drops it; archives are streams and not read here.
+- A body that is a form is refused everywhere: moby reads the fields of a form before those of the query.
+
+Queries: ``spec/queries.py``. The classes of fields: ``spec/requests``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+import msgspec
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.spec.requests import tables
+from tidegate.spec.requests.presence import class_of_operation, present
+from tidegate.spec.requests.reader import Tree, read
+from tidegate.spec.requests.risks import Class, Risk
+
+__all__ = [
+    "Body",
+    "Class",
+    "Document",
+    "Risk",
+    "Tree",
+    "body_of",
+    "class_of_operation",
+    "content_type_of",
+    "read_document",
+]
+
+MOST_BYTES = 4 * 1024 * 1024
+"""No document is larger: the largest, a secret or a config, is under 1.5 MB in base64."""
+
+_JSON = "application/json"
+_FORMS = ("application/x-www-form-urlencoded", "multipart/")
+
+
+def _no_fields() -> Mapping[str, Class]:
+    return MappingProxyType({})
+
+
+class Body(Enum):
+    """What the body of an operation is."""
+
+    NONE = "none"
+    DOCUMENT = "document"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """``tree`` is plain JSON with canonical keys, None when there is no body; ``fields`` are those with a value.
+
+    Paths are written ``HostConfig.Mounts[].Type``, with ``{}`` for the values of a map.
+    """
+
+    operation_id: str
+    tree: Tree = None
+    unknown: tuple[str, ...] = ()
+    fields: Mapping[str, Class] = field(default_factory=_no_fields)
+
+    @property
+    def confined(self) -> tuple[str, ...]:
+        """The fields whose value decides."""
+        return tuple(path for path, one in self.fields.items() if one.risk is Risk.CONFINED)
+
+    @property
+    def dangerous(self) -> tuple[str, ...]:
+        """The fields that reach the host by themselves."""
+        return tuple(path for path, one in self.fields.items() if one.risk is Risk.DANGEROUS)
+
+    def encode(self) -> bytes:
+        """Canonical JSON: what is forwarded."""
+        return b"" if self.tree is None else msgspec.json.encode(self.tree)
+
+
+def body_of(operation_id: str) -> Body:
+    """Whether the operation's body is a document, a stream, or nothing."""
+    if tables.body_type(operation_id) is not None:
+        return Body.DOCUMENT
+    return Body.STREAM if tables.has_stream(operation_id) else Body.NONE
+
+
+def read_document(operation_id: str, data: bytes) -> Document:
+    """The document in ``data``, the whole body. Raises InvalidParameterError."""
+    kind = tables.body_type(operation_id)
+    if kind is None or not data:
+        return Document(operation_id)
+    if len(data) > MOST_BYTES:
+        raise InvalidParameterError(f"invalid JSON: a document of more than {MOST_BYTES} bytes")
+    found = read(kind, data)
+    return Document(operation_id, found.tree, found.unknown, present(operation_id, kind, found.tree))
+
+
+def content_type_of(operation_id: str, content_type: str | None, has_body: bool) -> str | None:
+    """The Content-Type to forward for what the client sent; None for no such header.
+
+    Raises InvalidParameterError: a document that is not called JSON, or a form.
+    """
+    if not has_body:
+        return None
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type.startswith(_FORMS):
+        raise InvalidParameterError(f"unsupported Content-Type header ({media_type}): a form is not read by this API")
+    kind = body_of(operation_id)
+    if kind is Body.NONE:
+        return None
+    if kind is Body.STREAM:
+        return media_type or None
+    if media_type != _JSON:
+        raise InvalidParameterError(f"unsupported Content-Type header ({media_type}): must be '{_JSON}'")
+    return _JSON
