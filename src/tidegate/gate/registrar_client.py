@@ -19,11 +19,14 @@ from tidegate.pki.registrar_messages import (
     Renew,
     Reply,
     Request,
+    SignCheckpoint,
+    Signed,
     decode_news,
     encode_message,
     raised,
 )
 from tidegate.pki.snapshot import Snapshot
+from tidegate.spec.audit_records import Checkpoint
 
 CALL_TIMEOUT_S = 15.0
 
@@ -65,6 +68,13 @@ class RegistrarClient:
     async def renew(self, request: Renew) -> Issued:
         """Raises what the registrar refuses with; UnavailableError without an answer."""
         return _issued(await self._call(request))
+
+    async def sign_checkpoint(self, chain: str, seq: int, line_hash: str) -> Checkpoint:
+        """Raises ConflictError for a chain that went back; UnavailableError without an answer."""
+        reply = await self._call(SignCheckpoint(chain, seq, line_hash))
+        if not isinstance(reply, Signed):
+            raise _unexpected(reply)
+        return reply.checkpoint
 
     async def close(self) -> None:
         self._task.cancel()
@@ -123,5 +133,9 @@ class RegistrarClient:
 
 def _issued(reply: Reply) -> Issued:
     if not isinstance(reply, Issued):
-        raise InternalError(f"the registrar answered {type(reply).__name__}")
+        raise _unexpected(reply)
     return reply
+
+
+def _unexpected(reply: Reply) -> InternalError:
+    return InternalError(f"the registrar answered {type(reply).__name__}")

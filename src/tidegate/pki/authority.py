@@ -1,12 +1,14 @@
 """The PKI of one data root: files, and what must hold between them.
 
 Layout under DATA_ROOT/pki (0700): ``ca.pem``, ``ca-key.pem``, ``server/{cert,key}.pem``, ``server/names`` (SANs
-asked for beyond the host's own, one a line), ``clients/NAME/{ca,cert,key}.pem``.
+asked for beyond the host's own, one a line), ``clients/NAME/{ca,cert,key}.pem``, ``issued/`` (see ``issued``).
 
 - Every ``ensure_*`` leaves what is good alone and makes what is missing, foreign, outdated or about to expire. A run
   that was killed anywhere is therefore completed by the next one.
 - A key is written before the certificate made for it, and kept when the certificate is renewed: one rename renews.
 - The CA's key is needed only to sign. It may be taken off the machine; signing then fails with a clear error.
+- A client's certificate is on record before it exists for anybody else; one whose record is revoked is made anew, with
+  a new key.
 - One process at a time changes a PKI (``.lock``).
 """
 
@@ -16,11 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tidegate.base.errors import ConflictError, NotFoundError
 from tidegate.pki import certificates as certs
-from tidegate.pki.certificates import Issuer, PrivateKey, Purpose
+from tidegate.pki.certificates import Issuer, Leaf, PrivateKey, PublicKey, Purpose
 from tidegate.pki.context_archive import TLSMaterial
+from tidegate.pki.der import fingerprint, serial_text
 from tidegate.pki.durable_files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
@@ -30,10 +34,10 @@ from tidegate.pki.durable_files import (
     write_durably,
 )
 from tidegate.pki.host_names import host_names
+from tidegate.pki.issued import Grant, IssuedRecords, IssueRecord, Origin
 from tidegate.pki.names import parse_alternative_name, parse_client_name, usable_names
 
-SERVER_DAYS = 824  # with the grace before it still under Apple's 825
-CLIENT_DAYS = 365
+LIFETIME = timedelta(days=90)
 ADMIN = "admin"
 _RENEW_BEFORE = timedelta(days=30)
 _OTHERS = 0o077
@@ -61,6 +65,7 @@ class Authority:
         self.now = now
         self._own_names = own_names
         self._write = write
+        self.records = IssuedRecords(self.directory, write)
 
     def client_directory(self, name: str) -> Path:
         """Raises InvalidParameterError for a name that cannot be one."""
@@ -69,42 +74,55 @@ class Authority:
     def ensure_all(self, extra_names: Sequence[str] = ()) -> None:
         """What ``tidegate up`` needs: a CA, a server certificate, the first administrator's. Raises as the parts do."""
         self.ensure_ca()
+        self.adopt()
         self.ensure_server(extra_names)
         self.ensure_client(ADMIN)
 
     def ensure_ca(self) -> x509.Certificate:
         """Raises ConflictError when the CA has expired, or is lost while certificates of it are there."""
         make_private_directory(self.directory)
-        with self._changing(self.directory):
+        with self.changing(self.directory):
             if not self.ca_path.exists():
                 self._refuse_to_replace_a_lost_ca()
                 key = self._ensure_key(self.ca_key_path)
                 self._write_certificate(self.ca_path, certs.make_ca(key, self.now()))
             return self.ca()
 
-    def ensure_server(self, extra_names: Sequence[str] = (), days: int | None = None) -> x509.Certificate:
+    def ensure_server(self, extra_names: Sequence[str] = (), lifetime: timedelta | None = None) -> x509.Certificate:
         """A server certificate for all of the host's names and all extra ones ever asked for.
 
-        ``days`` asks for a new certificate even if the present one would do. Raises InvalidParameterError for a bad
+        ``lifetime`` asks for a new certificate even if the present one would do. Raises InvalidParameterError for a bad
         name, NotFoundError without a CA, ConflictError when the CA cannot sign.
         """
         asked = [parse_alternative_name(name) for name in extra_names]
         ca = self.ca()
         make_private_directory(self.server_directory)
-        with self._changing(self.server_directory):
+        with self.changing(self.server_directory):
             extra = usable_names([*self.extra_names(), *asked])
             if extra != self.extra_names():
                 self._write(self._names_path, "".join(f"{n}\n" for n in extra).encode(), PUBLIC_MODE)
             names = usable_names([*self._own_names(), *extra])
-            return self._ensure_leaf(ca, self.server_directory, ("Tidegate server", Purpose.SERVER), days, names)
+            key = self._ensure_key(self.server_directory / "key.pem")
+            leaf = Leaf(key.public_key(), "Tidegate server", Purpose.SERVER, names)
+            path = self.server_directory / "cert.pem"
+            if lifetime is None and (present := self._present(path)) and self._is_good(present, ca, leaf):
+                return present
+            certificate = certs.make_leaf(self._issuer(ca), leaf, self.now(), lifetime or LIFETIME)
+            self._write_certificate(path, certificate)
+            return certificate
 
-    def ensure_client(self, name: str, days: int | None = None) -> x509.Certificate:
-        """A client certificate with CN ``name``, in ``client_directory(name)`` with key and CA; errors as above."""
+    def ensure_client(
+        self, name: str, lifetime: timedelta | None = None, role: str = ADMIN, origin: Origin = "init"
+    ) -> x509.Certificate:
+        """A client certificate with CN ``name``, in ``client_directory(name)`` with key and CA; errors as above.
+
+        ``role`` counts for a name that has no live certificate yet.
+        """
         directory = self.client_directory(name)
         ca = self.ca()
         make_private_directory(directory)
-        with self._changing(directory):
-            certificate = self._ensure_leaf(ca, directory, (name, Purpose.CLIENT), days, ())
+        with self.changing(directory):
+            certificate = self._ensure_client_leaf(ca, name, lifetime, (role, origin))
             ca_pem = self.ca_path.read_bytes()
             copy = directory / "ca.pem"
             if not copy.exists() or copy.read_bytes() != ca_pem:
@@ -134,10 +152,32 @@ class Authority:
         except FileNotFoundError as error:
             raise NotFoundError(f"no certificate for client {name}: run `tidegate pki client {name}`") from error
 
+    def issue(self, key: PublicKey, grant: Grant, lifetime: timedelta | None = None) -> x509.Certificate:
+        """A certificate for ``key``, on record. Hold ``changing``. Raises ConflictError when the CA cannot sign."""
+        ca = self.ca()
+        leaf = Leaf(key, grant.name, Purpose.CLIENT)
+        certificate = certs.make_leaf(self._issuer(ca), leaf, self.now(), lifetime or LIFETIME)
+        self.records.put(_record(certificate, grant, self.now()))
+        return certificate
+
+    def adopt(self) -> None:
+        """Put the clients of a PKI without records, as it was once, on record as the administrators they were."""
+        if self.records.directory.exists():
+            return
+        ca = self.ca()
+        with self.changing(self.directory):
+            for path in sorted(self.directory.glob("clients/*/cert.pem")):
+                present = self._present(path)
+                if present is not None and certs.is_issued_by(present, ca):
+                    self.records.put(_record(present, Grant(certs.common_name(present), ADMIN, "init"), self.now()))
+            make_private_directory(self.records.directory)
+
     @contextlib.contextmanager
-    def _changing(self, directory: Path) -> Iterator[None]:
+    def changing(self, directory: Path) -> Iterator[None]:
+        """Hold the lock to change ``directory`` and the records. Not for one who holds it already."""
         with exclusive(self.directory / ".lock"):
-            remove_leftovers(directory)
+            for each in (directory, self.records.directory):
+                remove_leftovers(each)
             yield
 
     def _refuse_to_replace_a_lost_ca(self) -> None:
@@ -148,46 +188,42 @@ class Authority:
                 "restore them, or move the directory away to start anew"
             )
 
-    def _ensure_leaf(
-        self,
-        ca: x509.Certificate,
-        directory: Path,
-        identity: tuple[str, Purpose],
-        days: int | None,
-        names: Sequence[str],
+    def _ensure_client_leaf(
+        self, ca: x509.Certificate, name: str, lifetime: timedelta | None, grant: tuple[str, Origin]
     ) -> x509.Certificate:
-        common_name, purpose = identity
-        path = directory / "cert.pem"
-        key = self._ensure_key(directory / "key.pem")
-        if days is None and path.exists():
-            present = certs.decode_certificate(path.read_bytes(), str(path))
-            if self._is_good(present, ca, key, identity, names):
+        directory = self.client_directory(name)
+        path, key_path = directory / "cert.pem", directory / "key.pem"
+        records = self.records.of(name)
+        key = self._ensure_key(key_path)
+        known = certs.key_fingerprint(key.public_key())
+        if any(record.revoked_at and record.key == known for record in records):
+            key_path.unlink()
+            key = self._ensure_key(key_path)
+        leaf = Leaf(key.public_key(), name, Purpose.CLIENT)
+        if lifetime is None and (present := self._present(path)) and self._is_good(present, ca, leaf):
+            serial = serial_text(present.serial_number)
+            if any(record.serial == serial and record.is_live(self.now()) for record in records):
                 return present
-        default_days = SERVER_DAYS if purpose is Purpose.SERVER else CLIENT_DAYS
-        lifetime = (self.now(), days or default_days)
-        certificate = certs.make_leaf(self._issuer(ca), key, common_name, purpose, lifetime, names)
+        role, origin = grant
+        live = [record.role for record in records if record.is_live(self.now())]
+        certificate = self.issue(key.public_key(), Grant(name, live[-1] if live else role, origin), lifetime)
         self._write_certificate(path, certificate)
         return certificate
 
-    def _is_good(
-        self,
-        certificate: x509.Certificate,
-        ca: x509.Certificate,
-        key: PrivateKey,
-        identity: tuple[str, Purpose],
-        names: Sequence[str],
-    ) -> bool:
-        common_name, purpose = identity
+    def _present(self, path: Path) -> x509.Certificate | None:
+        return certs.decode_certificate(path.read_bytes(), str(path)) if path.exists() else None
+
+    def _is_good(self, certificate: x509.Certificate, ca: x509.Certificate, leaf: Leaf) -> bool:
         # A short-lived certificate is renewed in its last third, or it would be renewed at every start.
         lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
         renew_before = min(_RENEW_BEFORE, lifetime / 3)
         return (
             certificate.not_valid_after_utc - renew_before > self.now()
-            and certs.belongs_to(certificate, key)
+            and certificate.public_key() == leaf.key
             and certs.is_issued_by(certificate, ca)
-            and certs.has_purpose(certificate, purpose)
-            and certs.common_name(certificate) == common_name
-            and set(names) <= set(certs.alternative_names(certificate))
+            and certs.has_purpose(certificate, leaf.purpose)
+            and certs.common_name(certificate) == leaf.common_name
+            and set(leaf.names) <= set(certs.alternative_names(certificate))
         )
 
     def _issuer(self, ca: x509.Certificate) -> Issuer:
@@ -209,3 +245,16 @@ class Authority:
 
     def _write_certificate(self, path: Path, certificate: x509.Certificate) -> None:
         self._write(path, certs.encode_certificate(certificate), PUBLIC_MODE)
+
+
+def _record(certificate: x509.Certificate, grant: Grant, now: datetime) -> IssueRecord:
+    return IssueRecord(
+        serial=serial_text(certificate.serial_number),
+        name=grant.name,
+        role=grant.role,
+        origin=grant.origin,
+        issued_at=now,
+        not_after=certificate.not_valid_after_utc,
+        fingerprint=fingerprint(certificate.public_bytes(Encoding.DER)),
+        key=certs.key_fingerprint(certs.public_key(certificate)),
+    )

@@ -7,14 +7,14 @@ The profile (RFC 5280, strict enough for Go's crypto/x509, OpenSSL's X509_V_FLAG
 - leaves: critical CA:FALSE, digitalSignature, exactly one extended key usage, the CA's key identifier.
 """
 
+import hashlib
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -25,6 +25,8 @@ CA_DAYS = 3650
 _CLOCK_GRACE = timedelta(minutes=5)
 
 PrivateKey = ec.EllipticCurvePrivateKey
+PublicKey = ec.EllipticCurvePublicKey
+_CLIENT_CURVES = (ec.SECP256R1, ec.SECP384R1)
 
 
 class Purpose(Enum):
@@ -42,6 +44,16 @@ class Issuer:
     key: PrivateKey
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What a certificate is to say; ``names`` become SANs."""
+
+    key: PublicKey
+    common_name: str
+    purpose: Purpose
+    names: tuple[str, ...] = ()
+
+
 def new_key() -> PrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
@@ -50,31 +62,24 @@ def make_ca(key: PrivateKey, now: datetime) -> x509.Certificate:
     """A self-signed CA certificate for ``key``, valid for ten years."""
     key_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     subject = _name(f"Tidegate CA {key_id.digest.hex()[:16]}")
-    builder = _builder(subject, subject, key, now, now + timedelta(days=CA_DAYS))
+    builder = _builder(subject, subject, key.public_key(), now, now + timedelta(days=CA_DAYS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_key_usage(ca=True), critical=True)
     builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id), False)
     return builder.sign(key, hashes.SHA256())
 
 
-def make_leaf(
-    issuer: Issuer,
-    key: PrivateKey,
-    common_name: str,
-    purpose: Purpose,
-    lifetime: tuple[datetime, int],
-    names: Sequence[str],
-) -> x509.Certificate:
-    """A certificate for ``key``; ``lifetime`` is (now, days), cut at the CA's own end; ``names`` become SANs."""
-    now, days = lifetime
-    end = min(now + timedelta(days=days), issuer.certificate.not_valid_after_utc)
-    builder = _builder(_name(common_name), issuer.certificate.subject, key, now, end)
+def make_leaf(issuer: Issuer, leaf: Leaf, now: datetime, lifetime: timedelta) -> x509.Certificate:
+    """A certificate from ``now`` on, for ``lifetime``, cut at the CA's own end."""
+    end = min(now + lifetime, issuer.certificate.not_valid_after_utc)
+    builder = _builder(_name(leaf.common_name), issuer.certificate.subject, leaf.key, now, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(ca=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([purpose.value]), critical=False)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([leaf.purpose.value]), critical=False)
     builder = builder.add_extension(_authority_key_id(issuer.certificate), critical=False)
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
+    if leaf.names:
+        names = [_general_name(name) for name in leaf.names]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(issuer.key, hashes.SHA256())
 
 
@@ -112,6 +117,43 @@ def belongs_to(certificate: x509.Certificate, key: PrivateKey) -> bool:
     return certificate.public_key() == key.public_key()
 
 
+def public_key(certificate: x509.Certificate) -> PublicKey:
+    """Raises InvalidParameterError for a certificate with another kind of key than we make."""
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise InvalidParameterError("the certificate's key is not an ECDSA key")
+    return key
+
+
+def key_fingerprint(key: PublicKey) -> str:
+    """SHA-256 of the SubjectPublicKeyInfo, in lower-case hexadecimal."""
+    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(encoded).hexdigest()
+
+
+def make_request(key: PrivateKey, common_name: str) -> bytes:
+    """A certificate signing request (PKCS#10) for ``key``, in PEM."""
+    request = x509.CertificateSigningRequestBuilder(_name(common_name)).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM)
+
+
+def decode_request(pem: str) -> PublicKey:
+    """The key that a signing request proves to hold; what else it says is not looked at.
+
+    Raises InvalidParameterError when it is malformed, not signed by that key, or the key is of another kind.
+    """
+    try:
+        request = x509.load_pem_x509_csr(pem.encode())
+        key = request.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise InvalidParameterError("csr is not a certificate signing request in PEM") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, _CLIENT_CURVES):
+        raise InvalidParameterError("csr is for another key than ECDSA on P-256 or P-384: make one of those")
+    if not request.is_signature_valid:
+        raise InvalidParameterError("csr is not signed by the key it names")
+    return key
+
+
 def encode_certificate(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
@@ -145,13 +187,13 @@ def decode_key(pem: bytes, source: str) -> PrivateKey:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: PrivateKey, now: datetime, end: datetime
+    subject: x509.Name, issuer: x509.Name, key: PublicKey, now: datetime, end: datetime
 ) -> x509.CertificateBuilder:
-    key_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    key_id = x509.SubjectKeyIdentifier.from_public_key(key)
     return x509.CertificateBuilder(
         issuer_name=issuer,
         subject_name=subject,
-        public_key=key.public_key(),
+        public_key=key,
         serial_number=x509.random_serial_number(),
         not_valid_before=now - _CLOCK_GRACE,
         not_valid_after=end,

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,15 @@ from tidegate.pki.durable_files import PRIVATE_MODE, make_private_directory, wri
 
 Origin = Literal["init", "create", "invite", "renew"]
 _Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Whose certificate it is to be, what it may do, and how it came to be asked for."""
+
+    name: str
+    role: str
+    origin: Origin
 
 
 class IssueRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -14,6 +14,7 @@ MAX_PORT = 65535
 
 # A client's name is the certificate's CN (64 characters at most, RFC 5280 A.1 ub-common-name) and a directory.
 _CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 # Go accepts underscores in host names too (crypto/x509 validHostname), and hosts have them.
 _DNS_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?:\*\.)?{_DNS_LABEL}(?:\.{_DNS_LABEL})*")
@@ -26,6 +27,15 @@ def parse_client_name(name: str) -> str:
     if not _CLIENT_NAME.fullmatch(name):
         raise InvalidParameterError(
             f"invalid client name {name!r}: 1 to 64 of letters, digits, '_', '.', '-', the first a letter or digit"
+        )
+    return name
+
+
+def parse_role_name(name: str) -> str:
+    """Return ``name``. Raises InvalidParameterError unless it can be a role's; whether it exists is not asked here."""
+    if not _ROLE_NAME.fullmatch(name):
+        raise InvalidParameterError(
+            f"invalid role {name!r}: 1 to 64 of lower-case letters, digits, '_', '-', the first a letter"
         )
     return name
 

@@ -11,6 +11,7 @@ import msgspec
 from tidegate.base import errors
 from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
 from tidegate.pki.snapshot import Snapshot
+from tidegate.spec.audit_records import Checkpoint
 
 PREFIX = struct.Struct("!I")
 CALL_LIMIT_BYTES = 256 * 1024
@@ -48,8 +49,20 @@ class Issued(msgspec.Struct, frozen=True, tag="issued"):
     ca_pem: str
 
 
-Request = Enrol | Renew
-Reply = Issued | Refused
+class SignCheckpoint(msgspec.Struct, frozen=True, tag="sign-checkpoint"):
+    """A signature over the head of an audit's chain."""
+
+    chain: str
+    seq: int
+    hash: str
+
+
+class Signed(msgspec.Struct, frozen=True, tag="signed"):
+    checkpoint: Checkpoint
+
+
+Request = Enrol | Renew | SignCheckpoint
+Reply = Issued | Signed | Refused
 
 
 class Call(msgspec.Struct, frozen=True):

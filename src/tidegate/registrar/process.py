@@ -15,6 +15,7 @@ import uvloop
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.http.listeners import bind_unix
+from tidegate.registrar.desk import RegistrarDesk
 from tidegate.registrar.publisher import Publisher
 from tidegate.registrar.service import RegistrarService
 from tidegate.registrar.sources import Sources, TLSFiles
@@ -52,7 +53,8 @@ async def _serve_until_signalled(settings: RegistrarProcessSettings) -> None:
 async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``. Raises as ``run_registrar``."""
     publisher = Publisher(Sources(settings.data_root, settings.tls))
-    service = RegistrarService({}, settings.uids, publisher.refresh)
+    desk = RegistrarDesk(settings.data_root, publisher.refresh)
+    service = RegistrarService(desk.calls(), settings.uids)
     await publisher.begin(service.publish)
     following = asyncio.create_task(publisher.follow(), name="registrar-follow")
     following.add_done_callback(lambda _: stop.set())
@@ -60,6 +62,7 @@ async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Even
     await stop.wait()
     server.close()
     await service.close()
+    desk.close()
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following

@@ -1,8 +1,7 @@
 """The registrar's end of its socket: snapshots to every gate worker, answers to their calls.
 
 - A worker gets the present snapshot when it connects, and each new one when it is published.
-- Calls are answered in any order; their work (files, signatures) is done in a thread, and what they changed is
-  published before they are answered.
+- Calls are answered in any order; what does them is the desk's.
 - A worker that does not read is dropped: it would go on deciding by what is no longer true.
 """
 
@@ -32,17 +31,16 @@ _CREDENTIALS = struct.Struct("3i")
 _UNREAD_BYTES = 512 * 1024 * 1024
 _CALLS_AT_ONCE = 64
 
-Desk = Mapping[type[Any], Callable[[Any], Reply]]
-"""For each kind of request what does it; blocking, and raising TidegateError or OSError."""
+Desk = Mapping[type[Any], Callable[[Any], Awaitable[Reply]]]
+"""For each kind of request what does it; raises TidegateError or OSError."""
 
 
 class RegistrarService:
-    """``publish`` is owed a first snapshot before the socket is served; ``refresh`` publishes what a call changed."""
+    """``publish`` is owed a first snapshot before the socket is served."""
 
-    def __init__(self, desk: Desk, uids: frozenset[int], refresh: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, desk: Desk, uids: frozenset[int]) -> None:
         self._desk = desk
         self._uids = uids
-        self._refresh = refresh
         self._channels: set[asyncio.StreamWriter] = set()
         self._news = b""
         self._permits = asyncio.Semaphore(_CALLS_AT_ONCE)
@@ -90,17 +88,16 @@ class RegistrarService:
             channel.transport.abort()
 
     async def _answer(self, call: Call, writer: asyncio.StreamWriter) -> None:
-        reply = await asyncio.to_thread(self._do, call.request)
-        await self._refresh()
+        reply = await self._do(call.request)
         if not writer.is_closing():
             writer.write(encode_message(Answer(call.number, reply)))
 
-    def _do(self, request: Request) -> Reply:
+    async def _do(self, request: Request) -> Reply:
         work = self._desk.get(type(request))
         try:
             if work is None:
                 raise NotSupportedError(f"this registrar does not {type(request).__name__.lower()}")
-            return work(request)
+            return await work(request)
         except TidegateError as error:
             return refuse(error)
         except Exception:  # noqa: BLE001 - whatever it was, the worker is owed an answer

@@ -14,6 +14,7 @@ from tidegate.pki.durable_files import write_durably
 from tidegate.pki.inventory import list_entries
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 def make(root: Path, now: datetime = NOW, names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")) -> Authority:
@@ -23,6 +24,10 @@ def make(root: Path, now: datetime = NOW, names: tuple[str, ...] = ("localhost",
 def snapshot(directory: Path) -> dict[str, bytes]:
     files = (p for p in directory.rglob("*") if p.is_file() and p.name != ".lock")
     return {str(p.relative_to(directory)): p.read_bytes() for p in files}
+
+
+def is_private(path: Path) -> bool:
+    return "key" in path.name or path.name == ".lock" or path.parent.name == "issued"
 
 
 def test_layout_and_modes(tmp_path: Path) -> None:
@@ -35,10 +40,11 @@ def test_layout_and_modes(tmp_path: Path) -> None:
     assert set(snapshot(authority.directory)) == {
         "ca.pem", "ca-key.pem", "server/cert.pem", "server/key.pem", "server/names",
         "clients/admin/ca.pem", "clients/admin/cert.pem", "clients/admin/key.pem",
+        f"issued/{authority.records.all()[0].serial}.json",
     }  # fmt: skip
     for path in authority.directory.rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
-        expected = 0o700 if path.is_dir() else 0o600 if "key" in path.name or path.name == ".lock" else 0o644
+        expected = 0o700 if path.is_dir() else 0o600 if is_private(path) else 0o644
         assert mode == expected, path
     certificate = authority.ensure_server()
     expected_names = {"localhost", "docker.example", "127.0.0.1", "::1", "10.1.2.3"}
@@ -49,7 +55,7 @@ def test_second_run_changes_nothing(tmp_path: Path) -> None:
     authority = make(tmp_path)
     authority.ensure_all()
     before = snapshot(authority.directory)
-    make(tmp_path, NOW + timedelta(days=100)).ensure_all()
+    make(tmp_path, NOW + timedelta(days=50)).ensure_all()
     assert snapshot(authority.directory) == before
 
 
@@ -58,7 +64,7 @@ class KilledError(BaseException):
 
 
 def test_killed_after_any_write_is_completed_by_the_next_run(tmp_path: Path) -> None:
-    for survived in range(8):
+    for survived in range(9):
         root = tmp_path / str(survived)
         left = survived
 
@@ -97,7 +103,7 @@ def test_renewed_before_expiry_with_the_same_key(tmp_path: Path) -> None:
     authority = make(tmp_path)
     authority.ensure_all()
     old, key = (authority.server_directory.joinpath(n).read_bytes() for n in ("cert.pem", "key.pem"))
-    make(tmp_path, NOW + timedelta(days=800)).ensure_all()
+    make(tmp_path, NOW + timedelta(days=70)).ensure_all()
     assert authority.server_directory.joinpath("cert.pem").read_bytes() != old
     assert authority.server_directory.joinpath("key.pem").read_bytes() == key
 
@@ -112,10 +118,10 @@ def test_new_address_of_the_host_and_remembered_names(tmp_path: Path) -> None:
 def test_days_force_renewal_and_are_cut_at_the_end_of_the_ca(tmp_path: Path) -> None:
     authority = make(tmp_path)
     authority.ensure_all()
-    first, second = authority.ensure_client("bob", 2), authority.ensure_client("bob", 3)
+    first, second = authority.ensure_client("bob", 2 * DAY), authority.ensure_client("bob", 3 * DAY)
     assert second.not_valid_after_utc == NOW + timedelta(days=3)
     assert first.serial_number != second.serial_number
-    late = make(tmp_path, NOW + timedelta(days=3000)).ensure_client("bob", 3650)
+    late = make(tmp_path, NOW + timedelta(days=3000)).ensure_client("bob", 3650 * DAY)
     assert late.not_valid_after_utc == authority.ca().not_valid_after_utc
 
 
@@ -191,7 +197,7 @@ def test_inventory_tells_what_is_wrong(tmp_path: Path) -> None:
     assert list_entries(make(tmp_path)) == []
     authority = make(tmp_path)
     authority.ensure_all()
-    authority.ensure_client("bob", 1)
+    authority.ensure_client("bob", DAY)
     (authority.directory / "clients" / "carol").mkdir()
     (authority.client_directory("admin") / "key.pem").write_bytes(certs.encode_key(certs.new_key()))
     entries = list_entries(make(tmp_path, NOW + timedelta(days=2)))

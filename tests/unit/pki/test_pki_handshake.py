@@ -102,10 +102,10 @@ def test_wrong_purpose_either_way(authority: Authority) -> None:
     refused(posing, client, "(unsuitable|unsupported) certificate purpose")
 
 
-@pytest.mark.parametrize("renew", [Authority.ensure_server, lambda a, days: a.ensure_client("admin", days)])
+@pytest.mark.parametrize("renew", [Authority.ensure_server, lambda a, lifetime: a.ensure_client("admin", lifetime)])
 def test_expired_either_way(authority: Authority, renew: Callable[..., object]) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=2)
     past = Authority(authority.directory.parent, now=lambda: yesterday, own_names=lambda: ("localhost",))
-    renew(past, days=1)
+    renew(past, lifetime=timedelta(days=1))
     server = server_context(authority.server_directory, authority.ca_path)
     refused(server, client_context(authority.client_directory("admin"), authority.ca_path), "certificate has expired")

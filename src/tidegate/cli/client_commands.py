@@ -1,0 +1,175 @@
+"""``tidegate client create | ls | show | revoke | role``: who may come, with what, until when.
+
+Works on the files under DATA_ROOT/pki, whether or not anything runs; a running gate knows within milliseconds. The
+rules are in ``tidegate.pki.clients``; this module only reads arguments and prints.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.cli.certificate_arguments import (
+    DEFAULT_HOST,
+    Actions,
+    add_destination,
+    add_lifetime,
+    check_destination,
+    checked,
+)
+from tidegate.cli.hand_out import check_context, check_out, write_context, write_out
+from tidegate.pki.names import parse_client_name, parse_role_name
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidegate.pki.authority import Authority
+    from tidegate.pki.issued import IssueRecord
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = Actions(parser)
+    create = actions.add("create", "make a certificate to hand out; its key is kept nowhere else", _create)
+    create.add_argument("name", type=checked(parse_client_name), metavar="NAME")
+    _add_role(create)
+    add_lifetime(create, "valid")
+    add_destination(create)
+    listing = actions.add("ls", "list the clients' certificates", _ls)
+    listing.add_argument("-a", "--all", action="store_true", help="expired and revoked ones too")
+    show = actions.add("show", "tell all about the certificates of a client", _show)
+    show.add_argument("which", metavar="NAME|SERIAL")
+    for action in (listing, show):
+        action.add_argument("--json", action="store_true", help="one JSON document for each certificate")
+    revoke = actions.add("revoke", "take a client's certificates back, at once", _revoke)
+    revoke.add_argument("which", metavar="NAME|SERIAL")
+    revoke.add_argument("--reason", default="", metavar="TEXT", help="why; the client is told")
+    role = actions.add("role", "give a client another role, at once", _role)
+    role.add_argument("name", type=checked(parse_client_name), metavar="NAME")
+    role.add_argument("role", type=checked(parse_role_name), metavar="ROLE")
+
+
+def run(args: argparse.Namespace) -> int:
+    run_action: Callable[[argparse.Namespace], int] = args.run_action
+    return run_action(args)
+
+
+def _add_role(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--role",
+        type=checked(parse_role_name),
+        metavar="ROLE",
+        help="viewer, operator, developer, ci, admin, or your own",
+    )
+
+
+def _authority(args: argparse.Namespace) -> "Authority":
+    from tidegate.pki.authority import Authority  # cryptography costs 60 ms: not for --help or a usage error
+
+    return Authority(args.data_root.absolute())
+
+
+def _create(args: argparse.Namespace) -> int:
+    from tidegate.pki.clients import Clients
+
+    if not args.out and not args.context:
+        args.usage_error("say where the certificate shall go: --out DIR or --context FILE.tar")
+    check_destination(args)
+    authority = _authority(args)
+    host = args.host or DEFAULT_HOST
+    if args.out:
+        check_out(args.out, None)
+    else:
+        check_context(authority, args.context, host)
+    material = Clients(authority).create(args.name, args.role, args.lifetime)
+    if args.out:
+        write_out(args.out, material)
+    else:
+        write_context(args.context, args.name, host, material)
+    record = authority.records.of(args.name)[-1]
+    print(
+        f"client {record.name}, role {record.role}, valid until {_moment(record.not_after)}: {args.out or args.context}"
+    )
+    return 0
+
+
+def _ls(args: argparse.Namespace) -> int:
+    authority = _authority(args)
+    now = authority.now()
+    records = [record for record in authority.records.all() if args.all or record.is_live(now)]
+    if args.json:
+        return _print_json(records)
+    print(f"{'NAME':<24}{'ROLE':<14}{'STATE':<10}{'NOT AFTER':<18}{'LEFT':<9}{'ORIGIN':<8}SERIAL")
+    for record in records:
+        left = _left(record, now)
+        end = _moment(record.not_after)
+        state = _state(record, now)
+        print(f"{record.name:<24}{record.role:<14}{state:<10}{end:<18}{left:<9}{record.origin:<8}{record.serial}")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from tidegate.pki.clients import Clients
+
+    authority = _authority(args)
+    records = Clients(authority).find(args.which)
+    if args.json:
+        return _print_json(records)
+    for number, record in enumerate(records):
+        rows = [
+            ("name", record.name),
+            ("role", record.role),
+            ("state", _state(record, authority.now())),
+            ("serial", record.serial),
+            ("issued", f"{_moment(record.issued_at)}, by {record.origin}"),
+            ("not after", _moment(record.not_after)),
+            ("fingerprint", f"sha256:{record.fingerprint}"),
+            ("key", f"sha256:{record.key}"),
+        ]
+        if record.revoked_at:
+            rows.append(("revoked", f"{_moment(record.revoked_at)} {record.reason}".rstrip()))
+        print("\n" * bool(number) + "\n".join(f"{title + ':':<13}{text}" for title, text in rows))
+    return 0
+
+
+def _revoke(args: argparse.Namespace) -> int:
+    from tidegate.pki.clients import Clients
+
+    revoked = Clients(_authority(args)).revoke(args.which, args.reason)
+    for record in revoked:
+        print(f"revoked {record.serial} of {record.name}")
+    if not revoked:
+        print(f"{args.which}: nothing to revoke, no certificate of it is valid any more", file=sys.stderr)
+    return 0
+
+
+def _role(args: argparse.Namespace) -> int:
+    from tidegate.pki.clients import Clients
+
+    records = Clients(_authority(args)).set_role(args.name, args.role)
+    print(f"client {args.name}, role {args.role}: {len(records)} certificate{'s' * (len(records) != 1)}")
+    return 0
+
+
+def _print_json(records: "list[IssueRecord]") -> int:
+    import msgspec
+
+    for record in records:
+        print(msgspec.json.encode(record).decode())
+    return 0
+
+
+def _state(record: "IssueRecord", now: "datetime") -> str:
+    if record.revoked_at:
+        return "revoked"
+    return "valid" if record.not_after > now else "expired"
+
+
+def _left(record: "IssueRecord", now: "datetime") -> str:
+    from tidegate.base.durations import duration_text
+
+    return duration_text(record.not_after - now if record.is_live(now) else timedelta()).replace("0s", "-")
+
+
+def _moment(moment: "datetime") -> str:
+    return f"{moment:%Y-%m-%d %H:%M}Z"

@@ -1,0 +1,55 @@
+"""What gate workers may ask for, and who does it.
+
+One thread does all of it, one after the other: files and keys have one user at a time in this process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tidegate.pki.registrar_messages import Reply, SignCheckpoint, Signed
+from tidegate.registrar.service import Desk
+from tidegate.spec.audit_chain import Head
+
+if TYPE_CHECKING:
+    from tidegate.pki.audit_signer import AuditSigner
+
+T = TypeVar("T")
+
+
+class RegistrarDesk:
+    """The keys of ``data_root`` at work; ``refresh`` publishes what was changed."""
+
+    def __init__(self, data_root: Path, refresh: Callable[[], Awaitable[None]]) -> None:
+        self._pki = data_root / "pki"
+        self._refresh = refresh
+        self._thread = ThreadPoolExecutor(1, "registrar-desk")
+        self._signer: AuditSigner | None = None
+
+    def calls(self) -> Desk:
+        """By the type of request."""
+        return {SignCheckpoint: self.sign_checkpoint}
+
+    async def sign_checkpoint(self, request: SignCheckpoint) -> Reply:
+        """Raises ConflictError for a chain that went back, InvalidParameterError for a foreign one."""
+
+        def sign() -> Signed:
+            checkpoint = self._audit_signer().sign(request.chain, Head(request.seq, request.hash))
+            return Signed(checkpoint)
+
+        return await self._in_thread(sign)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _audit_signer(self) -> "AuditSigner":
+        from tidegate.pki.audit_signer import AuditSigner  # the library for keys, 10 MB: not before it is needed
+
+        if self._signer is None:
+            self._signer = AuditSigner(self._pki)
+        return self._signer
