@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -60,7 +61,13 @@ class Shim:
         self.ok("subscribe")
 
     def request(self, op: str, **arguments: object) -> dict[str, Any]:
+        self.send(op, **arguments)
+        return self.answer()
+
+    def send(self, op: str, **arguments: object) -> None:
         self.control.sendall(json.dumps({"id": 1, "op": op, **arguments}).encode() + b"\n")
+
+    def answer(self) -> dict[str, Any]:
         while True:
             message: dict[str, Any] = json.loads(self._lines.readline())
             if "event" not in message:
@@ -154,9 +161,11 @@ def shim() -> Iterator[Shim]:
             if process["exec_id"] is None:
                 supervisor.ok("release", container_id=process["container_id"])
         supervisor.ok("shutdown")
-        assert supervisor.process.wait(10) == 0
+        assert supervisor.process.wait(10) in (0, -9)
+        wait_for_the_end(supervisor.root)
     finally:
-        supervisor.process.kill()
+        for pid in supervisors(supervisor.root):
+            os.kill(pid, 9)
         supervisor.process.wait()
         shutil.rmtree(short)
         cgroup = Path(f"/sys/fs/cgroup/pids/tgshim-{os.getpid()}")
@@ -164,15 +173,52 @@ def shim() -> Iterator[Shim]:
             cgroup.rmdir()
 
 
-def worker_pid(shim: Shim) -> int:
-    """The supervisor's child that is a supervisor too; waits for the next one where the last was just killed."""
+def supervisors(root: Path) -> dict[int, int]:
+    """Pid to parent of the processes that serve ``root``."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(root).encode() in (words := entry.read_bytes().split(b"\0")) and b"--root" in words:
+                stat = (entry.parent / "stat").read_text().rpartition(")")[2].split()
+                if stat[0] != "Z":
+                    found[int(entry.parent.name)] = int(stat[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+    return found
+
+
+def wait_for_the_end(root: Path) -> None:
+    deadline = time.monotonic() + 10
+    while left := supervisors(root):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.005)
+
+
+def worker_and_keeper(root: Path) -> tuple[int, int]:
+    """Waits until there are two, where one was just killed."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        for child in Path(f"/proc/{shim.process.pid}/task/{shim.process.pid}/children").read_text().split():
-            try:
-                if b"tidegate.shim" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return int(child)
-            except OSError:
-                continue  # it ended meanwhile
+        found = supervisors(root)
+        pairs = [(pid, parent) for pid, parent in found.items() if parent in found]
+        if len(pairs) == 1:
+            return pairs[0]
         time.sleep(0.001)
-    raise AssertionError("the keeper has no worker")
+    raise AssertionError(f"there is no worker with a keeper: {supervisors(root)}")
+
+
+def kill(pid: int) -> None:
+    """Kill -9; returns when the process has ended."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        os.kill(pid, 9)
+        assert select.select([pidfd], [], [], 10)[0]
+    finally:
+        os.close(pidfd)
+
+
+def worker_pid(shim: Shim) -> int:
+    return worker_and_keeper(shim.root)[0]
+
+
+def keeper_pid(shim: Shim) -> int:
+    return worker_and_keeper(shim.root)[1]

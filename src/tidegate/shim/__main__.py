@@ -1,10 +1,14 @@
-"""``python -I -S -m tidegate.shim --root DIR``: run the supervisor until it is told to shut down."""
+"""``python -I -S -m tidegate.shim --root DIR``: run the supervisor until it is told to shut down.
+
+``--spares FD`` is a socket with the spares of a supervisor that was killed (``spares``), to go on with.
+"""
 
 import argparse
 import os
+import socket
 from pathlib import Path
 
-from tidegate.shim.keeper import Keeper
+from tidegate.shim.keeper import open_estate, supervise
 from tidegate.shim.worker import Worker
 
 
@@ -12,10 +16,17 @@ def main() -> None:
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(prog="tidegate.shim")
     parser.add_argument("--root", required=True, type=Path)
-    root: Path = parser.parse_args().root
+    parser.add_argument("--spares", type=int)
+    arguments = parser.parse_args()
+    root: Path = arguments.root
     root.mkdir(parents=True, exist_ok=True, mode=0o711)
     os.umask(0o022)
-    Keeper(root).run(lambda link, listener, kept: Worker(root, link, listener, kept).serve())
+    estate = open_estate(root)
+    if arguments.spares is not None:
+        with socket.socket(fileno=arguments.spares) as link:
+            while estate.spares.receive(link):
+                pass
+    supervise(estate, lambda inherited, link: Worker(inherited, link).serve())
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tidegate.base.errors import InternalError, TidegateError
 from tidegate.shim import oci
-from tidegate.shim.loop import READ, Loop
+from tidegate.shim.exits import start_ticks
 from tidegate.shim.process import Process
+from tidegate.shim.reaper import Reaper
 
 Launched = Callable[[int, int | None], None]
 """Called with the pid of the started process and its terminal's master, if it has one."""
@@ -20,8 +21,8 @@ Launched = Callable[[int, int | None], None]
 class Launcher:
     """Starts processes through crun, never waiting for it, and clears up what it leaves."""
 
-    def __init__(self, loop: Loop, root: Path) -> None:
-        self._loop = loop
+    def __init__(self, reaper: Reaper, root: Path) -> None:
+        self._reaper = reaper
         self._crun_root = root / "crun"
         self._scratch_root = root / "r"
         shutil.rmtree(self._scratch_root, ignore_errors=True)
@@ -68,19 +69,15 @@ class Launcher:
         shutil.rmtree(self._crun_root / container_id, ignore_errors=True)
 
     def _watch(self, pid: int, ended: Callable[[int], None]) -> None:
-        pidfd = os.pidfd_open(pid)
         self.under_way.add(pid)
 
-        def ready(_: int) -> None:
-            self._loop.forget(pidfd)
-            os.close(pidfd)
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        def finished(code: int) -> None:
             try:
-                ended(status)
+                ended(code)
             finally:
                 self.under_way.discard(pid)
 
-        self._loop.watch(pidfd, READ, ready)
+        self._reaper.watch(pid, start_ticks(pid), os.pidfd_open(pid), finished)
 
 
 def _listen(path: Path) -> socket.socket:

@@ -14,12 +14,14 @@ from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def become_subreaper() -> None:
     """Orphaned descendants become this process's children (prctl(2)). Raises InternalError."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise InternalError(f"prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(ctypes.get_errno())}")
 
 
@@ -47,7 +49,10 @@ def _console(scratch: Path, *, tty: bool) -> list[str]:
 
 
 def spawn(command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[str]) -> int:
-    """Fork and execute ``command`` in the given cgroups with ``stdio`` as descriptors 0-2; returns its pid."""
+    """Fork and execute ``command`` in the given cgroups with ``stdio`` as descriptors 0-2; returns its pid.
+
+    It dies with its supervisor, who is the only one to know what to do with what it starts.
+    """
     pid = os.fork()
     if pid:
         return pid
@@ -55,6 +60,7 @@ def spawn(command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[st
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for directory in cgroup_join:
             _join(directory)
         high = [os.dup(fd) if fd < 3 else fd for fd in stdio]

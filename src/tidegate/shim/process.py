@@ -5,21 +5,11 @@ killed supervisor.
 """
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tidegate.shim.streams import Streams
-
-
-def start_ticks(pid: int) -> int:
-    """When the process started, in clock ticks since boot (proc(5) stat field 22); 0 when there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return 0
-    return int(stat.rpartition(")")[2].split()[19])
 
 
 @dataclass(slots=True)
@@ -44,6 +34,12 @@ class Process:
     @property
     def key(self) -> str:
         return self.container_id if self.exec_id is None else f"{self.container_id}.{self.exec_id}"
+
+    def held_fds(self) -> dict[str, int]:
+        """What holders of spares get of it: everything that only its supervisor has."""
+        if self.pidfd < 0:
+            return {}
+        return ({} if self.streams is None else self.streams.held_fds()) | {"pidfd": self.pidfd}
 
     def entry(self) -> dict[str, Any]:
         """What ``state`` tells of it."""
@@ -77,7 +73,7 @@ def save(directory: Path, process: Process) -> None:
 
 
 def load_all(directory: Path) -> list[Process]:
-    """The records an earlier supervisor left. A process that still runs has ``pidfd`` open, and no streams."""
+    """The records an earlier supervisor left; the processes have no streams and no ``pidfd`` yet."""
     found = []
     for path in sorted(directory.glob("*.json")):
         record = json.loads(path.read_text())
@@ -96,7 +92,5 @@ def load_all(directory: Path) -> list[Process]:
             start_ticks=record["start_ticks"],
             exit=record["exit"],
         )
-        if process.status == "running" and start_ticks(process.pid) == process.start_ticks:
-            process.pidfd = os.pidfd_open(process.pid)
         found.append(process)
     return found

@@ -3,60 +3,71 @@
 - An exit is recorded on disk, its output drained into the log, and only then reaped and told to subscribers.
 - Exits that were not released are repeated to each new subscriber.
 - Descendants nobody asked about (the supervisor is a subreaper) are reaped when no start is under way.
+- A worker whose keeper was killed forks: the fork serves on, and the parent of the containers becomes the keeper.
 """
 
 import os
 import signal
 import socket
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, TidegateError
 from tidegate.shim import oci
 from tidegate.shim.connection import Connection
+from tidegate.shim.exits import UNKNOWN_EXIT_CODE, start_ticks
+from tidegate.shim.holders import Holders, KeeperGoneError
 from tidegate.shim.journal import Journal
 from tidegate.shim.json_log import JSONLog
-from tidegate.shim.keeper import KeeperLink, Kept, recorded_exit
+from tidegate.shim.keeper import Estate, Ward, close_all_but
 from tidegate.shim.launcher import Launcher
 from tidegate.shim.loop import READ, Loop
-from tidegate.shim.process import Process, load_all, save, start_ticks
+from tidegate.shim.process import Process, load_all, save
 from tidegate.shim.protocol import number, text
+from tidegate.shim.reaper import Reaper
+from tidegate.shim.spares import Spares
 from tidegate.shim.staging import Tap
 from tidegate.shim.streams import Streams
 
-UNKNOWN_EXIT_CODE = 255  # of a process whose parent was not this supervisor
-
 
 class Worker:
-    """One supervisor on ``root``; ``serve`` returns after ``shutdown``."""
+    """One supervisor on ``root``; ``serve`` returns after ``shutdown``, or as the keeper to be (``keeper.Work``)."""
 
-    def __init__(self, root: Path, link: KeeperLink, listener: socket.socket, kept: Kept) -> None:
+    def __init__(self, estate: Estate, link: socket.socket) -> None:
+        oci.become_subreaper()
+        self._estate = estate
+        self._root = estate.root
+        close_all_but(estate.fds() | {link.fileno()})
         self._loop = Loop()
         self._tap = Tap()
-        self._root = root
-        self._link = link
-        self._loop.watch(link.fd, READ, self._keeper_spoke)
-        oci.become_subreaper()
-        self._records = root / "processes"
+        self._records = self._root / "processes"
         self._records.mkdir(exist_ok=True, mode=0o700)
-        self._launcher = Launcher(self._loop, root)
+        self._reaper = Reaper(self._loop, self._root)
+        self._launcher = Launcher(self._reaper, self._root)
         self._processes: dict[str, Process] = {}
         self._connections: set[Connection] = set()
-        self._foreign: set[int] = set()
-        self._keeper_lives = True
+        self._holders = Holders(self._loop, estate.holders, self._processes, self._keeper_spoke)
         self._watch_children()
-        for process in load_all(self._records):
-            self._adopt(process, kept.get(process.key))
-        self._listener = listener
-        self._loop.watch(listener.fileno(), READ, self._accept)
+        self._adopt_all()
+        self._holders.follow_keeper(link)
+        self._loop.watch(estate.control.fileno(), READ, self._accept)
 
-    def serve(self) -> None:
-        self._loop.run()
+    def serve(self) -> Ward | None:
+        while self._loop.running:
+            try:
+                self._loop.run()
+            except KeeperGoneError:
+                ward = self._succeed_keeper()
+                if ward is not None:
+                    return ward
+        return None
 
     def _accept(self, ready: int) -> None:
         try:
-            connection, _ = self._listener.accept()
+            connection, _ = self._estate.control.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return  # the client gave up meanwhile
         self._connections.add(Connection(self._loop, connection, self._handle, self._connections.discard))
@@ -116,7 +127,7 @@ class Worker:
         )
         if stdio.get("console_size"):
             streams.resize(*stdio["console_size"])
-        streams.on_stdin_closed = lambda: self._link.drop(process.key, "stdin")
+        streams.on_stdin_closed = lambda: self._holders.tell(process.key)
         return streams
 
     def _open_log(self, process: Process) -> JSONLog | None:
@@ -138,13 +149,9 @@ class Worker:
 
         def started(pid: int, master_fd: int | None) -> None:
             process.status, process.pid, process.started_at_ns = "running", pid, time.time_ns()
-            process.start_ticks = start_ticks(pid)
-            process.pidfd = os.pidfd_open(pid)
             if process.streams is not None:
                 process.streams.begin(master_fd)
-                self._link.keep(process.key, process.streams.held_fds())
-            save(self._records, process)
-            self._watch_exit(process)
+            self._watch_process(process, start_ticks(pid) or self._reaper.records.ticks(pid))
             connection.answer(request, {"pid": pid})
 
         def failed(error: TidegateError) -> None:
@@ -230,9 +237,20 @@ class Worker:
     def _requested(self, request: dict[str, Any]) -> Process:
         return self._find(text(request, "container_id"), request.get("exec_id"))
 
-    def _adopt(self, process: Process, held: dict[str, int] | None) -> None:
-        """Go on with what an earlier worker recorded; a start cut short has failed, and its release is owed."""
+    def _adopt_all(self) -> None:
+        """Go on with what an earlier worker recorded."""
+        held = dict(self._estate.spares.held)
+        for process in load_all(self._records):
+            self._adopt(process, held.pop(process.key, {}))
+        for named in held.values():  # of a process that was forgotten meanwhile
+            for fd in named.values():
+                os.close(fd)
+        self._reaper.drop_records()
+
+    def _adopt(self, process: Process, held: dict[str, int]) -> None:
+        """A start cut short has failed, and its release is owed."""
         self._processes[process.key] = process
+        process.pidfd = held.pop("pidfd", -1)
         if process.status == "starting":
             process.status = "failed"
         elif process.status == "created":
@@ -240,52 +258,30 @@ class Worker:
         elif process.status == "running":
             if held:
                 self._make_streams(process).restore(held)
-            if process.pidfd >= 0:
-                self._watch_exit(process)
-            else:
-                code = recorded_exit(self._root, process.pid, process.start_ticks)
-                self._exited(process, UNKNOWN_EXIT_CODE if code is None else code)
+            self._watch_process(process, process.start_ticks)
 
-    def _keeper_spoke(self, ready: int) -> None:
-        if not self._link.receive():
-            self._loop.forget(self._link.fd)
-            self._keeper_lives = False
-        self._reap_foreign()
-
-    def _reap_foreign(self) -> None:
-        for process in [p for p in self._processes.values() if p.pidfd in self._foreign]:
-            self._reap(process)
-
-    def _watch_exit(self, process: Process) -> None:
-        self._loop.watch(process.pidfd, READ, lambda _: self._reap(process))
-
-    def _reap(self, process: Process) -> None:
-        self._foreign.discard(process.pidfd)
-        try:
-            info = os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:  # the keeper's child since an earlier worker died, or still that of a crun
-            code = recorded_exit(self._root, process.pid, process.start_ticks)
-            if code is None and self._keeper_lives:
-                self._loop.forget(process.pidfd)
-                self._foreign.add(process.pidfd)
-                return  # the keeper speaks when it has written it down; a crun that ends makes it ours, with a signal
+    def _watch_process(self, process: Process, ticks: int) -> None:
+        """Have its end told; one that has ended and was reaped by another has its exit now."""
+        process.start_ticks = ticks
+        if process.pidfd < 0 and ticks and start_ticks(process.pid) == ticks:
+            process.pidfd = os.pidfd_open(process.pid)
+        save(self._records, process)
+        if process.pidfd < 0:
+            code = self._reaper.records.read(process.pid, ticks)
             self._exited(process, UNKNOWN_EXIT_CODE if code is None else code)
-        else:
-            if info is None:
-                self._watch_exit(process)
-                return
-            self._exited(process, info.si_status if info.si_code == os.CLD_EXITED else 128 + info.si_status)
-            os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOHANG)
-        self._close_pidfd(process)
-        self._reap_orphans()
+            self._reaper.records.forget(process.pid, ticks)
+            return
+        self._reaper.watch(process.pid, ticks, process.pidfd, lambda code: self._exited(process, code))
+        self._holders.tell(process.key)
 
     def _exited(self, process: Process, code: int) -> None:
         killed = process.exec_id is None and oci.oom_kills(process.cgroup_join) > 0
         process.exit = {"exit_code": code, "finished_at_ns": time.time_ns(), "oom_killed": killed}
         process.status = "exited"
+        process.pidfd = -1
         if process.streams is not None:
             process.streams.finish()
-        self._link.drop(process.key)
+        self._holders.tell(process.key)
         save(self._records, process)
         for connection in list(self._connections):
             if connection.subscribed:
@@ -294,20 +290,43 @@ class Worker:
     def _forget(self, process: Process) -> None:
         if process.pidfd >= 0:
             _kill(process.pidfd)
-            self._close_pidfd(process)
+            self._reaper.forget(process.pidfd)
+            process.pidfd = -1
         if process.streams is not None:
             process.streams.finish()
-        self._link.drop(process.key)
-        (self._root / "exits" / f"{process.pid}-{process.start_ticks}").unlink(missing_ok=True)
         self._journal_path(process).unlink(missing_ok=True)
         (self._records / f"{process.key}.json").unlink(missing_ok=True)
         self._processes.pop(process.key, None)
+        self._holders.tell(process.key)
 
-    def _close_pidfd(self, process: Process) -> None:
-        self._foreign.discard(process.pidfd)
-        self._loop.forget(process.pidfd)
-        os.close(process.pidfd)
-        process.pidfd = -1
+    # ------------------------------------------------------------------------- the keeper
+
+    def _keeper_spoke(self) -> None:
+        self._reaper.look_again()
+        if not self._launcher.under_way:
+            self._reaper.drop_records()
+
+    def _succeed_keeper(self) -> Ward | None:
+        """Fork; None in the fork, which serves on with every connection. Raises nothing: without a fork, it serves."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            sys.stderr.write(f"tidegate shim: no new keeper: {error}\n")
+            ours.close()
+            theirs.close()
+            return None
+        if pid == 0:
+            ours.close()
+            oci.become_subreaper()
+            self._holders.follow_keeper(theirs)
+            self._reaper.look_again()
+            return None
+        signal.set_wakeup_fd(-1)
+        held = {key: fds for key, process in self._processes.items() if (fds := process.held_fds())}
+        estate = replace(self._estate, spares=Spares(held))
+        close_all_but(estate.fds() | {ours.fileno()})
+        return Ward(pid, ours, estate, past=self)
 
     def _watch_children(self) -> None:
         read_end, write_end = socket.socketpair()
@@ -320,21 +339,12 @@ class Worker:
         self._loop.watch(read_end.fileno(), READ, self._child_signalled)
 
     def _child_signalled(self, ready: int) -> None:
+        """With a start under way an unknown zombie may be the very process it starts: then it is not reaped."""
         self._wakeup[0].recv(4096)
-        self._reap_foreign()
-        self._reap_orphans()
-
-    def _reap_orphans(self) -> None:
-        """With a start under way an unknown zombie may be the very process it starts: then wait."""
-        known = {process.pid for process in self._processes.values() if process.pidfd >= 0}
-        while not self._launcher.under_way:
-            try:
-                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if info is None or info.si_pid in known:
-                return  # a known one has its own watch, and looks for orphans after it
-            os.waitid(os.P_PID, info.si_pid, os.WEXITED | os.WNOHANG)
+        self._reaper.look_again()
+        if not self._launcher.under_way:
+            self._reaper.reap_orphans()
+        self._holders.require_keeper()
 
 
 def _kill(pidfd: int) -> None:
