@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, TidegateError
-from tidegate.cli.pki_commands import DEFAULT_DATA_ROOT
+from tidegate.cli.certificate_arguments import DEFAULT_DATA_ROOT
 
 if TYPE_CHECKING:
     from tidegate.cli.audit_follow import Follower

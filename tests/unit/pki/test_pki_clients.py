@@ -101,7 +101,7 @@ def test_a_revoked_client_kept_here_gets_a_new_key(authority: Authority) -> None
     authority.ensure_all()
     assert directory.joinpath("key.pem").read_bytes() != old_key
     assert directory.joinpath("cert.pem").read_bytes() != old_certificate
-    assert [record.revoked_at is None for record in authority.records.of(ADMIN)] == [False, True]
+    assert sorted(record.revoked_at is None for record in authority.records.of(ADMIN)) == [False, True]
 
 
 def test_a_renewal_keeps_the_role_it_has_now(authority: Authority, clock: Clock) -> None:
