@@ -1,31 +1,20 @@
-"""The query string of a request, read by Docker's rules.
+"""The query string of a request, read by Docker's rules, which are ``spec/query_string.py``: the gate's reading too.
 
-Booleans: "", 0, no, false and none are false, anything else is true (moby's ``httputils.BoolValue``). A parameter that
-is given twice counts with its first value, as in Go.
+A parameter that is given twice counts with its first value, as in Go.
 """
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qsl
 
-from tidegate.base.errors import InvalidParameterError
-
-_FALSE = frozenset({"", "0", "no", "false", "none"})
-_MOST_PARAMETERS = 1000
+from tidegate.spec.query_string import boolean, number, parse_query_string
 
 
 class Query:
     """Parameters by name."""
 
     def __init__(self, raw: str) -> None:
-        """Raises InvalidParameterError for more parameters than any client sends."""
+        """Raises InvalidParameterError for a query that Go does not parse."""
         self._values: dict[str, list[str]] = {}
-        if not raw:
-            return
-        try:
-            pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS, errors="strict")
-        except ValueError as error:
-            raise InvalidParameterError(f"invalid query: {error}") from error
-        for name, value in pairs:
+        for name, value in parse_query_string(raw):
             self._values.setdefault(name, []).append(value)
 
     def text(self, name: str, default: str = "") -> str:
@@ -40,17 +29,12 @@ class Query:
         """The parameter as Docker reads a boolean."""
         if name not in self._values:
             return default
-        return self.text(name).strip().lower() not in _FALSE
+        return boolean(self.text(name))
 
     def integer(self, name: str) -> int | None:
         """The parameter as a decimal number; None when absent or empty. Raises InvalidParameterError."""
         value = self.text(name)
-        if not value:
-            return None
-        try:
-            return int(value, 10)
-        except ValueError as error:
-            raise InvalidParameterError(f"invalid parameter {name}={value!r}: expected a number") from error
+        return number(name, value) if value else None
 
     def as_mapping(self) -> Mapping[str, Sequence[str]]:
         """Everything, for logs and policies."""
