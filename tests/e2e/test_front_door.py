@@ -1,5 +1,6 @@
 """``tidegate up`` with roots and a port of its own, and the stock docker CLI at both doors."""
 
+import json
 import os
 import shutil
 import socket
@@ -60,6 +61,21 @@ def test_an_installation_proves_itself_by_a_container(door: RunningEngine) -> No
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr
     assert "hello from a container, through mutual TLS on port 2376\n" in result.stdout
+
+
+def test_every_decision_is_in_an_audit_that_verifies(door: RunningEngine) -> None:
+    assert door.docker("ps").returncode == 0
+    command = [sys.executable, "-m", "tidegate", "audit", "--data-root", f"{door.root}/data"]
+    found = subprocess.run(
+        [*command[:4], "query", *command[4:], "--operation", "ContainerList", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    last = json.loads(found.stdout.splitlines()[-1])
+    assert (last["principal"], last["allowed"], last["outcome"]["status"]) == ("CN=admin", True, 200)
+    verified = subprocess.run([*command[:4], "verify", *command[4:]], capture_output=True, text=True, check=False)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_plain_http_on_the_tls_port_is_told_so(door: RunningEngine) -> None:

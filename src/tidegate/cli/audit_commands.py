@@ -181,19 +181,20 @@ def _heads(args: argparse.Namespace) -> "dict[str, Head]":
 
     A chain named ``WRITER@START`` goes to a log daemon: it is looked at only when its lines are given.
     """
-    from tidegate.pki.audit_memory import read_heads
+    from tidegate.pki.audit_memory import read_heads, signer_directory
     from tidegate.pki.audit_reader import chains_of
 
-    heads = read_heads(args.data_root / "pki")
+    heads = read_heads(signer_directory(args.data_root))
     present = chains_of(args.files) if args.files else {chain for chain in heads if "@" not in chain}
     return {chain: head for chain, head in heads.items() if chain in present}
 
 
 def _verifiers(args: argparse.Namespace) -> "dict[str, AuditVerifier]":
+    from tidegate.pki.audit_memory import signer_directory
     from tidegate.pki.audit_signer import AuditVerifier, load_verifier
 
     named = [AuditVerifier(path.read_bytes(), str(path)) for path in args.key]
-    found = named or [load_verifier(args.data_root / "pki")]
+    found = named or [load_verifier(signer_directory(args.data_root))]
     return {verifier.key_id: verifier for verifier in found}
 
 

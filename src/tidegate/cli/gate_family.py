@@ -6,11 +6,13 @@ have been made before: a thread does not survive one.
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from tidegate.cli.family import Family
+from tidegate.gate.audit_start import file_opener
 from tidegate.gate.dialer import serve_dialer
 from tidegate.gate.process import Entrance, GateProcessSettings, run_gate
 
@@ -22,8 +24,15 @@ def start_gate(
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in entrances]
     ours, theirs = zip(*pairs, strict=True)
     family.hold((*ours, *theirs))
+    files: dict[str, Callable[[], int]] = {}
     for number, (row, link) in enumerate(zip(entrances, theirs, strict=True), start=1):
         name = "tidegate-gate" if number == 1 else f"tidegate-gate-{number}"
-        family.start(name, partial(run_gate, settings, row, link), keep=[link, *(each.sock for each in row)])
+        audit = settings.audit.of_worker(number)
+        files[audit.next_file] = file_opener(audit)
+        family.start(
+            name,
+            partial(run_gate, replace(settings, audit=audit), row, link),
+            keep=[link, *(each.sock for each in row)],
+        )
     family.release(keep=ours)
-    threading.Thread(target=serve_dialer, args=(list(ours), addresses), name="dialer", daemon=True).start()
+    threading.Thread(target=serve_dialer, args=(list(ours), addresses, files), name="dialer", daemon=True).start()

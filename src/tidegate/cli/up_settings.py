@@ -11,6 +11,7 @@ from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.sizes import parse_size
 from tidegate.daemon.config import DaemonConfig
 from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
+from tidegate.gate.audit_start import FILE, AuditSettings, parse_audit_kind
 from tidegate.gate.doors import parse_scoped_socket
 from tidegate.gate.process import GateProcessSettings, Listener
 from tidegate.registrar.process import RegistrarProcessSettings
@@ -62,6 +63,7 @@ def gate_settings(
         scoped_sockets=sockets,
         tls_files=tls_files(config) if secured else None,
         owner=owner,
+        audit=AuditSettings(config.data_root, parse_audit_kind(config.settings.get("audit", FILE))),
         log_level=log_level(config.settings),
         workers=parse_gate_workers(config.settings.get("gate-workers"), len(os.sched_getaffinity(0))),
     )

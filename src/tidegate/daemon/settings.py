@@ -60,6 +60,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("data-root", "data-root", T, help="persistent state (default /var/lib/tidegate)"),
     Setting("exec-root", "exec-root", T, help="run-time state (default /run/tidegate)"),
     Setting(None, "config-file", T, help="a daemon.json with Docker's keys; none is read unless named"),
+    Setting(None, "audit", T, help="where the gate records what it decides: file (default), journald or syslog"),
     Setting("pidfile", "pidfile", T, short="p", help="write the process id here"),
     Setting("log-level", "log-level", T, short="l", help="debug, info, warn, error or fatal"),
     Setting("debug", "debug", F, short="D", help="the same as --log-level debug"),

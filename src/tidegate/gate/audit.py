@@ -1,7 +1,7 @@
 """The audit of one gate worker: a line for each decision before it is carried out, and one for its outcome after.
 
-- ``decision`` returns when its line has been handed over, and raises UnavailableError when it could not be: the request
-  must then not be carried out. Its line is handed over later, with an outcome that says so.
+- ``decision`` returns when its line has been handed over, and raises AuditUnavailableError when it could not be: the
+  request must then not be carried out. Its line is handed over later, with an outcome that says so.
 - Lines of one turn of the loop are written with one system call.
 - While anything waits to be written, nothing new is taken up; so what waits is bounded by the requests in flight.
 - The head is signed every CHECKPOINT_LINES lines or CHECKPOINT_S seconds, after it is on disk. A signer that stays away
@@ -37,6 +37,10 @@ NextFile = Callable[[], Awaitable[int]]
 """A descriptor of a new file for this chain, from whoever may open one; raises TidegateError or OSError."""
 
 
+class AuditUnavailableError(UnavailableError):
+    """The audit cannot be written or signed; what was asked is not carried out."""
+
+
 class AuditLog:
     """The writer of one chain. ``begin`` first; ``keep`` runs beside the requests; ``close`` last."""
 
@@ -61,7 +65,7 @@ class AuditLog:
         self._failing = False
 
     def begin(self, segment: Segment) -> None:
-        """Write where this writer begins. Raises UnavailableError when it cannot be written."""
+        """Write where this writer begins. Raises AuditUnavailableError when it cannot be written."""
         self._append(Kind.SEGMENT, segment)
         lines, self._lines = self._lines, []
         try:
@@ -70,7 +74,7 @@ class AuditLog:
             raise _cannot_write(error) from error
 
     async def decision(self, record: Decision) -> int:
-        """Write ``record``; returns its number, for ``outcome``. Raises UnavailableError: refuse the request."""
+        """Write ``record``; returns its number, for ``outcome``. Raises AuditUnavailableError: refuse the request."""
         self._refuse_while_behind()
         seq = self._append(Kind.DECISION, tidy(record))
         written = asyncio.get_running_loop().create_future()
@@ -162,7 +166,7 @@ class AuditLog:
             self._note_success()
         if self._unsigned >= _STOP_AT:
             self._wake.set()
-            raise UnavailableError("the audit's signer does not answer, so the request was not carried out")
+            raise AuditUnavailableError("the audit's signer does not answer, so the request was not carried out")
 
     def _note_success(self) -> None:
         if self._failing:
@@ -199,6 +203,6 @@ class AuditLog:
         self._flush()
 
 
-def _cannot_write(error: OSError) -> UnavailableError:
+def _cannot_write(error: OSError) -> AuditUnavailableError:
     reason = error.strerror or str(error)
-    return UnavailableError(f"the audit cannot be written ({reason}), so the request was not carried out")
+    return AuditUnavailableError(f"the audit cannot be written ({reason}), so the request was not carried out")

@@ -21,9 +21,11 @@ import uvloop
 from tidegate.base.errors import InternalError
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
+from tidegate.gate.audit_start import Audit, AuditSettings, start_audit
 from tidegate.gate.dialer import Dialer
 from tidegate.gate.doors import Door, ScopedSocket
 from tidegate.gate.pipeline import Gate
+from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.gate.request_log import RequestLog, to_standard_error
 from tidegate.http.client import UnixClient
 from tidegate.http.listeners import bind_tcp, bind_unix
@@ -55,6 +57,7 @@ class GateProcessSettings:
     scoped_sockets: tuple[ScopedSocket, ...]
     tls_files: tuple[Path, Path, Path] | None
     owner: tuple[int, int]
+    audit: AuditSettings
     log_level: str = "info"
     workers: int = 1
 
@@ -97,20 +100,29 @@ def open_entrances(settings: GateProcessSettings) -> list[list[Entrance]]:
     return rows
 
 
-async def serve(entrances: list[Entrance], tls: TLSListener | None, dialer: Dialer, log: RequestLog) -> None:
+async def serve(
+    entrances: list[Entrance], tls: TLSListener | None, dialer: Dialer, log: RequestLog, audit: Audit
+) -> None:
     """Serve until SIGTERM or SIGINT; ``tls`` is owed where an entrance is secured."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     client = UnixClient(partial(dialer.connect, ENGINE))
-    gate = Gate(client, log)
+    gate = Gate(client, log, audit.log)
+    registrar = await RegistrarClient.over(await dialer.connect(REGISTRAR))
+    next_file = partial(dialer.open, audit.settings.next_file)
+    keeper = asyncio.create_task(audit.log.keep(registrar.sign_checkpoint, next_file), name="audit-keeper")
     servers = []
     for entrance in entrances:
         servers.append(Server(partial(gate.handle, entrance.door)))
         await servers[-1].listen(entrance.sock, tls if entrance.secured else None)
     await stop.wait()
     await asyncio.gather(*(server.close() for server in servers))
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
+    await audit.log.close(registrar.sign_checkpoint)
+    await registrar.close()
     await client.close()
     dialer.close()
     log.flush()
@@ -121,9 +133,9 @@ def _same(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 def run_gate(settings: GateProcessSettings, entrances: list[Entrance], link: socket.socket) -> None:
-    """One worker: read the TLS files, give up root, serve; ``link`` leads to the dialer.
+    """One worker: read the TLS files, open the audit, give up root, serve; ``link`` leads to the dialer.
 
-    Raises InvalidParameterError for wrong TLS files.
+    Raises InvalidParameterError for wrong TLS files, and as ``start_audit`` does.
     """
     logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s gate %(message)s", force=True)
 
@@ -133,7 +145,8 @@ def run_gate(settings: GateProcessSettings, entrances: list[Entrance], link: soc
     tls = None
     if settings.tls_files is not None:
         tls = TLSListener(partial(_same, server_context(*settings.tls_files)), on_failure=failed)
+    audit = start_audit(settings.audit)
     give_up_root(*settings.owner)
     end_with_parent(settings.parent_pid)
     log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None)
-    uvloop.run(serve(entrances, tls, Dialer(link), log))
+    uvloop.run(serve(entrances, tls, Dialer(link), log, audit))

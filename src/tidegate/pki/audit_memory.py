@@ -1,6 +1,7 @@
 """What the signer of audits has signed, and by which key: read without the library for keys, which is heavy.
 
-Files under DATA_ROOT/pki; ``audit_signer`` writes them.
+Files under DATA_ROOT/pki/audit (a directory of their own: the registrar follows changes of the one above, and these
+change all the time); ``audit_signer`` writes them.
 """
 
 import base64
@@ -13,9 +14,9 @@ import msgspec
 from tidegate.base.errors import InvalidParameterError, NotFoundError
 from tidegate.spec.audit_chain import Head
 
-KEY_FILE = "audit-key.pem"
-PUBLIC_KEY_FILE = "audit-pub.pem"
-HEADS_FILE = "audit-heads.json"
+KEY_FILE = "key.pem"
+PUBLIC_KEY_FILE = "pub.pem"
+HEADS_FILE = "heads.json"
 
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----")
 _RAW_KEY_BYTES = 32
@@ -26,6 +27,11 @@ class _Heads(msgspec.Struct, frozen=True):
     """The content of HEADS_FILE: chain -> (seq, hash)."""
 
     heads: dict[str, tuple[int, str]]
+
+
+def signer_directory(data_root: Path) -> Path:
+    """Where the functions here, and the signer, have their files."""
+    return data_root / "pki" / "audit"
 
 
 def decode_heads(content: bytes, source: str) -> dict[str, Head]:

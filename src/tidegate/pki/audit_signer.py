@@ -1,7 +1,7 @@
 """The key that vouches for audits: signs the head of a chain, and never one that lies before what it has signed.
 
-Under DATA_ROOT/pki: ``audit-key.pem`` (Ed25519, 0600), ``audit-pub.pem`` (for whoever verifies elsewhere), and
-``audit-heads.json``, the highest head signed for each chain.
+Under DATA_ROOT/pki/audit: ``key.pem`` (Ed25519, 0600), ``pub.pem`` (for whoever verifies elsewhere), and
+``heads.json``, the highest head signed for each chain.
 
 - A head is remembered on disk before its signature is given away: a signature can never be older than the memory.
 - A chain that goes back, or comes with another hash for a line already signed, is refused: it was cut or rewritten.
@@ -10,6 +10,7 @@ Under DATA_ROOT/pki: ``audit-key.pem`` (Ed25519, 0600), ``audit-pub.pem`` (for w
 
 import base64
 import binascii
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,12 +39,13 @@ def _utc_now() -> datetime:
 
 
 class AuditSigner:
-    """The holder of the key; one process at a time. Every method may raise OSError."""
+    """The holder of the key; one process at a time, any thread of it. Every method may raise OSError."""
 
     def __init__(self, directory: Path, now: Callable[[], datetime] = _utc_now) -> None:
-        """``directory`` is DATA_ROOT/pki. Makes the key if need be. Raises InvalidParameterError for a bad one."""
+        """In a ``signer_directory``; makes the key if need be. Raises InvalidParameterError for a bad one."""
         self._directory = directory
         self._now = now
+        self._changing = threading.Lock()
         make_private_directory(directory)
         with exclusive(directory / ".lock"):
             self._key = _ensure_key(directory)
@@ -54,6 +56,13 @@ class AuditSigner:
         """Vouch for ``head``. Raises ConflictError if the chain went back, InvalidParameterError if it is foreign."""
         if chain.partition("/")[0] != self.key_id:
             raise InvalidParameterError(f"the audit's key {self.key_id} does not sign the chain {chain}")
+        with self._changing:
+            self._remember(chain, head)
+        signed_at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        signature = self._key.sign(checkpoint_message(chain, head, signed_at))
+        return Checkpoint(head.seq, head.hash, signed_at, self.key_id, base64.b64encode(signature).decode())
+
+    def _remember(self, chain: str, head: Head) -> None:
         known = self._heads.get(chain)
         if known is not None and (head.seq < known.seq or (head.seq == known.seq and head != known)):
             raise ConflictError(
@@ -61,9 +70,6 @@ class AuditSigner:
             )
         if head != known:
             self._write({**self._heads, chain: head})
-        signed_at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        signature = self._key.sign(checkpoint_message(chain, head, signed_at))
-        return Checkpoint(head.seq, head.hash, signed_at, self.key_id, base64.b64encode(signature).decode())
 
     def _write(self, heads: dict[str, Head]) -> None:
         write_durably(self._directory / HEADS_FILE, encode_heads(heads), PRIVATE_MODE)
@@ -93,7 +99,7 @@ class AuditVerifier:
 
 
 def load_verifier(directory: Path) -> AuditVerifier:
-    """The verifier of a PKI directory. Raises NotFoundError when nothing was ever signed there."""
+    """The verifier of a ``signer_directory``. Raises NotFoundError when nothing was ever signed there."""
     path = directory / PUBLIC_KEY_FILE
     try:
         return AuditVerifier(path.read_bytes(), str(path))

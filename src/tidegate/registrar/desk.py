@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tidegate.pki.audit_memory import PUBLIC_KEY_FILE, signer_directory
 from tidegate.pki.registrar_messages import Reply, SignCheckpoint, Signed
 from tidegate.registrar.service import Desk
 from tidegate.spec.audit_chain import Head
@@ -23,10 +24,15 @@ class RegistrarDesk:
     """The keys of ``data_root`` at work; ``refresh`` publishes what was changed."""
 
     def __init__(self, data_root: Path, refresh: Callable[[], Awaitable[None]]) -> None:
-        self._pki = data_root / "pki"
+        self._audit = signer_directory(data_root)
         self._refresh = refresh
         self._thread = ThreadPoolExecutor(1, "registrar-desk")
         self._signer: AuditSigner | None = None
+
+    async def prepare(self) -> None:
+        """Make what a gate needs before it can ask for anything. Raises OSError."""
+        if not (self._audit / PUBLIC_KEY_FILE).exists():
+            await self._in_thread(self._audit_signer)
 
     def calls(self) -> Desk:
         """By the type of request."""
@@ -51,5 +57,5 @@ class RegistrarDesk:
         from tidegate.pki.audit_signer import AuditSigner  # the library for keys, 10 MB: not before it is needed
 
         if self._signer is None:
-            self._signer = AuditSigner(self._pki)
+            self._signer = AuditSigner(self._audit)
         return self._signer

@@ -25,7 +25,10 @@ SOCKET_MODE = 0o600
 
 @dataclass(frozen=True, slots=True)
 class RegistrarProcessSettings:
-    """``tls`` None: no listener has TLS. The registrar ends with ``parent_pid``."""
+    """``tls`` None: no listener has TLS. The registrar ends with ``parent_pid``.
+
+    When asked to end it waits ``grace_s`` for the gate workers, which have their audits signed last of all.
+    """
 
     parent_pid: int
     data_root: Path
@@ -33,6 +36,7 @@ class RegistrarProcessSettings:
     tls: TLSFiles | None
     uids: frozenset[int] = field(default_factory=lambda: frozenset({0}))
     log_level: str = "info"
+    grace_s: float = 10.0
 
 
 def run_registrar(settings: RegistrarProcessSettings) -> None:
@@ -54,6 +58,7 @@ async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Even
     """Serve until ``stop``. Raises as ``run_registrar``."""
     publisher = Publisher(Sources(settings.data_root, settings.tls))
     desk = RegistrarDesk(settings.data_root, publisher.refresh)
+    await desk.prepare()
     service = RegistrarService(desk.calls(), settings.uids)
     await publisher.begin(service.publish)
     following = asyncio.create_task(publisher.follow(), name="registrar-follow")
@@ -61,7 +66,7 @@ async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Even
     server = await asyncio.start_unix_server(service.serve, sock=bind_unix(settings.socket, SOCKET_MODE), backlog=64)
     await stop.wait()
     server.close()
-    await service.close()
+    await service.close(settings.grace_s)
     desk.close()
     following.cancel()
     with suppress(asyncio.CancelledError):

@@ -10,6 +10,7 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotSupportedError, TidegateError
@@ -42,6 +43,8 @@ class RegistrarService:
         self._desk = desk
         self._uids = uids
         self._channels: set[asyncio.StreamWriter] = set()
+        self._deserted = asyncio.Event()
+        self._deserted.set()
         self._news = b""
         self._permits = asyncio.Semaphore(_CALLS_AT_ONCE)
         self._calls: set[asyncio.Task[None]] = set()
@@ -64,6 +67,7 @@ class RegistrarService:
             return
         writer.write(self._news)
         self._channels.add(writer)
+        self._deserted.clear()
         try:
             while True:
                 call = await _next_call(reader)
@@ -77,10 +81,15 @@ class RegistrarService:
             _log.error("a gate worker sent what is no call: %s", error.message)
         finally:
             self._channels.discard(writer)
+            if not self._channels:
+                self._deserted.set()
             writer.close()
 
-    async def close(self) -> None:
-        """Drop every worker and what it still waits for."""
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Drop every worker and what it still waits for; first let them go by themselves for ``grace_s``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._deserted.wait()
         for task in list(self._calls):
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)

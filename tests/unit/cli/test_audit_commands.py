@@ -22,7 +22,7 @@ class Writer:
     """A gate's worker as the files show it."""
 
     def __init__(self, root: Path, name: str = "gate-0", signer: AuditSigner | None = None) -> None:
-        self.signer = signer or AuditSigner(root / "pki")
+        self.signer = signer or AuditSigner(root / "pki/audit")
         self.name = name
         self.directory = root / "audit"
         opened = open_audit(self.directory, self.signer.key_id, name, None)
@@ -143,11 +143,11 @@ def test_a_copy_is_verified_elsewhere_by_the_public_key(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     files = [str(path) for path in audit_files(writer.directory)]
-    key = tmp_path / "pki" / PUBLIC_KEY_FILE
+    key = tmp_path / "pki/audit" / PUBLIC_KEY_FILE
     assert verify(elsewhere, capsys, "--key", str(key), *files) == (0, [])
-    other = AuditSigner(tmp_path / "second" / "pki")
+    other = AuditSigner(tmp_path / "second" / "pki/audit")
     assert other.key_id != writer.signer.key_id
-    code, found = verify(elsewhere, capsys, "--key", str(tmp_path / "second/pki" / PUBLIC_KEY_FILE), *files)
+    code, found = verify(elsewhere, capsys, "--key", str(tmp_path / "second/pki/audit" / PUBLIC_KEY_FILE), *files)
     assert (code, {what for what, _, _ in found}) == (1, {"foreign"})
 
 

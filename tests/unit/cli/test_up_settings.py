@@ -16,6 +16,7 @@ from tidegate.cli.up_settings import (
 )
 from tidegate.daemon.config import decide_config
 from tidegate.daemon.process_settings import LogDefaults, decode_settings, encode_settings
+from tidegate.gate.audit_start import parse_audit_kind
 
 
 def test_the_engine_reads_what_it_is_told() -> None:
@@ -73,3 +74,9 @@ def test_sizes_are_in_powers_of_a_thousand() -> None:
     for wrong in ("", "m", "7t", "-7", "7.5m"):
         with pytest.raises(InvalidParameterError):
             parse_size(wrong)
+
+
+def test_the_audit_has_a_kind() -> None:
+    assert parse_audit_kind("journald") == "journald"
+    with pytest.raises(InvalidParameterError, match="audit: 'stone' is none of file, journald, syslog"):
+        parse_audit_kind("stone")

@@ -1,6 +1,8 @@
 """Descriptors come from the dialer in the order asked; what it cannot reach is said, and its end is noticed."""
 
 import asyncio
+import errno
+import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -12,9 +14,13 @@ from tidegate.base.errors import UnavailableError
 from tidegate.gate.dialer import Dialer, serve_dialer
 
 
-def with_dialer(addresses: dict[str, Path], scenario: Callable[[Dialer], Awaitable[None]]) -> None:
+def with_dialer(
+    addresses: dict[str, Path],
+    scenario: Callable[[Dialer], Awaitable[None]],
+    files: dict[str, Callable[[], int]] | None = None,
+) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    thread = threading.Thread(target=serve_dialer, args=([theirs], addresses))
+    thread = threading.Thread(target=serve_dialer, args=([theirs], addresses, files or {}))
     thread.start()
 
     async def main() -> None:
@@ -51,6 +57,26 @@ def test_connections_come_to_whom_they_were_asked_for(tmp_path: Path) -> None:
     with_dialer({name: tmp_path / name for name in listeners}, scenario)
     for listener in listeners.values():
         listener.close()
+
+
+def test_files_are_opened_by_name_and_handed_over(tmp_path: Path) -> None:
+    def open_it() -> int:
+        return os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def fail() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def scenario(dialer: Dialer) -> None:
+        fd = await dialer.open("file")
+        os.write(fd, b"here")
+        os.close(fd)
+        with pytest.raises(UnavailableError, match="No space left"):
+            await dialer.open("full")
+        with pytest.raises(UnavailableError, match="knows no such"):
+            await dialer.open("other")
+
+    with_dialer({}, scenario, {"file": open_it, "full": fail})
+    assert (tmp_path / "file").read_bytes() == b"here"
 
 
 @pytest.mark.parametrize(

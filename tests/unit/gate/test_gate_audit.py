@@ -11,7 +11,7 @@ import pytest
 
 from tidegate.base.errors import UnavailableError
 from tidegate.gate import audit
-from tidegate.gate.audit import AuditLog
+from tidegate.gate.audit import AuditLog, AuditUnavailableError
 from tidegate.gate.audit_sinks import DatagramSink, FileSink, SyslogFormat, journal_entry
 from tidegate.spec.audit_chain import Head, genesis, parse_line
 from tidegate.spec.audit_records import Checkpoint, Decision, Outcome, Segment
@@ -109,7 +109,7 @@ def test_a_full_disk_refuses_and_loses_no_line_of_the_chain() -> None:
         await log.decision(LIST)
         log.outcome(Outcome(1, 200, 1.0))  # carried out before the disk was full
         answers = await asyncio.gather(*(log.decision(LIST) for _ in range(3)), return_exceptions=True)
-        assert [type(answer) for answer in answers] == [UnavailableError] * 3
+        assert [type(answer) for answer in answers] == [AuditUnavailableError] * 3
         assert "No space left on device" in str(answers[0])
         head = log.head
         for _ in range(10):

@@ -1,16 +1,21 @@
 """The gate before an engine's API, both on real sockets; what is refused never reaches the engine."""
 
 import asyncio
+import errno
 import io
 import json
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tidegate.access.principal import CertificatePrincipal, UnixPrincipal, UnknownPrincipal
+from tidegate.gate.audit import AuditLog
+from tidegate.gate.audit_sinks import FileSink
 from tidegate.gate.doors import Door
 from tidegate.gate.forward import splice
 from tidegate.gate.ping import MOST_AGE_S, PingCache
@@ -20,15 +25,26 @@ from tidegate.http.client import UnixClient
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import Peer, Request, Response
 from tidegate.http.server import Server
+from tidegate.spec.audit_chain import genesis
+from tidegate.spec.audit_verify import Walk, pieces_of
 from tidegate.spec.catalogue import match
 
 Seen = list[tuple[str, str, bytes]]
 
 
-def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None]], engine: bool = True) -> str:
-    """Run ``scenario`` with the gate's socket; ``Seen`` collects what the engine got. Returns the request log."""
+def through_gate(
+    tmp_path: Path,
+    scenario: Callable[[Path, Seen], Awaitable[None]],
+    engine: bool = True,
+    write: Callable[[int, bytes], int] = os.write,
+) -> str:
+    """Run ``scenario`` with the gate's socket; ``Seen`` collects what the engine got. Returns the request log.
+
+    The audit is in ``tmp_path / "audit"``, by way of ``write``.
+    """
     seen: Seen = []
     log = io.BytesIO()
+    fd = os.open(tmp_path / "audit", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     async def engine_handler(request: Request) -> Response | Hijack:
         body = await request.read_all(1 << 20)
@@ -55,7 +71,8 @@ def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None
         servers = [await listen("engine", engine_handler)] if engine else []
         client = UnixClient(tmp_path / "engine")
         requests = RequestLog(log.write)
-        servers.append(await listen("gate", partial(Gate(client, requests).handle, Door("unix"))))
+        audit = AuditLog("key/gate-1", genesis("key/gate-1"), FileSink(fd, 0, write))
+        servers.append(await listen("gate", partial(Gate(client, requests, audit).handle, Door("unix"))))
         try:
             async with asyncio.timeout(20):
                 await scenario(tmp_path / "gate", seen)
@@ -64,6 +81,7 @@ def through_gate(tmp_path: Path, scenario: Callable[[Path, Seen], Awaitable[None
             for server in servers:
                 await server.close(grace_s=0.1)
             requests.flush()
+            await audit.close()
 
     asyncio.run(main())
     return log.getvalue().decode()
@@ -111,6 +129,42 @@ def test_what_is_no_operation_never_reaches_the_engine(tmp_path: Path, line: byt
         assert seen == []
 
     through_gate(tmp_path, scenario)
+
+
+def audited(tmp_path: Path) -> list[dict[str, Any]]:
+    """What the audit says, which is whole."""
+    content = (tmp_path / "audit").read_bytes()
+    assert Walk("key/gate-1", lambda _message, _signature: True).run(pieces_of("f", [content])).findings == []
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def test_a_decision_and_its_outcome_are_in_the_audit(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        await exchange(gate, b"POST /v1.41/containers/web/start HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+        await exchange(gate, b"GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+        await exchange(gate, b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+
+    through_gate(tmp_path, scenario)
+    decided, outcome, refused, answer = audited(tmp_path)
+    assert decided["kind"] == "decision" and decided["allowed"] is True
+    assert (decided["operation"], decided["object"], decided["version"]) == ("ContainerStart", "web", "1.41")
+    assert decided["principal"].startswith("uid=")
+    assert (outcome["kind"], outcome["of"], outcome["status"]) == ("outcome", decided["seq"], 200)
+    assert (refused["operation"], refused["object"], refused["allowed"]) == ("-", "/grpc", False)
+    assert answer["status"] == 404
+
+
+def test_what_cannot_be_audited_never_reaches_the_engine(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await exchange(gate, b"GET /info HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"tidegate: the audit cannot be written (No space left on device)" in answer
+        assert seen == []
+
+    def full(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    through_gate(tmp_path, scenario, write=full)
 
 
 def test_pings_are_answered_from_what_the_engine_said_a_moment_ago(tmp_path: Path) -> None:

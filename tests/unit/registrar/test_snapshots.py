@@ -15,6 +15,7 @@ import pytest
 from tidegate.base.errors import ConflictError, InvalidParameterError, UnavailableError
 from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.http.tls_context import context_of_texts
+from tidegate.pki.audit_memory import read_key_id, signer_directory
 from tidegate.pki.audit_signer import load_verifier
 from tidegate.pki.authority import Authority
 from tidegate.pki.der import certificate_facts
@@ -77,7 +78,9 @@ async def connect(root: Path) -> RegistrarClient:
 @asynccontextmanager
 async def registrar(root: Path, uids: frozenset[int] | None = None) -> AsyncIterator[Worker]:
     admitted = frozenset({os.geteuid()}) if uids is None else uids
-    settings = RegistrarProcessSettings(os.getppid(), root, root / "registrar.sock", own_files(root), admitted)
+    settings = RegistrarProcessSettings(
+        os.getppid(), root, root / "registrar.sock", own_files(root), admitted, grace_s=0.5
+    )
     stop = asyncio.Event()
     serving = asyncio.create_task(serve_registrar(settings, stop))
     client = await connect(root)
@@ -207,7 +210,7 @@ def test_an_audit_s_head_is_signed_and_never_an_earlier_one(data_root: Path) -> 
     async def scenario(worker: Worker) -> None:
         with pytest.raises(InvalidParameterError, match="does not sign the chain"):
             await worker.client.sign_checkpoint("foreign/0", 1, "a" * 64)
-        verifier = load_verifier(data_root / "pki")
+        verifier = load_verifier(signer_directory(data_root))
         chain = f"{verifier.key_id}/0"
         signed = await worker.client.sign_checkpoint(chain, 7, "a" * 64)
         message = checkpoint_message(chain, Head(7, "a" * 64), signed.signed_at)
@@ -228,3 +231,14 @@ def test_a_gate_learns_that_its_registrar_is_gone(data_root: Path) -> None:
                 await worker.client.enrol(Enrol("id", "csr", "proof"))
 
     asyncio.run(scenario())
+
+
+def test_the_registrar_waits_for_workers_that_have_their_audits_signed_last(data_root: Path) -> None:
+    async def scenario(worker: Worker) -> None:
+        chain = f"{read_key_id(signer_directory(data_root))}/gate-1"
+        await worker.next()
+        worker.stop.set()
+        await asyncio.sleep(0)
+        assert (await worker.client.sign_checkpoint(chain, 7, "aa")).of == 7
+
+    run(data_root, scenario)

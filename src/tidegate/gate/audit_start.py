@@ -1,0 +1,101 @@
+"""From a setting to an open audit: opened while the gate is still root, with its first line written.
+
+A chain in files goes on from start to start. Lines sent to a log daemon cannot be read back, so that each start begins
+a chain of its own there, named ``WRITER@START``.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.gate.audit import AuditLog
+from tidegate.gate.audit_sinks import (
+    JOURNAL_SOCKET,
+    SYSLOG_SOCKET,
+    DatagramSink,
+    FileSink,
+    SyslogFormat,
+    journal_entry,
+)
+from tidegate.pki.audit_files import next_file, open_audit
+from tidegate.pki.audit_memory import read_heads, read_key_id, signer_directory
+from tidegate.spec.audit_chain import genesis
+from tidegate.spec.audit_records import Segment
+
+FILE, JOURNALD, SYSLOG = "file", "journald", "syslog"
+KINDS = (FILE, JOURNALD, SYSLOG)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """``writer`` names the worker; it has no dot, slash or ``@``."""
+
+    data_root: Path
+    kind: str = FILE
+    writer: str = "gate-1"
+
+    @property
+    def directory(self) -> Path:
+        return self.data_root / "audit"
+
+    @property
+    def next_file(self) -> str:
+        """The dialer's name for a new file of this writer."""
+        return f"audit of {self.writer}"
+
+    def of_worker(self, number: int) -> "AuditSettings":
+        """The same for one of several workers; each has a chain of its own."""
+        return replace(self, writer=f"gate-{number}")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """An open audit, and what it was opened by."""
+
+    settings: AuditSettings
+    log: AuditLog
+
+
+def parse_audit_kind(text: str) -> str:
+    """Raises InvalidParameterError."""
+    if text not in KINDS:
+        raise InvalidParameterError(f"audit: {text!r} is none of {', '.join(KINDS)}")
+    return text
+
+
+def start_audit(settings: AuditSettings) -> Audit:
+    """Open, and write where the chain begins. The signer must have made its key.
+
+    Raises NotFoundError without a key, InvalidParameterError for a damaged memory, OSError when the sink cannot be
+    opened, UnavailableError when it cannot be written.
+    """
+    signer = signer_directory(settings.data_root)
+    key_id = read_key_id(signer)
+    if settings.kind != FILE:
+        return Audit(settings, _start_at_a_daemon(settings, key_id))
+    chain = f"{key_id}/{settings.writer}"
+    opened = open_audit(settings.directory, key_id, settings.writer, read_heads(signer).get(chain))
+    log = AuditLog(chain, opened.beginning.head, FileSink(opened.fd, opened.size_bytes))
+    log.begin(opened.beginning.segment)
+    return Audit(settings, log)
+
+
+def file_opener(settings: AuditSettings) -> Callable[[], int]:
+    """What opens the next file: for the dialer, which is root."""
+    return partial(next_file, settings.directory, settings.writer)
+
+
+def _start_at_a_daemon(settings: AuditSettings, key_id: str) -> AuditLog:
+    if settings.kind == JOURNALD:
+        sink = DatagramSink(JOURNAL_SOCKET, journal_entry)
+    else:
+        sink = DatagramSink(SYSLOG_SOCKET, SyslogFormat(socket.gethostname(), os.getpid()))
+    chain = f"{key_id}/{settings.writer}@{time.time_ns():x}"
+    log = AuditLog(chain, genesis(chain), sink)
+    log.begin(Segment("genesis", os.getpid()))
+    return log
