@@ -106,6 +106,18 @@ def _read_request_head(head: bytes, max_headers: int) -> RequestHead:
 
 def parse_response_head(head: bytes, method: str) -> ResponseHead:
     """Read one response head to a request of ``method``. Raises ProtocolError (502)."""
+    if len(head) <= _REMEMBERED_BYTES:
+        return _remembered_response_head(head, method)
+    return _read_response_head(head, method)
+
+
+@lru_cache(maxsize=256)
+def _remembered_response_head(head: bytes, method: str) -> ResponseHead:
+    """As ``_remembered_head``: an engine repeats itself too."""
+    return _read_response_head(head, method)
+
+
+def _read_response_head(head: bytes, method: str) -> ResponseHead:
     collector = _Collector()
     parser = httptools.HttpResponseParser(collector)
     try:

@@ -32,6 +32,7 @@ Handler = Callable[[Request], Awaitable[Response | Hijack]]
 
 _LINGER_S = 2.0
 _UNREAD_BODY_BYTES = 256 * 1024
+_ONE_PIECE_BYTES = 16 * 1024
 _BODILESS = frozenset({204, 304})
 _NO_HEADERS = Headers()
 
@@ -283,36 +284,55 @@ async def _send(connection: Connection, head: RequestHead, response: Response, k
         await connection.drain()
         return
     stated = next((int(value) for name, value in response.headers if name.lower() == "content-length"), None)
-    chunked = stated is None and head.version != "1.0"
     try:
-        connection.write(response_head(head, response, CHUNKED if stated is None else stated, keep_alive))
-        if not bodiless:
-            await _send_pieces(connection, content, stated, chunked)
+        out = response_head(head, response, CHUNKED if stated is None else stated, keep_alive)
+        if bodiless:
+            connection.write(out)
+        elif stated is None:
+            await _send_unstated(connection, out, content, head.version != "1.0")
+        else:
+            await _send_stated(connection, out, content, stated)
+        await connection.drain()
+    except ProtocolError as error:  # too late for a status: cut the response off
+        raise ConnectionResetError(error.message) from error
     finally:
         aclose = getattr(content, "aclose", None)
         if aclose is not None:
             await aclose()
 
 
-async def _send_pieces(
-    connection: Connection, content: AsyncIterator[bytes], stated: int | None, chunked: bool
-) -> None:
+async def _send_stated(connection: Connection, out: bytes, content: AsyncIterator[bytes], stated: int) -> None:
+    """The head ``out`` and a body of ``stated`` bytes; what is short goes out in one piece."""
+    is_short = stated <= _ONE_PIECE_BYTES
+    if not is_short:
+        connection.write(out)
     sent = 0
-    try:
-        async for data in content:
-            if data:
-                sent += len(data)
-                connection.write(chunk(data) if chunked else data)
-                await connection.drain()
-    except ProtocolError as error:  # too late for a status: cut the response off
-        raise ConnectionResetError(error.message) from error
-    if stated is not None and sent != stated:
+    async for data in content:
+        sent += len(data)
+        if sent > stated:
+            break
+        if is_short:
+            out += data
+        else:
+            connection.write(data)
+            await connection.drain()
+    if sent != stated:
         raise InternalError(f"a body of {sent} bytes was announced as {stated}")
+    if is_short:
+        connection.write(out)
+
+
+async def _send_unstated(connection: Connection, out: bytes, content: AsyncIterator[bytes], chunked: bool) -> None:
+    """The head ``out`` at once: a stream may have nothing to say for long."""
+    connection.write(out)
+    async for data in content:
+        if data:
+            connection.write(chunk(data) if chunked else data)
+            await connection.drain()
     if chunked:
         connection.write(LAST_CHUNK)
-    elif stated is None:
+    else:
         connection.write_eof()
-    await connection.drain()
 
 
 def response_head(head: RequestHead, response: Response, length: int, keep_alive: bool) -> bytes:

@@ -74,6 +74,21 @@ def certificate_facts(der: bytes) -> CertificateFacts:
     return CertificateFacts(number, name_key(issuer), name_key(subject), not_before_s, not_after_s, fingerprint(der))
 
 
+def with_issuer(certificate_pem: str, authorities: list[bytes]) -> str:
+    """A server's certificate followed by that of its CA, if it comes alone and one of ``authorities`` has the name.
+
+    OpenSSL sends both anyway. But it looks for the issuer of a lone certificate, and verifies it, in every handshake: a
+    tenth of the cost. Where several have the name, that is left to it. Raises InvalidParameterError.
+    """
+    chain = split_pem(certificate_pem, "the certificate")
+    issuer = certificate_facts(chain[0]).issuer
+    named = {each for each in authorities if each != chain[0] and certificate_facts(each).subject == issuer}
+    if len(chain) > 1 or len(named) != 1:
+        return certificate_pem
+    body = base64.encodebytes(named.pop()).decode()
+    return f"{certificate_pem.rstrip()}\n{_PEM_HEAD}\n{body}{_PEM_TAIL}\n"
+
+
 def split_pem(pem: str, source: str) -> list[bytes]:
     """The certificates of a PEM text, in DER. Raises InvalidParameterError naming ``source`` when there is none."""
     found = []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.http.tls_context import context_of_texts
-from tidegate.pki.der import certificate_facts, split_pem
+from tidegate.pki.der import certificate_facts, split_pem, with_issuer
 from tidegate.pki.durable_files import make_private_directory
 from tidegate.pki.issued import IssuedRecords, IssueRecord
 from tidegate.pki.snapshot import ClientRecord, Snapshot
@@ -60,12 +60,14 @@ class Sources:
         ca_pem, certificate_pem, key_pem = (_text(p) for p in (self._tls.ca, self._tls.certificate, self._tls.key))
         if self._tls.ca == self._pki / "ca.pem":
             ca_pem += self._next_ca_pem()
+        authorities = split_pem(ca_pem, str(self._tls.ca))
+        certificate_pem = with_issuer(certificate_pem, authorities)
         try:
             context_of_texts(ca_pem, certificate_pem, key_pem)
         except InvalidParameterError as error:
             files = f"{self._tls.ca}, {self._tls.certificate}, {self._tls.key}"
             raise InvalidParameterError(f"cannot load TLS files {files}: {error}") from error
-        trusted = [certificate_facts(der).subject for der in split_pem(ca_pem, str(self._tls.ca))]
+        trusted = [certificate_facts(der).subject for der in authorities]
         server = certificate_facts(split_pem(certificate_pem, str(self._tls.certificate))[0])
         return Snapshot(
             generation=0,

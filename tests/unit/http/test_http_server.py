@@ -56,6 +56,30 @@ def test_streamed_response_is_chunked(loop: LoopFactory) -> None:
     assert body == b"2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"
 
 
+@pytest.mark.parametrize(
+    ("stated", "body"),
+    [(5, b"abcde"), (4, b""), (6, b""), (100_000, b"abcde")],
+    ids=["as stated", "longer", "shorter", "much shorter"],
+)
+def test_a_stated_length_is_kept_or_the_answer_is_cut(stated: int, body: bytes) -> None:
+    """Nothing follows what was stated: the next answer begins there. A short body goes out when it is whole."""
+
+    async def handler(request: Request) -> Response:
+        return Response(200, [("Content-Length", str(stated))], pieces())
+
+    async def main() -> bytes:
+        async with serving(handler) as connect:
+            reader, writer = await connect()
+            writer.write(GET)
+            received = b""
+            while len(received.partition(b"\r\n\r\n")[2]) < 5 and (data := await reader.read(4096)):
+                received += data
+            writer.close()
+            return received
+
+    assert run(main()).partition(b"\r\n\r\n")[2] == body
+
+
 def test_http_1_0_streams_until_close_and_head_has_no_body() -> None:
     async def main() -> tuple[bytes, bytes]:
         async with serving(stream) as connect:

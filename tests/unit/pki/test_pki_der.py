@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from tidegate.base.errors import InvalidParameterError
 from tidegate.pki import certificates as certs
 from tidegate.pki.authority import Authority
-from tidegate.pki.der import certificate_facts, name_key, serial_text, split_pem
+from tidegate.pki.der import certificate_facts, name_key, serial_text, split_pem, with_issuer
 
 
 @pytest.mark.parametrize("year", [1999, 2026, 2049, 2050, 2070])
@@ -50,3 +50,19 @@ def test_a_bundle_is_split_with_whatever_stands_between(tmp_path: Path) -> None:
     for junk in ("", "no certificate", pem.replace("-----END", "-----FIN"), pem.replace("M", "%")):
         with pytest.raises(InvalidParameterError, match=r"^bundle is not"):
             split_pem(junk, "bundle")
+
+
+def test_a_lone_certificate_is_followed_by_its_ca(tmp_path: Path) -> None:
+    """By one that has its issuer's name: where two have it, OpenSSL tells them apart by their keys."""
+    own, other = Authority(tmp_path / "own", own_names=tuple), Authority(tmp_path / "other", own_names=tuple)
+    own.ensure_ca()
+    other.ensure_ca()
+    ca, foreign = (ssl.PEM_cert_to_DER_cert(each.ca_path.read_text()) for each in (own, other))
+    namesake = ca[:-1] + bytes([ca[-1] ^ 1])
+    pem = certs.encode_certificate(own.ensure_client("bob")).decode()
+    whole = with_issuer(pem, [foreign, ca])
+    assert split_pem(whole, "chain") == [ssl.PEM_cert_to_DER_cert(pem), ca]
+    assert with_issuer(whole, [ca]) == whole
+    assert with_issuer(pem, [foreign]) == pem
+    assert with_issuer(pem, [ca, namesake]) == pem
+    assert with_issuer(own.ca_path.read_text(), [ca]) == own.ca_path.read_text()

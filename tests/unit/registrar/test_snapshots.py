@@ -18,7 +18,7 @@ from tidegate.http.tls_context import context_of_texts
 from tidegate.pki.audit_memory import read_key_id, signer_directory
 from tidegate.pki.audit_signer import load_verifier
 from tidegate.pki.authority import Authority
-from tidegate.pki.der import certificate_facts
+from tidegate.pki.der import certificate_facts, split_pem
 from tidegate.pki.issued import IssuedRecords, IssueRecord
 from tidegate.pki.registrar_messages import Enrol
 from tidegate.pki.snapshot import Snapshot
@@ -108,7 +108,8 @@ def test_the_first_snapshot_makes_a_server(data_root: Path) -> None:
         context_of_texts(snapshot.ca_pem, snapshot.certificate_pem, snapshot.key_pem)
         ca = certificate_facts(ssl.PEM_cert_to_DER_cert((data_root / "pki/ca.pem").read_text()))
         assert snapshot.own_issuers == snapshot.trusted_issuers == {ca.subject}
-        server = certificate_facts(ssl.PEM_cert_to_DER_cert(snapshot.certificate_pem))
+        server, issuer = map(certificate_facts, split_pem(snapshot.certificate_pem, "the chain"))
+        assert issuer == ca
         assert snapshot.not_after_s == server.not_after_s
         assert "key" not in repr(snapshot)
 
