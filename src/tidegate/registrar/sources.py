@@ -60,19 +60,18 @@ class Sources:
         ca_pem, certificate_pem, key_pem = (_text(p) for p in (self._tls.ca, self._tls.certificate, self._tls.key))
         if self._tls.ca == self._pki / "ca.pem":
             ca_pem += self._next_ca_pem()
-        authorities = split_pem(ca_pem, str(self._tls.ca))
-        certificate_pem = with_issuer(certificate_pem, authorities)
         try:
             context_of_texts(ca_pem, certificate_pem, key_pem)
         except InvalidParameterError as error:
             files = f"{self._tls.ca}, {self._tls.certificate}, {self._tls.key}"
             raise InvalidParameterError(f"cannot load TLS files {files}: {error}") from error
+        authorities = split_pem(ca_pem, str(self._tls.ca))
         trusted = [certificate_facts(der).subject for der in authorities]
         server = certificate_facts(split_pem(certificate_pem, str(self._tls.certificate))[0])
         return Snapshot(
             generation=0,
             ca_pem=ca_pem,
-            certificate_pem=certificate_pem,
+            certificate_pem=with_issuer(certificate_pem, authorities),
             key_pem=key_pem,
             not_after_s=server.not_after_s,
             clients=clients,
