@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from tidegate.base.errors import InvalidParameterError, NotFoundError
+from tidegate.base.errors import InvalidParameterError, NotFoundError, UnauthorizedError
 from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec.oci_image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, digest_of
 
@@ -51,6 +51,11 @@ class FakeRegistry:
 
     async def blob(self, repository: str, descriptor: Descriptor, auth: RegistryAuth | None) -> AsyncIterator[bytes]:
         yield self.blobs[descriptor.digest]
+
+    async def login(self, auth: RegistryAuth) -> str:
+        if auth.password != "right":
+            raise UnauthorizedError(f"login attempt to {auth.server_address} failed with status: 401 Unauthorized")
+        return ""
 
 
 class FakeLayerStore:

@@ -15,6 +15,7 @@ from tidegate.api.handlers.images import ImageHandlers
 from tidegate.api.handlers.networks import NetworkHandlers
 from tidegate.api.handlers.processes import ProcessHandlers
 from tidegate.api.handlers.prune import PruneHandlers
+from tidegate.api.handlers.registries import RegistryHandlers
 from tidegate.api.handlers.streams import StreamHandlers
 from tidegate.api.handlers.volumes import VolumeHandlers
 from tidegate.api.pipeline import Handler
@@ -28,7 +29,8 @@ from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.overlay import OverlayRootFilesystems
 from tidegate.drivers.process_plan import ProcessPlanner
 from tidegate.drivers.process_table import list_host_processes
-from tidegate.drivers.registry import HTTPRegistry, RegistryConfig
+from tidegate.drivers.registry import HTTPRegistry
+from tidegate.drivers.registry_transport import RegistryConfig
 from tidegate.drivers.shim_runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.volumes import LocalVolumeStore
@@ -115,6 +117,7 @@ class Engine:
             **ContainerLifeHandlers(self._containers).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),
             **ImageHandlers(self._images, self._containers, self._bus).table(),
+            **RegistryHandlers(self._registry).table(),
             **VolumeHandlers(self._volumes, self._prunes).table(),
             **PruneHandlers(self._prunes).table(),
             **NetworkHandlers(self._networks).table(),
@@ -143,6 +146,8 @@ class Engine:
         await self._bridge.ensure()
         await self._networks.load()
         await self._containers.recover()
+        in_use = [chain_id for each in self._containers.list() for chain_id in each.settings.chain_ids]
+        await self._images.collect_garbage(in_use)
         self._events = asyncio.create_task(self._containers.run(), name="runtime-events")
 
     async def close(self) -> None:

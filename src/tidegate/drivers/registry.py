@@ -12,43 +12,32 @@ import asyncio
 import hashlib
 import http.client
 import ipaddress
-import ssl
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from tidegate.base.errors import (
-    ForbiddenError,
     InvalidParameterError,
     NotFoundError,
     TidegateError,
     UnauthorizedError,
     UnavailableError,
 )
-from tidegate.drivers.registry_auth import TokenRequest, authorize, parse_challenge
+from tidegate.drivers.registry_auth import authorize, log_in, parse_challenge
+from tidegate.drivers.registry_transport import RegistryConfig, RegistryTransport
 from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec.oci_image import INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT_BYTES
 
 T = TypeVar("T")
 ATTEMPTS = 5
-MAX_REDIRECTS = 5
 CHUNK_BYTES = 1 << 18
+_HUB = frozenset({"", "docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[a-f0-9:]+\])(?::[0-9]{1,5})?")
 _TRANSIENT = (OSError, http.client.HTTPException)
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryConfig:
-    """``insecure`` and ``mirrors`` as in daemon.json; ``certs_dir`` holds HOST/ca.crt; ``timeout_s`` is per read."""
-
-    mirrors: Sequence[str] = ()
-    insecure: Sequence[str] = ()
-    certs_dir: Path | None = None
-    timeout_s: float = 60.0
-    backoff_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +77,22 @@ def plan_endpoints(repository: str, config: RegistryConfig) -> tuple[list[Endpoi
     return endpoints, path
 
 
+def login_host(server_address: str) -> str:
+    """The registry that a login's server address means, a URL or a host. Raises InvalidParameterError."""
+    host = server_address.split("://", 1)[-1].partition("/")[0].lower()
+    if host in _HUB:
+        return "docker.io"
+    if not _HOST.fullmatch(host):
+        raise InvalidParameterError(f"serveraddress: {server_address!r} names no registry")
+    return host
+
+
 class HTTPRegistry:
     """``close`` ends the threads."""
 
     def __init__(self, config: RegistryConfig | None = None, parallel: int = 16) -> None:
         self._config = config or RegistryConfig()
+        self._transport = RegistryTransport(self._config)
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="registry")
         self._lock = threading.Lock()
         self._authorizations: dict[tuple[Endpoint, str, RegistryAuth | None], str] = {}
@@ -140,6 +140,23 @@ class HTTPRegistry:
                 raise UnavailableError(f"blob {descriptor.digest}: unexpected EOF at byte {offset}")
         if "sha256:" + hasher.hexdigest() != descriptor.digest:
             raise InvalidParameterError(f"filesystem layer verification failed for digest {descriptor.digest}")
+
+    async def login(self, auth: RegistryAuth) -> str:
+        """See the port."""
+        return await self._retry(lambda: self._log_in(auth))
+
+    def _log_in(self, auth: RegistryAuth) -> str:
+        endpoints, _ = plan_endpoints(login_host(auth.server_address), self._config)
+        failure: TidegateError = UnavailableError(f"no endpoint serves {auth.server_address}")
+        for endpoint in endpoints:
+            if endpoint.is_mirror:
+                continue
+            try:
+                return log_in(f"{endpoint.scheme}://{endpoint.host}/v2/", auth, self._transport)
+            except _TRANSIENT as error:
+                failure = UnavailableError(f'Get "{endpoint.scheme}://{endpoint.host}/v2/": {error}')
+                failure.__cause__ = error
+        raise failure
 
     def _opener(
         self, repository: str, descriptor: Descriptor, auth: RegistryAuth | None, offset: int
@@ -197,72 +214,22 @@ class HTTPRegistry:
         key = (endpoint, path, auth)
         with self._lock:
             known = self._authorizations.get(key)
-        response = self._follow(url, dict(headers), known)
+        response = self._transport.follow(url, headers, known)
         if response.status == 401:
             challenge = parse_challenge(response.getheader("WWW-Authenticate") or "")
             response.close()
-            known = authorize(challenge, path, auth, endpoint.scheme == "http", self._exchange)
+            try:
+                known = authorize(challenge, path, auth, endpoint.scheme == "http", self._transport.exchange)
+            except UnauthorizedError as error:
+                raise _denied(endpoint, path, error.message) from error
             with self._lock:
                 self._authorizations[key] = known
-            response = self._follow(url, dict(headers), known)
+            response = self._transport.follow(url, headers, known)
         if response.status in (200, 206):
             return response
         status = response.status
         response.close()
         raise _failure(status, endpoint, path, suffix, anonymous=auth is None)
-
-    def _follow(self, url: str, headers: dict[str, str], authorization: str | None) -> http.client.HTTPResponse:
-        origin = urlsplit(url)
-        for _ in range(MAX_REDIRECTS + 1):
-            place = urlsplit(url)
-            if origin.scheme == "https" and place.scheme != "https":
-                raise UnavailableError(f"registry {origin.netloc} redirects to plaintext")
-            same = (place.scheme, place.netloc) == (origin.scheme, origin.netloc)
-            sent = headers | ({"Authorization": authorization} if authorization and same else {})
-            response = self._send("GET", url, sent, None)
-            if response.status not in (301, 302, 303, 307, 308):
-                return response
-            url = urljoin(url, response.getheader("Location") or "")
-            response.close()
-        raise UnavailableError(f"registry {origin.netloc}: too many redirects")
-
-    def _exchange(self, request: TokenRequest) -> tuple[int, bytes]:
-        response = self._send(request.method, request.url, request.headers, request.body)
-        try:
-            return response.status, response.read(1 << 20)
-        finally:
-            response.close()
-
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> http.client.HTTPResponse:
-        """One request on one connection, which closes with the response (``Connection: close``)."""
-        place = urlsplit(url)
-        connection: http.client.HTTPConnection
-        if place.scheme == "https":
-            context = self._tls_context(place.netloc)
-            connection = http.client.HTTPSConnection(place.netloc, timeout=self._config.timeout_s, context=context)
-        elif place.scheme == "http":
-            connection = http.client.HTTPConnection(place.netloc, timeout=self._config.timeout_s)
-        else:
-            raise UnavailableError(f"registry uses an unknown scheme: {url[:200]!r}")
-        target = (place.path or "/") + ("?" + place.query if place.query else "")
-        try:
-            sent = {"User-Agent": "tidegate", "Connection": "close", **headers}
-            connection.request(method, target, body, sent)
-            return connection.getresponse()
-        except BaseException:
-            connection.close()
-            raise
-
-    def _tls_context(self, host: str) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        authority = self._config.certs_dir / host / "ca.crt" if self._config.certs_dir else None
-        if authority is not None and authority.is_file():
-            context.load_verify_locations(authority)
-        name = urlsplit("//" + host).hostname or ""
-        if host in self._config.insecure or name in self._config.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
 
 def _checked_digest(raw: bytes, reference: str) -> str:
@@ -272,13 +239,21 @@ def _checked_digest(raw: bytes, reference: str) -> str:
     return digest
 
 
-def _failure(status: int, endpoint: Endpoint, path: str, suffix: str, *, anonymous: bool) -> TidegateError:
-    hub = endpoint.host == "registry-1.docker.io"
-    name = path.removeprefix("library/") if hub else f"{endpoint.host}/{path}"
-    denied = (
-        f"pull access denied for {name}, repository does not exist or may require 'docker login': "
-        "denied: requested access to the resource is denied"
+def _familiar(endpoint: Endpoint, path: str) -> str:
+    return path.removeprefix("library/") if endpoint.host == "registry-1.docker.io" else f"{endpoint.host}/{path}"
+
+
+def _denied(endpoint: Endpoint, path: str, reason: str) -> TidegateError:
+    """For a registry that refuses our client. Not UnauthorizedError: the client is known to this engine, and on a 401
+    the docker CLI would ask for a password instead of telling the reason."""
+    return NotFoundError(
+        f"pull access denied for {_familiar(endpoint, path)}, repository does not exist or may require "
+        f"'docker login': {reason}"
     )
+
+
+def _failure(status: int, endpoint: Endpoint, path: str, suffix: str, *, anonymous: bool) -> TidegateError:
+    name = _familiar(endpoint, path)
     if status == 404:
         kind, _, reference = suffix.partition("/")
         if kind == "blobs":
@@ -286,9 +261,10 @@ def _failure(status: int, endpoint: Endpoint, path: str, suffix: str, *, anonymo
         separator = "@" if ":" in reference else ":"
         return NotFoundError(f"manifest for {name}{separator}{reference} not found: manifest unknown: manifest unknown")
     if status == 401:
-        return NotFoundError(denied) if anonymous else UnauthorizedError("unauthorized: authentication required")
+        reason = "no basic auth credentials" if anonymous else "unauthorized: incorrect username or password"
+        return _denied(endpoint, path, reason)
     if status == 403:
-        return ForbiddenError(denied)
+        return _denied(endpoint, path, "denied: requested access to the resource is denied")
     if status == 429:
         return UnavailableError(f"toomanyrequests: {endpoint.host} limits the rate of pulls")
     return UnavailableError(f"registry {endpoint.host} answered {status} for {suffix}")

@@ -1,19 +1,23 @@
-"""Authentication against a registry: reading challenges, and fetching tokens.
+"""Authentication against a registry: reading challenges, fetching tokens, trying a login.
 
 Invariants: credentials are sent only to the registry that asked or, over TLS (or where the registry itself is
 plaintext), to the realm it named; a token is for one repository. Source: distribution's spec/auth/{token,oauth}.md.
 """
 
 import base64
+import http.client
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 from tidegate.base.errors import UnauthorizedError, UnavailableError
 from tidegate.engine.ports import RegistryAuth
 
+CLIENT_ID = "tidegate"
 _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(r"\s*([A-Za-z]+)\s*(.*)", re.DOTALL)
 
@@ -36,6 +40,13 @@ class TokenRequest:
     body: bytes | None
 
 
+class LoginTransport(Protocol):
+    """How ``log_in`` reaches a registry and its token service (``registry_transport``)."""
+
+    def follow(self, url: str, headers: Mapping[str, str], authorization: str | None) -> http.client.HTTPResponse: ...
+    def exchange(self, request: TokenRequest) -> tuple[int, bytes]: ...
+
+
 Exchange = Callable[[TokenRequest], tuple[int, bytes]]
 
 
@@ -52,9 +63,9 @@ def basic_header(auth: RegistryAuth) -> str:
 
 
 def plan_token_request(
-    challenge: Challenge, path: str, auth: RegistryAuth | None, registry_is_plaintext: bool
+    challenge: Challenge, path: str | None, auth: RegistryAuth | None, registry_is_plaintext: bool
 ) -> TokenRequest:
-    """How to get a pull token for repository ``path``."""
+    """How to get a pull token for repository ``path``, or for none."""
     realm = challenge.parameters.get("realm", "")
     url = urlsplit(realm)
     if url.scheme not in ("http", "https") or not url.hostname:
@@ -62,19 +73,21 @@ def plan_token_request(
     has_secret = auth is not None and bool(auth.username or auth.identity_token)
     if has_secret and url.scheme == "http" and not registry_is_plaintext:
         raise UnauthorizedError(f"refusing to send credentials to the plaintext token realm {realm!r}")
-    fields = {"scope": challenge.parameters.get("scope") or f"repository:{path}:pull"}
+    scope = challenge.parameters.get("scope") or (f"repository:{path}:pull" if path is not None else "")
+    fields = {"scope": scope} if scope else {}
     if "service" in challenge.parameters:
         fields["service"] = challenge.parameters["service"]
     if auth is not None and auth.identity_token:
         form = fields | {
             "grant_type": "refresh_token",
             "refresh_token": auth.identity_token,
-            "client_id": "tidegate",
+            "client_id": CLIENT_ID,
         }
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return TokenRequest("POST", realm, headers, urlencode(form).encode())
     headers = {"Authorization": basic_header(auth)} if auth is not None and auth.username else {}
-    return TokenRequest("GET", f"{realm}{'&' if url.query else '?'}{urlencode(fields)}", headers, None)
+    separator = "&" if url.query else "?"
+    return TokenRequest("GET", f"{realm}{separator}{urlencode(fields)}" if fields else realm, headers, None)
 
 
 def authorize(
@@ -89,13 +102,51 @@ def authorize(
         raise UnauthorizedError(f"registry asks for the unknown authentication scheme {challenge.scheme!r}")
     if auth is not None and auth.registry_token:
         return "Bearer " + auth.registry_token
-    status, body = exchange(plan_token_request(challenge, path, auth, registry_is_plaintext))
+    return "Bearer " + _fetch_token(plan_token_request(challenge, path, auth, registry_is_plaintext), exchange)[0]
+
+
+def log_in(url: str, auth: RegistryAuth, transport: LoginTransport) -> str:
+    """Try the credentials on ``url``, a registry's ``/v2/``; returns the identity token to keep instead, or "".
+
+    Raises UnauthorizedError when they are refused, UnavailableError for a registry that makes no sense.
+    """
+    response = transport.follow(url, {}, None)
+    status, challenged = response.status, response.getheader("WWW-Authenticate") or ""
+    response.close()
+    identity_token = ""
+    if status == 401:
+        challenge = parse_challenge(challenged)
+        if challenge.scheme == "bearer":
+            request = plan_login_request(challenge, auth, url.startswith("http:"))
+            token, identity_token = _fetch_token(request, transport.exchange)
+            authorization = "Bearer " + token
+        else:
+            authorization = authorize(challenge, "", auth, url.startswith("http:"), transport.exchange)
+        response = transport.follow(url, {}, authorization)
+        status = response.status
+        response.close()
+    if status in (401, 403):
+        raise UnauthorizedError(f"login attempt to {url} failed with status: {status} {HTTPStatus(status).phrase}")
+    if status != 200:
+        raise UnavailableError(f"registry answered {status} to a login at {url}")
+    return identity_token
+
+
+def plan_login_request(challenge: Challenge, auth: RegistryAuth, registry_is_plaintext: bool) -> TokenRequest:
+    """How to get a token for no repository, and an identity token with it where the service gives such."""
+    unscoped = Challenge(challenge.scheme, {key: text for key, text in challenge.parameters.items() if key != "scope"})
+    request = plan_token_request(unscoped, None, auth, registry_is_plaintext)
+    if request.body is not None:
+        return request
+    offline = urlencode({"account": auth.username, "client_id": CLIENT_ID, "offline_token": "true"})
+    return replace(request, url=f"{request.url}{'&' if urlsplit(request.url).query else '?'}{offline}")
+
+
+def _fetch_token(request: TokenRequest, exchange: Exchange) -> tuple[str, str]:
+    """(access token, refresh token or "")."""
+    status, body = exchange(request)
     if status in (400, 401, 403):
         raise UnauthorizedError("unauthorized: incorrect username or password")
-    return "Bearer " + _parse_token(status, body)
-
-
-def _parse_token(status: int, body: bytes) -> str:
     try:
         document = json.loads(body) if status == 200 else None
     except ValueError as error:
@@ -103,4 +154,5 @@ def _parse_token(status: int, body: bytes) -> str:
     token = (document.get("token") or document.get("access_token")) if isinstance(document, dict) else None
     if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
         raise UnavailableError(f"registry's token service answered {status} without a token")
-    return token
+    refresh = document.get("refresh_token") if isinstance(document, dict) else None
+    return token, refresh if isinstance(refresh, str) else ""

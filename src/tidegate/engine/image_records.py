@@ -5,18 +5,22 @@ manifest), ``tag`` (``host/path:tag`` -> id) and ``image_digest`` (``host/path@d
 
 - a record is written after everything it names is stored, and removed before;
 - what a running transfer has stored is pinned, so that a removal meanwhile does not take it;
+- an image that proves bad leaves nothing; of an interrupted transfer the complete parts stay for the next attempt,
+  until a removal or the next boot collects them.
 
 Pull, load, save and import are in ``engine/images.py``.
 """
 
+import asyncio
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.engine.ports import Clock, ContentStore, LayerStore, Registry, StateStore
 from tidegate.spec import oci_image
 from tidegate.spec.oci_image import (
@@ -28,8 +32,6 @@ from tidegate.spec.oci_image import (
 )
 
 Message = Mapping[str, Any]
-Emit = Callable[[Message], None]
-PARALLEL_DOWNLOADS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,31 +190,62 @@ class ImageRecords:
     async def collect_garbage(self, keep_chain_ids: Sequence[str] = ()) -> "Sequence[str]":
         """Remove blobs and layers no image names and no transfer pins; returns the chain ids removed.
 
-        ``keep_chain_ids`` are those of containers whose image was removed by force. Also run at boot.
+        ``keep_chain_ids`` are those of containers, whose image may have been removed by force. Also run at boot.
         """
+        used = {digest for image_id in self._images for digest in self._parts(image_id)}
         for digest in await self._content.digests():
-            if not self.is_used(digest):
+            if digest not in used and not self.is_used(digest):
                 await self._content.remove(digest)
         removed = []
         for chain_id in await self._layers.chain_ids():
-            if chain_id not in keep_chain_ids and not self.is_used(chain_id):
+            if chain_id not in used and chain_id not in keep_chain_ids and not self.is_used(chain_id):
                 await self._layers.remove(chain_id)
                 removed.append(chain_id)
         return removed
 
+    @contextlib.asynccontextmanager
+    async def _pinned(self, blobs: Sequence[str] = (), layers: Sequence[str] = ()) -> AsyncIterator[None]:
+        """Keep what a transfer brings from removal; what an image that proves bad has brought is removed."""
+        pins = Counter([*blobs, *layers])
+        brought = [chain_id for chain_id in layers if not self._layers.exists(chain_id)]
+        self._pins += pins
+        try:
+            yield
+        except BaseException as error:
+            self._pins -= pins
+            if not _is_interruption(error):
+                await self._discard(blobs, brought)
+            raise
+        self._pins -= pins
+
+    async def _discard(self, blobs: Sequence[str], chain_ids: Sequence[str]) -> None:
+        for chain_id in reversed(chain_ids):
+            if not self.is_used(chain_id):
+                await self._layers.remove(chain_id)
+        for digest in blobs:
+            if not self.is_used(digest):
+                await self._content.remove(digest)
+
+    def _parts(self, image_id: str) -> "Sequence[str]":
+        """Digests of an image's blobs, and the chain ids of its layers."""
+        manifest_digest, manifest, config = self._images[image_id]
+        blobs = (image_id, manifest_digest, *(layer.digest for layer in manifest.layers))
+        return (*blobs, *oci_image.chain_ids(config.diff_ids))
+
     def is_used(self, digest: str) -> bool:
         """Whether an image or a running transfer needs the blob or layer."""
-        return self._pins[digest] > 0 or any(
-            digest in (image_id, manifest_digest, *(layer.digest for layer in manifest.layers))
-            or digest in oci_image.chain_ids(config.diff_ids)
-            for image_id, (manifest_digest, manifest, config) in self._images.items()
-        )
+        return self._pins[digest] > 0 or any(digest in self._parts(image_id) for image_id in self._images)
 
     async def _record(self, manifest: Manifest, config: ImageConfig) -> None:
         digest = (await self._content.write(manifest.raw)).digest
         image_id = (await self._content.write(config.raw)).digest
         await self._state.put("image", image_id, json.dumps({"manifest": digest}).encode())
         self._images[image_id] = (digest, manifest, config)
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Whether the transfer was cut short, by its client or the network, and the image itself may be good."""
+    return isinstance(error, asyncio.CancelledError | GeneratorExit | UnavailableError)
 
 
 def _unix_time(text: object) -> int:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,7 +40,7 @@ class ImageService(ImageRecords):
 
     async def pull(
         self, name: str, platform: str | None = None, auth: RegistryAuth | None = None
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """Messages of a pull. NotFoundError, UnauthorizedError, UnavailableError as the registry answers."""
         reference = parse_reference(name)
         wanted = oci_image.parse_platform(platform) if platform else self.platform
@@ -57,8 +57,10 @@ class ImageService(ImageRecords):
         fetched = document
         image_id = fetched.config.digest
         before = self._find(reference)
-        async for message in self._transfer(lambda emit: self._fetch(repository, fetched, auth, emit)):
-            yield message
+        transfer = self._transfer(lambda emit: self._fetch(repository, fetched, auth, emit))
+        async with contextlib.aclosing(transfer):
+            async for message in transfer:
+                yield message
         await self._name("image_digest", f"{repository}@{top.digest}", image_id)
         if reference.tag:
             await self._name("tag", reference.key, image_id)
@@ -66,7 +68,7 @@ class ImageService(ImageRecords):
         news = "Image is up to date for" if before == image_id else "Downloaded newer image for"
         yield {"status": f"Status: {news} {reference.familiar}"}
 
-    async def _transfer(self, work: "Callable[[Emit], Any]") -> AsyncIterator[Message]:
+    async def _transfer(self, work: "Callable[[Emit], Any]") -> AsyncGenerator[Message, None]:
         """Run ``work`` as a task that ends with this iterator, and yield what it emits."""
         queue: asyncio.Queue[Message | None] = asyncio.Queue()
         task = asyncio.create_task(work(queue.put_nowait), name="image-transfer")
@@ -74,18 +76,14 @@ class ImageService(ImageRecords):
         try:
             while (message := await queue.get()) is not None:
                 yield message
-            try:
-                await task
-            except BaseExceptionGroup as group:
-                raise group.exceptions[0] from group
+            await task
         finally:
             task.cancel()
             await asyncio.wait([task])
 
     async def _fetch(self, repository: str, manifest: Manifest, auth: RegistryAuth | None, emit: Emit) -> None:
-        pins = Counter([manifest.config.digest, digest_of(manifest.raw), *(layer.digest for layer in manifest.layers)])
-        self._pins += pins
-        try:
+        blobs = [manifest.config.digest, digest_of(manifest.raw), *(layer.digest for layer in manifest.layers)]
+        async with self._pinned(blobs):
             config_blob = await self._blob(repository, manifest.config, auth, None)
             if manifest.config.size > oci_image.MAX_DOCUMENT_BYTES:
                 raise InvalidParameterError("image config is too large")
@@ -101,8 +99,6 @@ class ImageService(ImageRecords):
                 emit({"status": "Download complete", "progressDetail": {}, "id": _short(layer.digest)})
 
             await self._store(manifest, config, emit, download)
-        finally:
-            self._pins -= pins
 
     async def _blob(
         self, repository: str, blob: BlobReference, auth: RegistryAuth | None, emit: Emit | None
@@ -129,8 +125,6 @@ class ImageService(ImageRecords):
                 f"invalid image: {len(manifest.layers)} layers, the config names {len(config.diff_ids)}"
             )
         chain = oci_image.chain_ids(config.diff_ids)
-        pins = Counter(chain)
-        self._pins += pins
 
         async def bring(number: int, layer: BlobReference) -> None:
             await download(layer)
@@ -140,19 +134,20 @@ class ImageService(ImageRecords):
                 await self._layers.unpack(chain[number], parent, path, layer.media_type, config.diff_ids[number])
             emit({"status": "Pull complete", "progressDetail": {}, "id": _short(layer.digest)})
 
-        try:
+        async with self._pinned(layers=chain):
             for layer in manifest.layers:
                 emit({"status": "Pulling fs layer", "progressDetail": {}, "id": _short(layer.digest)})
-            async with asyncio.TaskGroup() as group:
-                for number, layer in enumerate(manifest.layers):
-                    group.create_task(bring(number, layer), name=f"layer-{_short(layer.digest)}")
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for number, layer in enumerate(manifest.layers):
+                        tasks.create_task(bring(number, layer), name=f"layer-{_short(layer.digest)}")
+            except BaseExceptionGroup as group:
+                raise group.exceptions[0] from group
             await self._record(manifest, config)
-        finally:
-            self._pins -= pins
 
     # ------------------------------------------------------------------------- load, save, import
 
-    async def load(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async def load(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[Message, None]:
         """Read an archive; one ``stream`` message per image."""
         async with self._spooled(chunks) as spool:
             archive = await asyncio.to_thread(archives.Archive, self._content.path(spool.digest))
@@ -168,19 +163,15 @@ class ImageService(ImageRecords):
 
     async def _load_one(self, archive: archives.Archive, found: archives.ArchivedImage) -> "tuple[str, list[str]]":
         config, references = oci_image.parse_config(found.config_raw), [parse_reference(tag) for tag in found.tags]
-        pins: Counter[str] = Counter()
         layers: list[BlobReference] = []
-        try:
+        async with contextlib.AsyncExitStack() as pinned:
             for name in found.layer_names:
                 stored = await self._content.ingest(_in_threads(archive.chunks(name)), None, None)
-                pins[stored.digest] += 1
-                self._pins[stored.digest] += 1
+                await pinned.enter_async_context(self._pinned([stored.digest]))
                 start = await asyncio.to_thread(archives.first_bytes, self._content.path(stored.digest))
                 layers.append(BlobReference(archives.layer_media_type(start), stored.digest, stored.size))
             manifest = _manifest_of(found, layers)
             await self._store(manifest, config, lambda _: None, _already_here)
-        finally:
-            self._pins -= pins
         image_id = digest_of(found.config_raw)
         for reference in references:
             await self._name("tag", reference.key, image_id)

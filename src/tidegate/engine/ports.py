@@ -278,6 +278,13 @@ class Registry(Protocol):
 
     def blob(self, repository: str, descriptor: Descriptor, auth: RegistryAuth | None) -> AsyncIterator[bytes]: ...
 
+    async def login(self, auth: RegistryAuth) -> str:
+        """Try the credentials at their server address; the identity token to keep instead of the password, or "".
+
+        Raises UnauthorizedError when they are refused, UnavailableError when the registry cannot be asked.
+        """
+        ...
+
 
 # ----------------------------------------------------------------------------- networks
 

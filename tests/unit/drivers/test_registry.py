@@ -5,12 +5,14 @@ import base64
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, UnauthorizedError
-from tidegate.drivers.registry import Endpoint, HTTPRegistry, RegistryConfig, may_be_plaintext, plan_endpoints
+from tidegate.drivers.registry import Endpoint, HTTPRegistry, login_host, may_be_plaintext, plan_endpoints
+from tidegate.drivers.registry_transport import RegistryConfig
 from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec.oci_image import OCI_MANIFEST, digest_of
 
@@ -30,8 +32,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: N802 - the name http.server calls
         self.seen.append(f"{self.path} {self.headers.get('Range')}")
         expected = "Basic " + base64.b64encode(b"u:p").decode()
-        if "/auth/" in self.path and self.headers.get("Authorization") != expected:
+        if (self.path == "/v2/" or "/auth/" in self.path) and self.headers.get("Authorization") != expected:
             self.answer(401, b"", {"WWW-Authenticate": 'Basic realm="r"'})
+        elif self.path == "/v2/":
+            self.answer(200, b"{}", {})
         elif "/manifests/" in self.path and "missing" not in self.path:
             self.answer(200, MANIFEST, {"Content-Type": OCI_MANIFEST + "; charset=utf-8"})
         elif "/moved/blobs/" in self.path:
@@ -88,8 +92,30 @@ def test_manifest(served: tuple[str, list[str]]) -> None:
 def test_basic_authentication(served: tuple[str, list[str]]) -> None:
     with client() as registry:
         assert asyncio.run(registry.manifest(f"{served[0]}/auth/a", "latest", AUTH))[1] == MANIFEST
-        with pytest.raises(UnauthorizedError):
-            asyncio.run(registry.manifest(f"{served[0]}/auth/a", "latest", None))
+        for auth in (None, RegistryAuth(username="u", password="x")):
+            with pytest.raises(
+                NotFoundError, match=f"pull access denied for {served[0]}/auth/a, .*: (no basic|unauth)"
+            ):
+                asyncio.run(registry.manifest(f"{served[0]}/auth/a", "latest", auth))
+
+
+def test_login(served: tuple[str, list[str]]) -> None:
+    with client() as registry:
+        for address in (f"http://{served[0]}/auth/", served[0]):
+            assert asyncio.run(registry.login(replace(AUTH, server_address=address))) == ""
+        with pytest.raises(UnauthorizedError, match=f"login attempt to http://{served[0]}/v2/ failed with status: 401"):
+            asyncio.run(registry.login(RegistryAuth("u", "x", server_address=served[0])))
+        with pytest.raises(InvalidParameterError, match="serveraddress: 'a b' names no registry"):
+            asyncio.run(registry.login(RegistryAuth("u", "x", server_address="a b")))
+
+
+def test_the_registry_a_login_means() -> None:
+    assert {login_host(text) for text in ("", "https://index.docker.io/v1/", "docker.io")} == {"docker.io"}
+    assert login_host("https://Reg.example:5000/v2/") == "reg.example:5000"
+    assert login_host("[::1]:5000") == "[::1]:5000"
+    for wrong in ("x y", "user@host", "https://a:b:c"):
+        with pytest.raises(InvalidParameterError):
+            login_host(wrong)
 
 
 @pytest.mark.parametrize("repository", ["a", "moved"])

@@ -10,9 +10,10 @@ import pytest
 from tests.fakes.registry import FakeLayerStore, FakeRegistry, layer_tar
 from tests.fakes.state import FakeStateStore
 
-from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.drivers.content import ContentDirectory
 from tidegate.engine.images import ImageService, ImageUse
+from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec.oci_image import OCI_INDEX, parse_reference
 
 REPOSITORY = "docker.io/library/demo"
@@ -80,17 +81,71 @@ def test_pull_chooses_the_platform(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_damaged_blob_leaves_no_image(tmp_path: Path) -> None:
+def test_an_image_that_proves_bad_leaves_nothing_but_what_others_need(tmp_path: Path) -> None:
     async def run() -> None:
         world = World(tmp_path)
-        world.registry.put_image(REPOSITORY, "latest", ["a"])
-        digest = next(iter(world.registry.blobs))
-        world.registry.blobs[digest] = world.registry.blobs[digest][:-1] + b"?"
+        world.registry.put_image(REPOSITORY, "good", ["a"])
+        [message async for message in world.images.pull("demo:good")]
+        blobs, layers = await world.content.digests(), await world.layers.chain_ids()
+        known = set(world.registry.blobs)
+        world.registry.put_image(REPOSITORY, "latest", ["a", "b", "c"])
+        damaged = [digest for digest in world.registry.blobs if digest not in known][1]
+        world.registry.blobs[damaged] = world.registry.blobs[damaged][:-1] + b"?"
         with pytest.raises(InvalidParameterError):
             [message async for message in world.images.pull("demo")]
-        assert world.images.list() == [] and await world.state.load("image") == {}
-        await world.images.collect_garbage()
-        assert await world.content.digests() == []
+        assert [image.tags for image in world.images.list()] == [("demo:good",)]
+        assert (await world.content.digests(), await world.layers.chain_ids()) == (blobs, layers)
+
+    asyncio.run(run())
+
+
+def test_of_an_interrupted_pull_the_complete_parts_stay_for_the_next(tmp_path: Path) -> None:
+    class Unreliable(FakeRegistry):
+        def blob(self, repository: str, descriptor: Descriptor, auth: RegistryAuth | None) -> AsyncIterator[bytes]:
+            asked.append(descriptor.digest)
+            if descriptor.digest == broken:
+                return broken_off()
+            return super().blob(repository, descriptor, auth)
+
+    async def broken_off() -> AsyncIterator[bytes]:
+        while len(await world.layers.chain_ids()) < 1:
+            await asyncio.sleep(0)
+        raise UnavailableError("unexpected EOF")
+        yield b""
+
+    async def run() -> None:
+        nonlocal broken
+        registry.put_image(REPOSITORY, "latest", ["a", "b"])
+        first, broken = list(registry.blobs)[:2]
+        with pytest.raises(UnavailableError):
+            [message async for message in world.images.pull("demo")]
+        assert world.images.list() == []
+        broken = ""
+        [message async for message in world.images.pull("demo")]
+        assert asked.count(first) == 1
+
+    asked: list[str] = []
+    broken = ""
+    world, registry = World(tmp_path), Unreliable()
+    world.registry = registry
+    world.images = world.service()
+    asyncio.run(run())
+
+
+def test_a_bad_archive_leaves_nothing(tmp_path: Path) -> None:
+    async def run() -> None:
+        one, other = World(tmp_path / "1"), World(tmp_path / "2")
+        one.registry.put_image(REPOSITORY, "latest", ["first", "second"])
+        [message async for message in one.images.pull("demo")]
+        archive = b"".join([chunk async for chunk in one.images.save(["demo"])])
+        layer = gzip.compress(layer_tar("second"), mtime=0)
+        assert archive.count(layer) == 1
+        damaged = archive.replace(
+            layer, gzip.compress(layer_tar("secunda"), mtime=0).ljust(len(layer), b"\0")[: len(layer)]
+        )
+        with pytest.raises(InvalidParameterError):
+            [message async for message in other.images.load(chunks(damaged))]
+        assert (other.images.list(), await other.content.digests(), other.layers.sizes) == ([], [], {})
 
     asyncio.run(run())
 

@@ -1,12 +1,10 @@
 """Images: pull, import, load, save, list, inspect, history, tag, remove."""
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.api.handlers.registries import credentials
 from tidegate.api.handlers.responses import json_response, no_content, progress_response
 from tidegate.api.pipeline import Call, Handler
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
@@ -17,6 +15,7 @@ from tidegate.engine.images import ImageService
 from tidegate.engine.ports import RegistryAuth
 from tidegate.http.messages import Response
 from tidegate.model.phases import ALIVE
+from tidegate.spec.auth import parse_auth_header
 from tidegate.spec.changes import apply_changes
 from tidegate.spec.filters import labels_match, parse_filters
 from tidegate.spec.references import parse_name_and_tag
@@ -129,23 +128,9 @@ class ImageHandlers:
 
 
 def registry_auth(header: str | None) -> RegistryAuth | None:
-    """``X-Registry-Auth``: base64url JSON, padded or not. Raises InvalidParameterError."""
-    if not header:
-        return None
-    try:
-        document = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
-        fields = {key.lower(): str(value) for key, value in document.items()}
-    except (binascii.Error, ValueError, AttributeError) as error:
-        raise InvalidParameterError(f"invalid X-Registry-Auth header: {error}") from error
-    if not fields:
-        return None
-    return RegistryAuth(
-        username=fields.get("username", ""),
-        password=fields.get("password", ""),
-        identity_token=fields.get("identitytoken", ""),
-        registry_token=fields.get("registrytoken", ""),
-        server_address=fields.get("serveraddress", ""),
-    )
+    """``X-Registry-Auth``. Raises InvalidParameterError."""
+    auth = parse_auth_header(header)
+    return None if auth is None else credentials(auth)
 
 
 def summary(image: Image, labels: Mapping[str, str], containers: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The few shapes of answer that handlers share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ def no_content(status: int = 204) -> Response:
     return Response(status)
 
 
-async def progress_response(messages: AsyncIterator[Mapping[str, Any]]) -> Response:
+async def progress_response(messages: AsyncGenerator[Mapping[str, Any], None]) -> Response:
     """Progress as newline-delimited JSON. What fails before the first message raises; later it is a line of its own."""
     first = await anext(messages, None)
 
@@ -31,8 +32,9 @@ async def progress_response(messages: AsyncIterator[Mapping[str, Any]]) -> Respo
         try:
             if first is not None:
                 yield msgspec.json.encode(first) + b"\r\n"
-            async for message in messages:
-                yield msgspec.json.encode(message) + b"\r\n"
+            async with contextlib.aclosing(messages):
+                async for message in messages:
+                    yield msgspec.json.encode(message) + b"\r\n"
         except TidegateError as error:
             yield error_line(error)
 
