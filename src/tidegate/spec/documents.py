@@ -19,8 +19,9 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.spec.requests import tables
-from tidegate.spec.requests.presence import class_of_operation, present
-from tidegate.spec.requests.reader import Tree, read
+from tidegate.spec.requests.classification import class_of_operation
+from tidegate.spec.requests.readers import read
+from tidegate.spec.requests.reading import Tree
 from tidegate.spec.requests.risks import Class, Risk
 
 __all__ = [
@@ -95,8 +96,10 @@ def read_document(operation_id: str, data: bytes) -> Document:
         return Document(operation_id)
     if len(data) > MOST_BYTES:
         raise InvalidParameterError(f"invalid JSON: a document of more than {MOST_BYTES} bytes")
-    found = read(kind, data)
-    return Document(operation_id, found.tree, found.unknown, present(operation_id, kind, found.tree))
+    tree, reading = read(kind, data)
+    if tree and isinstance(tree, list) and isinstance(tree[0], str):  # no field to be classed by
+        reading.present["[]"] = class_of_operation(operation_id)
+    return Document(operation_id, tree, tuple(reading.unknown), MappingProxyType(reading.present))
 
 
 def content_type_of(operation_id: str, content_type: str | None, has_body: bool) -> str | None:

@@ -20,8 +20,9 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.spec.codec import Pairs, clean, parse
 from tidegate.spec.query_string import boolean, encode_query_string, number, parse_query_string
 from tidegate.spec.requests import tables
-from tidegate.spec.requests.presence import class_of_parameter
-from tidegate.spec.requests.reader import Tree, read
+from tidegate.spec.requests.classification import class_of_parameter
+from tidegate.spec.requests.readers import read
+from tidegate.spec.requests.reading import Tree
 from tidegate.spec.requests.risks import Class, Risk
 from tidegate.spec.requests.types import JSONText, Listed, Scalar, Type
 
@@ -139,12 +140,12 @@ def _read_json(inner: Type, name: str, text: str) -> tuple[Tree, str]:
     if not text:
         return None, ""
     try:
-        found = read(inner, text.encode())
+        tree, reading = read(inner, text.encode())
     except InvalidParameterError as error:
         raise InvalidParameterError(f"invalid parameter {name}: {error.message}") from error
-    if found.unknown:
-        raise InvalidParameterError(f"invalid parameter {name}: unknown field {found.unknown[0]}")
-    return found.tree, msgspec.json.encode(found.tree).decode()
+    if reading.unknown:
+        raise InvalidParameterError(f"invalid parameter {name}: unknown field {reading.unknown[0]}")
+    return tree, msgspec.json.encode(tree).decode()
 
 
 def _read_filters(text: str) -> tuple[Tree, str]:

@@ -64,7 +64,7 @@ def test_a_bare_string_is_a_list_of_one_where_moby_says_so() -> None:
 
 def test_unknown_fields_are_kept_and_listed() -> None:
     found = read_document("ContainerCreate", b'{"x":[1,{"y":null}],"HostConfig":{"Mounts":[{"Bar":{}}],"Foo":1}}')
-    assert found.unknown == ("x", "HostConfig.Mounts[0].Bar", "HostConfig.Foo")
+    assert found.unknown == ("x", "HostConfig.Mounts[].Bar", "HostConfig.Foo")
     assert found.encode() == b'{"HostConfig":{"Mounts":[{"Bar":{}}],"Foo":1},"x":[1,{"y":null}]}'
 
 
@@ -80,7 +80,7 @@ def test_unknown_fields_are_kept_and_listed() -> None:
         ('{"HostConfig":{"ConsoleSize":[-1,1]}}', "of type uint64"),
         ('{"HostConfig":[]}', "array into field HostConfig"),
         ('{"Labels":[]}', r"array into field Labels of type map\[string\]string"),
-        ('{"HostConfig":{"Mounts":[{"Type":3}]}}', r"HostConfig.Mounts\[0\].Type"),
+        ('{"HostConfig":{"Mounts":[{"Type":3}]}}', r"HostConfig.Mounts\[\].Type"),
         ("[]", "array into of type ContainerCreate"),
         ("  ", "EOF"),
         ("{} x", "invalid JSON"),
@@ -128,8 +128,8 @@ def test_what_is_present_and_its_class() -> None:
         "HostConfig.Privileged": Risk.DANGEROUS,
         "HostConfig.MaskedPaths": Risk.DANGEROUS,
     }
-    assert found.dangerous == ("HostConfig.Privileged", "HostConfig.MaskedPaths")
-    assert found.confined == ("Image", "HostConfig.Mounts", "HostConfig.Mounts[].Type")
+    assert set(found.dangerous) == {"HostConfig.Privileged", "HostConfig.MaskedPaths"}
+    assert set(found.confined) == {"Image", "HostConfig.Mounts", "HostConfig.Mounts[].Type"}
 
 
 def test_host_config_at_the_top_of_the_document_is_dangerous() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tidegate.spec.catalogue import OPERATIONS
 from tidegate.spec.codec import fold
-from tidegate.spec.requests import presence, tables
+from tidegate.spec.requests import classification, tables
 from tidegate.spec.requests.operation_risks import OPERATION_RISKS
 from tidegate.spec.requests.query_risks import QUERY_RISKS
 from tidegate.spec.requests.risks import Risk, classes
@@ -30,8 +30,8 @@ def test_the_tables_are_what_the_tool_makes() -> None:
 def test_every_field_has_a_class_and_every_class_a_field(name: str) -> None:
     document = tables.document(name)
     own = {field.name for field in document.fields.values() if field.owner == name}
-    assert set(presence._by_document().get(name, {})) == own
-    assert all(presence.class_of_field(field) for field in document.fields.values())
+    assert set(classification.classes_by_document().get(name, {})) == own
+    assert all(classification.class_of_field(field) for field in document.fields.values())
 
 
 def test_every_parameter_has_a_class_and_every_class_a_parameter() -> None:
@@ -47,7 +47,7 @@ def test_every_operation_has_a_class() -> None:
 def test_what_is_not_harmless_says_why() -> None:
     every = [
         one
-        for table in (*presence._by_document().values(), *QUERY_RISKS.values(), OPERATION_RISKS)
+        for table in (*classification.classes_by_document().values(), *QUERY_RISKS.values(), OPERATION_RISKS)
         for one in table.values()
     ]
     assert all(bool(one.reason) == (one.risk is not Risk.HARMLESS) and "\n" not in one.reason for one in every)
@@ -82,7 +82,7 @@ def test_no_document_has_two_fields_of_one_folding(name: str) -> None:
     ],
 )  # fmt: skip
 def test_fields_of_older_versions_and_of_real_clients(operation_id: str, paths: str) -> None:
-    assert set(paths.split()) <= set(presence.every_path(operation_id))
+    assert set(paths.split()) <= set(classification.every_path(operation_id))
 
 
 def test_the_notation() -> None:
