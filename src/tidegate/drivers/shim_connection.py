@@ -3,7 +3,7 @@
 What the operations mean is in ``tidegate.shim``; what the engine makes of them in ``drivers/shim_runtime.py``.
 
 - One connection serves every caller; answers may come in any order.
-- A lost connection fails every call under way with UnavailableError and puts None at the end of the events.
+- A lost connection fails every call under way with ConnectionLostError and puts None at the end of the events.
 """
 
 import asyncio
@@ -33,6 +33,10 @@ _KINDS: Mapping[str, type[TidegateError]] = {
 }
 
 
+class ConnectionLostError(UnavailableError):
+    """The shim's worker went away: whether it did what was asked is not known. The next one may be asked."""
+
+
 def error_from(answer: Mapping[str, Any]) -> TidegateError:
     """The error a shim's ``{"kind", "message"}`` stands for; an unknown kind is an internal fault."""
     return _KINDS.get(str(answer.get("kind")), InternalError)(str(answer.get("message", "the shim gave no reason")))
@@ -47,6 +51,7 @@ class ShimConnection:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self.events: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
+        self._broken = False
         self._receiver = asyncio.create_task(self._receive(), name="shim-connection")
 
     @classmethod
@@ -58,10 +63,15 @@ class ShimConnection:
             raise UnavailableError(f"the shim does not answer at {socket_path}: {error.strerror}") from error
         return cls(reader, writer)
 
+    @property
+    def lost(self) -> bool:
+        """Whether nothing can be asked any more."""
+        return self._broken or self._receiver.done()
+
     async def call(self, op: str, **arguments: object) -> Mapping[str, Any]:
-        """Send one operation and wait for its answer; raises the kind of error the shim names."""
-        if self._receiver.done():
-            raise UnavailableError("the connection to the shim is closed")
+        """Send one operation and wait for its answer. Raises the kind of error the shim names, ConnectionLostError."""
+        if self.lost:
+            raise ConnectionLostError("the connection to the shim is closed")
         number = next(self._ids)
         future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -70,7 +80,8 @@ class ShimConnection:
             await self._writer.drain()
             return await future
         except OSError as error:
-            raise UnavailableError(f"the shim went away during {op}") from error
+            self._broken = True
+            raise ConnectionLostError(f"the shim went away during {op}") from error
         finally:
             self._waiting.pop(number, None)
 
@@ -105,4 +116,4 @@ class ShimConnection:
     def _fail_waiting(self, reason: str) -> None:
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(UnavailableError(reason))
+                future.set_exception(ConnectionLostError(reason))

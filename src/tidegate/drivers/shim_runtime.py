@@ -1,22 +1,24 @@
 """The runtime port on the shim: bundles on disk, operations on the control connection, streams on their own sockets.
 
 - A bundle is EXEC_ROOT/bundles/CONTAINER_ID with the OCI configuration; ``release`` removes it last.
-- A shim that lives is adopted; where none answers one is started, in its own session, so that it outlives the engine.
+- What was asked of a worker that was killed is asked of the next one, which knows its records: a signal may so be sent
+  twice. A start cut short has failed.
 - Exits are delivered at least once: a new subscription repeats every exit that was not released.
 """
 
 import asyncio
 import contextlib
 import json
+import logging
 import shutil
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from tidegate.base.errors import NotFoundError, UnavailableError
-from tidegate.drivers.shim_connection import ShimConnection, error_from
+from tidegate.drivers.shim_connection import ConnectionLostError, ShimConnection, error_from
+from tidegate.drivers.shim_process import ShimProcess
 from tidegate.engine.ports import (
     ContainerProcess,
     ExecProcess,
@@ -27,13 +29,10 @@ from tidegate.engine.ports import (
     Stdio,
 )
 
-START_DEADLINE_S = 10.0
 READ_SIZE_BYTES = 256 * 1024
-_BOOTSTRAP = """\
-import runpy, sys
-sys.path.insert(0, sys.argv.pop(1))
-runpy.run_module("tidegate.shim", run_name="__main__")
-"""
+ATTEMPTS = 5
+RETRY_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 class Cgroups(Protocol):
@@ -101,10 +100,9 @@ class ShimRuntime:
     """Fits ``engine.ports.Runtime``. ``recover`` comes first: it connects, or starts a shim."""
 
     def __init__(self, exec_root: Path, cgroups: Cgroups) -> None:
-        self._shim_root = exec_root / "shim"
+        self._shim = ShimProcess(exec_root / "shim")
         self._bundles = exec_root / "bundles"
         self._cgroups = cgroups
-        self._connection: ShimConnection | None = None
 
     async def create(self, process: ContainerProcess) -> None:
         bundle = self._bundles / process.container_id
@@ -127,7 +125,7 @@ class ShimRuntime:
         )
 
     async def start(self, container_id: str) -> int:
-        return int((await self._call("start", container_id=container_id))["pid"])
+        return await self._start("start", container_id, None)
 
     async def exec_create(self, process: ExecProcess) -> None:
         await self._call(
@@ -139,12 +137,11 @@ class ShimRuntime:
         )
 
     async def exec_start(self, container_id: str, exec_id: str) -> int:
-        return int((await self._call("exec_start", container_id=container_id, exec_id=exec_id))["pid"])
+        return await self._start("exec_start", container_id, exec_id)
 
     async def attach(
         self, container_id: str, exec_id: str | None, *, stdin: bool, stdout: bool, stderr: bool
     ) -> SocketStream:
-        reader, writer = await self._open_socket()
         request = {
             "op": "attach",
             "container_id": container_id,
@@ -153,16 +150,20 @@ class ShimRuntime:
             "stdout": stdout,
             "stderr": stderr,
         }
-        writer.write(json.dumps(request).encode() + b"\n")
-        await writer.drain()
-        line = await reader.readline()
-        if not line:
-            raise UnavailableError("the shim closed the connection before it attached")
-        answer = json.loads(line)
-        if "error" in answer:
+        for _ in range(ATTEMPTS):
+            await self._shim.connection()
+            reader, writer = await self._open_socket()
+            writer.write(json.dumps(request).encode() + b"\n")
+            with contextlib.suppress(OSError):
+                await writer.drain()
+                if line := await reader.readline():
+                    answer = json.loads(line)
+                    if "error" in answer:
+                        writer.close()
+                        raise error_from(answer["error"])
+                    return SocketStream(reader, writer)
             writer.close()
-            raise error_from(answer["error"])
-        return SocketStream(reader, writer)
+        raise UnavailableError("the shim closed the connection before it attached")
 
     async def resize(self, container_id: str, exec_id: str | None, height: int, width: int) -> None:
         await self._call("resize", container_id=container_id, exec_id=exec_id, height=height, width=width)
@@ -193,8 +194,20 @@ class ShimRuntime:
             await self._call("exec_release", container_id=container_id, exec_id=exec_id)
 
     async def events(self) -> AsyncIterator[Exited | OutOfMemory]:
-        connection = self._require_connection()
-        await connection.call("subscribe")
+        while True:
+            try:
+                connection = await self._shim.connection()
+                await connection.call("subscribe")
+            except ConnectionLostError:
+                continue
+            except UnavailableError as error:
+                _log.error("no events of containers: %s", error.message)
+                await asyncio.sleep(RETRY_S)
+                continue
+            async for event in self._events_of(connection):
+                yield event
+
+    async def _events_of(self, connection: ShimConnection) -> AsyncIterator[Exited | OutOfMemory]:
         while (event := await connection.events.get()) is not None:
             if event["event"] == "exited":
                 yield self._with_memory(exited_from(event))
@@ -209,49 +222,48 @@ class ShimRuntime:
 
     async def recover(self) -> Sequence[RunningProcess]:
         """Raises UnavailableError when no shim answers and none can be started."""
-        try:
-            self._connection = await ShimConnection.open(self._shim_root / "control.sock")
-        except UnavailableError:
-            self._connection = await self._start_shim()
-        entries = (await self._call("state"))["processes"]
+        entries = await self._entries()
         return [_running_from(entry, self._cgroups.is_frozen(str(entry["container_id"]))) for entry in entries]
 
     async def close(self) -> None:
         """Drop the connection; the shim and its containers live on."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        await self._shim.close()
 
-    async def _start_shim(self) -> ShimConnection:
-        self._shim_root.mkdir(parents=True, exist_ok=True, mode=0o711)
-        # -I ignores PYTHONPATH and -S leaves site-packages out, so the module's own place is handed over.
-        source = Path(__file__).resolve().parents[2]
-        command = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(source), "--root", str(self._shim_root)]
-        process = await asyncio.create_subprocess_exec(
-            *command, start_new_session=True, stdin=asyncio.subprocess.DEVNULL
-        )
-        deadline = asyncio.get_running_loop().time() + START_DEADLINE_S
-        while True:
+    async def _start(self, op: str, container_id: str, exec_id: str | None) -> int:
+        for _ in range(ATTEMPTS):
             try:
-                return await ShimConnection.open(self._shim_root / "control.sock")
-            except UnavailableError:
-                if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(0.005)
+                connection = await self._shim.connection()
+                return int((await connection.call(op, container_id=container_id, exec_id=exec_id))["pid"])
+            except ConnectionLostError as lost:
+                entry = await self._entry(container_id, exec_id)
+                if entry["status"] in ("running", "exited"):  # it did start, and the answer was lost
+                    return int(entry["pid"])
+                if entry["status"] != "created":
+                    raise UnavailableError("the shim was killed during the start; start again") from lost
+        raise UnavailableError("the shim is killed again and again")
+
+    async def _entry(self, container_id: str, exec_id: str | None) -> Mapping[str, Any]:
+        for entry in await self._entries():
+            if (entry["container_id"], entry["exec_id"]) == (container_id, exec_id):
+                return entry
+        raise NotFoundError(f"no such process: {container_id} {exec_id or ''}")
+
+    async def _entries(self) -> Sequence[Mapping[str, Any]]:
+        entries: Sequence[Mapping[str, Any]] = (await self._call("state"))["processes"]
+        return entries
 
     async def _open_socket(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            return await asyncio.open_unix_connection(str(self._shim_root / "control.sock"), limit=READ_SIZE_BYTES)
+            return await asyncio.open_unix_connection(str(self._shim.socket_path), limit=READ_SIZE_BYTES)
         except OSError as error:
             raise UnavailableError(f"the shim does not answer: {error.strerror}") from error
 
-    def _require_connection(self) -> ShimConnection:
-        if self._connection is None:
-            raise UnavailableError("the engine is not connected to its shim")
-        return self._connection
-
     async def _call(self, op: str, **arguments: object) -> Mapping[str, Any]:
-        return await self._require_connection().call(op, **arguments)
+        """Ask the worker that lives, and the next one when it was killed meanwhile."""
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(ConnectionLostError):
+                return await (await self._shim.connection()).call(op, **arguments)
+        return await (await self._shim.connection()).call(op, **arguments)
 
 
 def _write_bundle(bundle: Path, oci_config: Mapping[str, Any]) -> None:

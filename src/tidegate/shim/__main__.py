@@ -1,6 +1,7 @@
 """``python -I -S -m tidegate.shim --root DIR``: run the supervisor until it is told to shut down.
 
 ``--spares FD`` is a socket with the spares of a supervisor that was killed (``spares``), to go on with.
+``--child-descriptors N`` is how many descriptors containers may open that have no limit of their own.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import os
 import socket
 from pathlib import Path
 
+from tidegate.base.descriptors import raise_descriptor_limit
 from tidegate.shim.keeper import open_estate, supervise
 from tidegate.shim.worker import Worker
 
@@ -17,11 +19,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tidegate.shim")
     parser.add_argument("--root", required=True, type=Path)
     parser.add_argument("--spares", type=int)
+    parser.add_argument("--child-descriptors", type=int)
     arguments = parser.parse_args()
     root: Path = arguments.root
     root.mkdir(parents=True, exist_ok=True, mode=0o711)
     os.umask(0o022)
-    estate = open_estate(root)
+    own_limit = raise_descriptor_limit()
+    estate = open_estate(root, arguments.child_descriptors or own_limit)
     if arguments.spares is not None:
         with socket.socket(fileno=arguments.spares) as link:
             while estate.spares.receive(link):

@@ -21,8 +21,9 @@ Launched = Callable[[int, int | None], None]
 class Launcher:
     """Starts processes through crun, never waiting for it, and clears up what it leaves."""
 
-    def __init__(self, reaper: Reaper, root: Path) -> None:
+    def __init__(self, reaper: Reaper, root: Path, child_descriptors: int) -> None:
         self._reaper = reaper
+        self._child_descriptors = child_descriptors
         self._crun_root = root / "crun"
         self._scratch_root = root / "r"
         shutil.rmtree(self._scratch_root, ignore_errors=True)
@@ -62,7 +63,7 @@ class Launcher:
                     console.close()
                 shutil.rmtree(scratch, ignore_errors=True)
 
-        self._watch(oci.spawn(command, streams.child_fds, process.cgroup_join), ended)
+        self._watch(oci.spawn(command, streams.child_fds, process.cgroup_join, self._child_descriptors), ended)
 
     def delete(self, container_id: str) -> None:
         """Forget a container whose processes and control groups are gone: crun has nothing of it but a directory."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tidegate.base.descriptors import set_descriptor_limit
 from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
 
 PR_SET_PDEATHSIG = 1
@@ -48,7 +49,7 @@ def _console(scratch: Path, *, tty: bool) -> list[str]:
     return ["--console-socket", str(scratch / "tty")] if tty else []
 
 
-def spawn(command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[str]) -> int:
+def spawn(command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[str], descriptors: int) -> int:
     """Fork and execute ``command`` in the given cgroups with ``stdio`` as descriptors 0-2; returns its pid.
 
     It dies with its supervisor, who is the only one to know what to do with what it starts.
@@ -61,6 +62,7 @@ def spawn(command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[st
         for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        set_descriptor_limit(descriptors)
         for directory in cgroup_join:
             _join(directory)
         high = [os.dup(fd) if fd < 3 else fd for fd in stdio]

@@ -46,7 +46,7 @@ class Worker:
         self._records = self._root / "processes"
         self._records.mkdir(exist_ok=True, mode=0o700)
         self._reaper = Reaper(self._loop, self._root)
-        self._launcher = Launcher(self._reaper, self._root)
+        self._launcher = Launcher(self._reaper, self._root, estate.child_descriptors)
         self._processes: dict[str, Process] = {}
         self._connections: set[Connection] = set()
         self._holders = Holders(self._loop, estate.holders, self._processes, self._keeper_spoke)
@@ -106,8 +106,10 @@ class Worker:
         stdio, log = dict(request.get("stdio") or {}), dict(request.get("log") or {})
         oci_process = dict(request.get("process") or {})
         process = Process(container_id, exec_id, bundle, oci_process, join, None, stdio=stdio, log=log)
-        if process.key in self._processes:
-            raise ConflictError(f"{process.key} exists already")
+        if (known := self._processes.get(process.key)) is not None:
+            if known.status != "created":
+                raise ConflictError(f"{process.key} exists already")
+            self._forget(known)  # asked again, since the worker that was asked first was killed
         self._journal_path(process).unlink(missing_ok=True)
         self._make_streams(process)
         save(self._records, process)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import InternalError, NotFoundError, UnavailableError
-from tidegate.drivers.shim_connection import ShimConnection, error_from
+from tidegate.drivers.shim_connection import ConnectionLostError, ShimConnection, error_from
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -64,13 +64,14 @@ def test_a_lost_peer_fails_calls_under_way_later_ones_and_ends_the_events(tmp_pa
         writer.close()
 
     async def scenario(connection: ShimConnection) -> None:
-        with pytest.raises(UnavailableError):
+        with pytest.raises(ConnectionLostError):
             await connection.call("start")
         event = await connection.events.get()
         assert event is not None
         assert event["container_id"] == "c"
         assert await connection.events.get() is None
-        with pytest.raises(UnavailableError):
+        assert connection.lost
+        with pytest.raises(ConnectionLostError):
             await connection.call("start")
 
     run_with(peer, tmp_path / "s", scenario)

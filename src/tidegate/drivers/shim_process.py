@@ -1,0 +1,84 @@
+"""The shim as the engine finds it: connected to, again when its worker was killed, and started where none lives.
+
+- A started shim is in its own session and outlives the engine.
+- One that was killed with all its processes is started anew with the engine's copies of its descriptors, so that its
+  containers keep their streams.
+"""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+from tidegate.base.descriptors import raise_descriptor_limit
+from tidegate.base.errors import UnavailableError
+from tidegate.drivers.shim_connection import ShimConnection
+from tidegate.drivers.shim_spares import SpareHolder
+
+DEADLINE_S = 10.0
+_PAUSE_S = 0.005
+_BOOTSTRAP = """\
+import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module("tidegate.shim", run_name="__main__")
+"""
+
+
+class ShimProcess:
+    """The shim on ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._spares = SpareHolder()
+        self._connection: ShimConnection | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._connecting = asyncio.Lock()
+        self._child_descriptors = raise_descriptor_limit()
+
+    @property
+    def socket_path(self) -> Path:
+        """Where it listens."""
+        return self._root / "control.sock"
+
+    async def connection(self) -> ShimConnection:
+        """The control connection. Raises UnavailableError when no shim answers and none can be started."""
+        async with self._connecting:
+            if self._connection is not None and self._connection.lost:
+                await self._connection.close()
+                self._connection = None
+            if self._connection is None:
+                self._connection = await self._connect()
+            return self._connection
+
+    async def close(self) -> None:
+        """Drop the connection; the shim and its containers live on."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+        self._spares.close()
+
+    async def _connect(self) -> ShimConnection:
+        deadline = asyncio.get_running_loop().time() + DEADLINE_S
+        while True:
+            try:
+                await self._spares.follow(self._root / "spares.sock")
+                return await ShimConnection.open(self.socket_path)
+            except UnavailableError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                if self._process is None or self._process.returncode is not None:
+                    await self._start()
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _start(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o711)
+        # -I ignores PYTHONPATH and -S leaves site-packages out, so the module's own place is handed over.
+        source = Path(__file__).resolve().parents[2]
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(source), "--root", str(self._root)]
+        command += ["--spares", str(theirs.fileno()), "--child-descriptors", str(self._child_descriptors)]
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, start_new_session=True, stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            )
+        await asyncio.to_thread(self._spares.hand_over, ours)
