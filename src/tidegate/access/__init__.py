@@ -4,6 +4,7 @@
 - ``policy``, ``roles``, ``reach``: which role a principal has, and which operations each role reaches.
 - ``asked``, ``confinement``, ``demands``, ``grants``: what a request asks for beyond what every confined role has, and
   whether a role was granted it.
+- ``files``: the administrator's roles and bindings, read. ``rules``, ``questions``, ``cedar``: rules beyond roles.
 - ``quotas``, ``rate``: how much, and how often.
 - ``ownership``, ``redaction``: whose an object is, and what is left out of answers.
 - ``decision``, ``verdict``: the answer, and what the gate must still see to.

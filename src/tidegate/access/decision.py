@@ -2,19 +2,24 @@
 
 The order is the order of the questions: does the client have a role, does the role reach the operation, is everything
 in the request known, is every claim answered by a grant or by ownership, is there room in the quota.
+Rules of the administrator's own come before role and grants, both to permit and to forbid.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tidegate.access.asked import Asked, Usage
 from tidegate.access.confinement import claims_of
+from tidegate.access.demands import Demand
 from tidegate.access.grants import granted
 from tidegate.access.policy import Policy
 from tidegate.access.principal import Principal
+from tidegate.access.questions import demand_question, operation_question
 from tidegate.access.quotas import exceeded_quota
 from tidegate.access.reach import CREATES, LISTS, PRUNES, looked_at_kind, touched_kind
 from tidegate.access.refusals import refusal
 from tidegate.access.roles import BUILT_IN_ROLES, Role, Scope
+from tidegate.access.rules import SILENCE, Answer, Ruling
 from tidegate.access.verdict import ObjectReference, Verdict
 
 NO_USAGE = Usage()
@@ -25,11 +30,36 @@ def decide(policy: Policy, principal: Principal, role_name: str, asked: Asked, u
     role = policy.roles.get(role_name)
     if role is None:
         return _without_role(principal, role_name)
-    if asked.operation_id not in role.operations:
-        return _refuse(role, "operation", _out_of_reach(principal, role, asked.operation_id))
-    if role.unconfined:
+    reached = asked.operation_id in role.operations
+    if reached and role.unconfined:
         return Verdict(True, f"{role.name}/everything", role=role.name, sign=asked.operation_id in CREATES)
-    return _unknown_field(role, asked) or _answer_claims(role, asked, usage)
+    client = _Client(policy, principal, role)
+    ruling = client.rule_on(asked)
+    if ruling.answer is Answer.FORBID:
+        return _refuse(role, f"rule/{ruling.rule}", f"rule {ruling.rule} forbids {asked.operation_id} to {principal}")
+    if not reached and ruling.answer is not Answer.PERMIT:
+        return _refuse(role, "operation", _out_of_reach(principal, role, asked.operation_id))
+    return _unknown_field(role, asked) or _answer_claims(client, asked, usage, ruling.rule or "operation")
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """Who asks, with the policy that answers."""
+
+    policy: Policy
+    principal: Principal
+    role: Role
+
+    def rule_on(self, asked: Asked) -> Ruling:
+        if self.policy.rules is None:
+            return SILENCE
+        return self.policy.rules.ask(self.principal, self.role.name, [operation_question(asked)])[0]
+
+    def rule_on_demands(self, asked: Asked, demands: Sequence[Demand]) -> Sequence[Ruling]:
+        if self.policy.rules is None or not demands:
+            return [SILENCE] * len(demands)
+        questions = [demand_question(asked, demand) for demand in demands]
+        return self.policy.rules.ask(self.principal, self.role.name, questions)
 
 
 def _without_role(principal: Principal, role_name: str) -> Verdict:
@@ -57,21 +87,24 @@ def _unknown_field(role: Role, asked: Asked) -> Verdict | None:
     return _refuse(role, "unknown-field", reason)
 
 
-def _answer_claims(role: Role, asked: Asked, usage: Usage) -> Verdict:
-    must_own = list(_path_object(role, asked))
-    for claim in claims_of(asked):
-        if isinstance(claim, ObjectReference):
-            must_own.append(claim)
-        elif not granted(role.grants, claim):
-            if claim.unless_own is None:
-                return _refuse(role, claim.kind, refusal(role.name, claim))
-            must_own.append(claim.unless_own)
+def _answer_claims(client: _Client, asked: Asked, usage: Usage, rule: str) -> Verdict:
+    role, claims = client.role, claims_of(asked)
+    must_own = [*_path_object(role, asked), *(claim for claim in claims if isinstance(claim, ObjectReference))]
+    demands = [claim for claim in claims if isinstance(claim, Demand)]
+    for demand, ruling in zip(demands, client.rule_on_demands(asked, demands), strict=True):
+        if ruling.answer is Answer.FORBID:
+            return _refuse(role, f"rule/{ruling.rule}", f"rule {ruling.rule} forbids {demand.field} {demand.value!r}")
+        if ruling.answer is Answer.PERMIT or granted(role.grants, demand):
+            continue
+        if demand.unless_own is None:
+            return _refuse(role, demand.kind, refusal(role.name, demand))
+        must_own.append(demand.unless_own)
     exceeded = exceeded_quota(role.quota, asked, usage)
     if exceeded:
         return _refuse(role, "quota", f"quota of role {role.name}: {exceeded}")
     return Verdict(
         True,
-        f"{role.name}/operation",
+        f"{role.name}/{rule}",
         role=role.name,
         own_only=_own_only(role, asked.operation_id),
         redact=role.redact,

@@ -4,7 +4,8 @@ A role comes, in this order, from the record of the client's own certificate, fr
 default. Nothing of it: no role, and every request is refused.
 
 - Immutable; a change is a new policy.
-- A binding fits when all it says fits; one that says nothing does not exist (``parse`` refuses it).
+- A binding fits when all it says fits; one that says nothing fits nobody.
+- ``rules`` are the administrator's own, beyond what roles can say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from tidegate.access.grants import text_fits
 from tidegate.access.principal import CertificatePrincipal, Principal, UnixPrincipal
 from tidegate.access.reach import QUOTAED
 from tidegate.access.roles import BUILT_IN_ROLES, NO_QUOTA, Role
+from tidegate.access.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Policy:
     roles: Mapping[str, Role]
     bindings: tuple[Binding, ...] = ()
     default_role: str = ""
+    rules: Rules | None = None
 
     def role_of(self, principal: Principal, recorded: str = "") -> str:
         """The name of the role, "" for none; ``recorded`` is what the certificate's issue record says."""

@@ -96,7 +96,7 @@ DEVELOPER_GRANTS: Mapping[DemandKind, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-CI_QUOTA = Quota(containers=50, published_ports=50)
+CI_QUOTA = Quota(containers=50)
 
 BUILT_IN_ROLES: Mapping[str, Role] = MappingProxyType(
     {

@@ -69,6 +69,10 @@ _RULES: Mapping[str, _Rule] = MappingProxyType(
         "ContainerExec": _Rule(containers.exec_claims, containers.EXEC_FIELDS),
         "ContainerStart": _Rule(containers.start_claims, query=containers.START_QUERY),
         "ContainerTop": _Rule(containers.top_claims, query=containers.TOP_QUERY),
+        # The engine resolves the path inside the container, which is the client's: touching it says so.
+        **dict.fromkeys(
+            ("ContainerArchive", "ContainerArchiveInfo", "PutContainerArchive"), _Rule(_nothing, query={"path"})
+        ),
         "ImageCommit": _Rule(containers.commit_claims, containers.COMMIT_FIELDS, containers.COMMIT_QUERY),
         "ImageCreate": _Rule(images.create_claims, query=images.CREATE_QUERY),
         "ImageBuild": _Rule(images.build_claims, query=images.BUILD_QUERY),

@@ -6,7 +6,7 @@ A Dockerfile is not read: its ``FROM`` pulls from wherever it says, and its ``RU
 from collections.abc import Iterator
 
 from tidegate.access.asked import Asked
-from tidegate.access.confinement.isolation import security_claims
+from tidegate.access.confinement.isolation import security_claims, ulimit_claims
 from tidegate.access.confinement.labels import labels_in_changes, reserved_labels
 from tidegate.access.confinement.networking import mode_claims
 from tidegate.access.confinement.tree import Tree, documents, mapping, text, texts
@@ -30,6 +30,7 @@ BUILD_QUERY = frozenset(
         "remote",
         "securityopt",
         "t",
+        "ulimits",
     }
 )
 CREATE_QUERY = frozenset({"changes", "fromImage", "fromSrc", "repo", "tag"})
@@ -100,6 +101,7 @@ def build_claims(asked: Asked) -> Claims:
         yield Demand(DemandKind.URL, "remote", text(query, "remote"))
     yield from mode_claims(text(query, "networkmode"), "networkmode")
     yield from security_claims(texts(query, "securityopt"), "securityopt")
+    yield from ulimit_claims(query, "ulimits", "ulimits")
     yield from reserved_labels(mapping(query, "labels"), "labels")
     for name in ("cgroupparent", "isolation"):
         if text(query, name):

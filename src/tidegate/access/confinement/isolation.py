@@ -51,6 +51,8 @@ LOOKED_AT = frozenset(
         "SecurityOpt",
         "Sysctls",
         "UTSMode",
+        "Ulimits",
+        "Ulimits.Name",
         "UsernsMode",
     }
 )
@@ -84,6 +86,7 @@ _JOINABLE = frozenset({"PidMode", "IpcMode"})
 _HARMLESS_SECURITY = frozenset(
     {"no-new-privileges", "no-new-privileges=true", "apparmor=docker-default", "seccomp=builtin"}
 )
+_STARVING_ULIMITS = frozenset({"rtprio", "nice", "rlimit_rtprio", "rlimit_nice"})
 _LOG_OPTIONS = frozenset(
     {
         *("max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"),
@@ -105,6 +108,7 @@ def isolation_claims(host: Tree, prefix: str) -> Claims:
         yield Demand(DemandKind.RUNTIME, f"{prefix}Runtime", text(host, "Runtime"))
     if number(host, "OomScoreAdj") < 0:
         yield Demand(DemandKind.FIELD, f"{prefix}OomScoreAdj", str(number(host, "OomScoreAdj")))
+    yield from ulimit_claims(host, "Ulimits", f"{prefix}Ulimits")
     yield from log_claims(mapping(host, "LogConfig"), f"{prefix}LogConfig")
 
 
@@ -161,6 +165,13 @@ def _device_request(request: Tree, field: str) -> Iterator[Demand]:
         yield Demand(DemandKind.DEVICE, field, f"driver:{driver}")
     if mapping(request, "Options"):
         yield Demand(DemandKind.FIELD, f"{field}.Options", ",".join(sorted(mapping(request, "Options"))))
+
+
+def ulimit_claims(tree: Tree, name: str, field: str) -> Iterator[Demand]:
+    """Limits that let a process have the CPU before all others."""
+    for limit in documents(tree, name):
+        if text(limit, "Name").lower() in _STARVING_ULIMITS:
+            yield Demand(DemandKind.FIELD, field, text(limit, "Name"))
 
 
 def security_claims(options: Iterable[str], field: str) -> Iterator[Demand]:

@@ -16,8 +16,10 @@ from tidegate.access.verdict import ObjectKind, ObjectReference
 
 Claims = Iterator[Demand | ObjectReference]
 
-HOST_FIELDS = frozenset({"NetworkMode", "PortBindings", "PortBindings.HostIp", "PortBindings.HostPort"})
-ENDPOINT_FIELDS = frozenset({"DriverOpts", "Links"})
+HOST_FIELDS = frozenset(
+    {"NetworkMode", "PortBindings", "PortBindings.HostIp", "PortBindings.HostPort", "PublishAllPorts"}
+)
+ENDPOINT_FIELDS = frozenset({"DriverOpts", "Links", "NetworkID"})
 CREATE_FIELDS = frozenset(
     {
         "Driver",
@@ -75,6 +77,7 @@ def endpoint_claims(endpoint: Tree, field: str) -> Iterator[Demand | ObjectRefer
         if option not in _HARMLESS_ENDPOINT_OPTIONS:
             yield Demand(DemandKind.NETWORK_DRIVER, f"{field}.DriverOpts", f"endpoint:{option}")
     yield from link_claims(endpoint, "Links")
+    yield from mode_claims(text(endpoint, "NetworkID"), f"{field}.NetworkID")
 
 
 def link_claims(tree: Tree, name: str) -> Claims:
@@ -92,6 +95,8 @@ def endpoints_claims(networking: Tree, field: str) -> Claims:
 
 def port_claims(host: Tree, prefix: str) -> Iterator[Demand]:
     """Ports of the host that a container is to be reached by."""
+    if flag(host, "PublishAllPorts"):
+        yield Demand(DemandKind.PORT, f"{prefix}PublishAllPorts", "*:0/all")
     for container_port, bindings in mapping(host, "PortBindings").items():
         for binding in documents({"PortBindings": bindings}, "PortBindings"):
             address, port = text(binding, "HostIp") or "*", text(binding, "HostPort") or "0"
