@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,10 +53,14 @@ def test_too_many_processes_are_refused(engine: RunningEngine) -> None:
 
 
 def test_out_of_memory_is_told(engine: RunningEngine) -> None:
+    since = time.time()
     hungry = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]
     result = engine.docker("run", "--name", "hungry", "-m", "16m", "--memory-swap", "16m", "busybox", *hungry)
     state = engine.docker("inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}} {{.State.Status}}", "hungry")
     assert engine.docker("rm", "hungry").returncode == 0
+    window = ["--since", f"{since:.9f}", "--until", f"{time.time():.9f}", "--filter", "container=hungry"]
+    told = engine.docker("events", *window, "--format", "{{.Action}}").stdout.split()
+    assert [action for action in told if action != "attach"] == ["create", "start", "oom", "die", "destroy"]
     assert (result.returncode, state.stdout) == (137, "true 137 exited\n"), result.stderr
 
 

@@ -75,7 +75,8 @@ def _exited(state: State, event: p.Exited) -> Step:
         return Step(state)
     ended = replace(state, phase=Phase.EXITED, pid=0, exit_code=event.exit_code, finished_at_ns=event.at_ns)
     ended = replace(ended, oom_killed=state.oom_killed or event.oom_killed)
-    return Step(ended, (p.DisarmTimer("kill"), p.Release()))
+    told = (p.Publish("oom"),) if event.oom_killed and not state.oom_killed else ()
+    return Step(ended, (*told, p.DisarmTimer("kill"), p.Release()))
 
 
 def _released(state: State, event: p.Released) -> Step:

@@ -41,6 +41,13 @@ def test_create_start_exit() -> None:
     assert effects[-1] == p.Announce("exit")
 
 
+def test_an_end_for_want_of_memory_is_told_once() -> None:
+    state, effects = story(RUNNING, p.Exited(137, 2, oom_killed=True), p.Released())
+    assert (state.oom_killed, published(effects)) == (True, ["oom", "die"])
+    state, effects = story(RUNNING, p.OutOfMemory(), p.Exited(137, 2, oom_killed=True), p.Released())
+    assert (state.oom_killed, published(effects)) == (True, ["oom", "die"])
+
+
 def test_a_launch_is_recorded_before_it_is_ordered() -> None:
     taken = step(State(phase=Phase.CREATED), p.StartRequested())
     assert taken.state.phase is Phase.STARTING and taken.state.release_owed and taken.effects[-1] == p.Launch()
