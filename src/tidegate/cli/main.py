@@ -23,6 +23,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("tidegate.cli.audit_commands", "verify, follow or search what the gate has decided"),
     "client": ("tidegate.cli.client_commands", "invite, list and revoke clients, and say what they may do"),
+    "doctor": ("tidegate.cli.doctor_command", "look at this host as an attacker would"),
     "image": ("tidegate.cli.image_command", "make an image where no registry is at hand"),
     "pki": ("tidegate.cli.pki_commands", "make, list and hand out certificates"),
     "proof": ("tidegate.cli.proof_command", "run one container through 2376 and show its output"),
