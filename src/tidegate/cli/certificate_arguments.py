@@ -24,7 +24,7 @@ class Actions:
     """The actions of a command, each with ``--data-root``, which may stand before or after the action."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA_ROOT, metavar="DIR", help=_DATA_ROOT_HELP)
+        parser.add_argument("--data-root", type=Path, metavar="DIR", help=_DATA_ROOT_HELP)
         self._actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def add(self, name: str, help_text: str, run_action: Action) -> argparse.ArgumentParser:
@@ -35,13 +35,30 @@ class Actions:
         action.set_defaults(run_action=run_action, usage_error=action.error)
         return action
 
+    def add_remote(self, name: str, help_text: str, run_action: Action) -> argparse.ArgumentParser:
+        """An action of another machine, which has no data root."""
+        action = self._actions.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
 
-def add_lifetime(parser: argparse.ArgumentParser, what: str = "renew now,") -> None:
-    """``--days N`` or ``--ttl DURATION``, both as ``lifetime``."""
+        def without_data_root(args: argparse.Namespace) -> int:
+            if args.data_root is not None:
+                action.error("--data-root is of the machine with the gate, and says nothing here")
+            return run_action(args)
+
+        action.set_defaults(run_action=without_data_root)
+        return action
+
+
+def data_root(args: argparse.Namespace) -> Path:
+    """The absolute path of the data root that was named, or of the usual one."""
+    return Path(args.data_root or DEFAULT_DATA_ROOT).absolute()
+
+
+def add_lifetime(parser: argparse.ArgumentParser, what: str = "renew now,", option: str = "--ttl") -> None:
+    """``--days N`` or ``option TIME``, both as ``lifetime``."""
     lifetime = parser.add_mutually_exclusive_group()
     lifetime.add_argument("--days", dest="lifetime", type=days, metavar="N", help=f"{what} for N days")
     lifetime.add_argument(
-        "--ttl", dest="lifetime", type=checked(time_to_live), metavar="TIME", help=f"{what} for a time: 30m, 12h, 7d"
+        option, dest="lifetime", type=checked(time_to_live), metavar="TIME", help=f"{what} for a time: 30m, 12h, 7d"
     )
 
 

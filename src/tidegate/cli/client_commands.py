@@ -1,4 +1,4 @@
-"""``tidegate client create | ls | show | revoke | role``: who may come, with what, until when.
+"""``tidegate client``: who may come, with what, until when. On the machine of the gate, ``join`` excepted.
 
 Works on the files under DATA_ROOT/pki, whether or not anything runs; a running gate knows within milliseconds. The
 rules are in ``tidegate.pki.clients``; this module only reads arguments and prints.
@@ -8,8 +8,10 @@ import argparse
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidegate.base.durations import duration_text
 from tidegate.cli.certificate_arguments import (
     DEFAULT_HOST,
     Actions,
@@ -17,9 +19,25 @@ from tidegate.cli.certificate_arguments import (
     add_lifetime,
     check_destination,
     checked,
+    context_host,
+    data_root,
+    time_to_live,
 )
-from tidegate.cli.hand_out import check_context, check_out, write_context, write_out
-from tidegate.pki.names import parse_client_name, parse_role_name
+from tidegate.cli.hand_out import (
+    check_context,
+    check_out,
+    reachable_name,
+    warn_unless_certified,
+    write_context,
+    write_out,
+)
+from tidegate.pki.names import (
+    DEFAULT_TLS_PORT,
+    parse_client_name,
+    parse_context_host,
+    parse_context_name,
+    parse_role_name,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,9 +45,19 @@ if TYPE_CHECKING:
     from tidegate.pki.authority import Authority
     from tidegate.pki.issued import IssueRecord
 
+DEFAULT_TTL = timedelta(minutes=10)
+_WIDTHS = (24, 14, 10, 19, 9, 8, 0)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = Actions(parser)
+    _configure_invite(actions)
+    join = actions.add_remote("join", "become a client of a gate, on this machine, by an invitation", _join)
+    join.add_argument("host", type=checked(context_host), metavar="HOST:PORT")
+    join.add_argument("token", metavar="TOKEN", help="of the invitation; - reads it from standard input")
+    target = join.add_mutually_exclusive_group()
+    target.add_argument("--out", type=Path, metavar="DIR", help="put the files there, not into ~/.docker")
+    target.add_argument("--context", type=checked(parse_context_name), metavar="NAME", help="make a docker context")
     create = actions.add("create", "make a certificate to hand out; its key is kept nowhere else", _create)
     create.add_argument("name", type=checked(parse_client_name), metavar="NAME")
     _add_role(create)
@@ -49,6 +77,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     role.add_argument("role", type=checked(parse_role_name), metavar="ROLE")
 
 
+def _configure_invite(actions: Actions) -> None:
+    invite = actions.add("invite", "print the line by which another machine makes itself a client", _invite)
+    invite.add_argument("name", type=checked(parse_client_name), metavar="NAME")
+    _add_role(invite)
+    invite.add_argument(
+        "--ttl",
+        type=checked(time_to_live),
+        default=DEFAULT_TTL,
+        metavar="TIME",
+        help="how long the invitation is good: 10m unless said otherwise",
+    )
+    add_lifetime(invite, "the certificate is valid", "--lifetime")
+    invite.add_argument("--host", type=checked(context_host), metavar="HOST", help="where the other machine finds us")
+
+
 def run(args: argparse.Namespace) -> int:
     run_action: Callable[[argparse.Namespace], int] = args.run_action
     return run_action(args)
@@ -66,7 +109,7 @@ def _add_role(parser: argparse.ArgumentParser) -> None:
 def _authority(args: argparse.Namespace) -> "Authority":
     from tidegate.pki.authority import Authority  # cryptography costs 60 ms: not for --help or a usage error
 
-    return Authority(args.data_root.absolute())
+    return Authority(data_root(args))
 
 
 def _create(args: argparse.Namespace) -> int:
@@ -93,19 +136,45 @@ def _create(args: argparse.Namespace) -> int:
     return 0
 
 
+def _invite(args: argparse.Namespace) -> int:
+    from tidegate.pki.clients import Clients
+
+    authority = _authority(args)
+    host = args.host or f"tcp://{reachable_name(authority)}:{DEFAULT_TLS_PORT}"
+    warn_unless_certified(authority, parse_context_host(host)[1])
+    token = Clients(authority).invite(args.name, args.role, args.ttl, args.lifetime)
+    print(f"tidegate client join {host.removeprefix('tcp://')} {token}")
+    print(f"on the other machine, once, within {duration_text(args.ttl)}", file=sys.stderr)
+    return 0
+
+
+def _join(args: argparse.Namespace) -> int:
+    from tidegate.cli import client_join
+
+    return client_join.run(args)
+
+
 def _ls(args: argparse.Namespace) -> int:
+    from tidegate.pki.clients import Clients
+
     authority = _authority(args)
     now = authority.now()
     records = [record for record in authority.records.all() if args.all or record.is_live(now)]
     if args.json:
         return _print_json(records)
-    print(f"{'NAME':<24}{'ROLE':<14}{'STATE':<10}{'NOT AFTER':<18}{'LEFT':<9}{'ORIGIN':<8}SERIAL")
+    _print_row("NAME", "ROLE", "STATE", "NOT AFTER", "LEFT", "ORIGIN", "SERIAL")
     for record in records:
-        left = _left(record, now)
-        end = _moment(record.not_after)
-        state = _state(record, now)
-        print(f"{record.name:<24}{record.role:<14}{state:<10}{end:<18}{left:<9}{record.origin:<8}{record.serial}")
+        left = duration_text(record.not_after - now) if record.is_live(now) else "-"
+        state, end = _state(record, now), _moment(record.not_after)
+        _print_row(record.name, record.role, state, end, left, record.origin, record.serial)
+    for invitation in Clients(authority).invitations():
+        end, left = _moment(invitation.expires_at), duration_text(invitation.expires_at - now)
+        _print_row(invitation.name, invitation.role, "invited", end, left, "invite", "-")
     return 0
+
+
+def _print_row(*cells: str) -> None:
+    print("".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip())
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -163,12 +232,6 @@ def _state(record: "IssueRecord", now: "datetime") -> str:
     if record.revoked_at:
         return "revoked"
     return "valid" if record.not_after > now else "expired"
-
-
-def _left(record: "IssueRecord", now: "datetime") -> str:
-    from tidegate.base.durations import duration_text
-
-    return duration_text(record.not_after - now if record.is_live(now) else timedelta()).replace("0s", "-")
 
 
 def _moment(moment: "datetime") -> str:

@@ -1,6 +1,7 @@
 """Writing a client's certificate where it was asked for: three files, or an archive for ``docker context import``."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,20 +20,23 @@ def check_out(directory: Path, key: bytes | None) -> None:
         raise ConflictError(f"{present} is another key, which would be lost: choose another directory or move it away")
 
 
-def write_out(directory: Path, material: "TLSMaterial") -> None:
-    """``ca.pem``, ``cert.pem`` and ``key.pem``, each replaced whole. Raises OSError."""
-    from tidegate.pki.durable_files import PRIVATE_MODE, PUBLIC_MODE, make_private_directory, write_durably
+def write_out(directory: Path, material: "TLSMaterial", others: Mapping[str, bytes] | None = None) -> None:
+    """``ca.pem``, ``cert.pem`` and ``key.pem``, replaced together, with ``others`` beside them. Raises OSError."""
+    from tidegate.pki.durable_files import PRIVATE_MODE, PUBLIC_MODE, make_private_directory, write_together
 
     make_private_directory(directory)
-    for file_name, content in material.files().items():
-        write_durably(directory / file_name, content, PRIVATE_MODE if file_name == "key.pem" else PUBLIC_MODE)
+    files = {**material.files(), **(others or {})}
+    write_together(
+        directory,
+        {name: (content, PRIVATE_MODE if name == "key.pem" else PUBLIC_MODE) for name, content in files.items()},
+    )
 
 
 def check_context(authority: "Authority", path: Path, host: str) -> None:
     """Raises NotFoundError when there is no place for the archive; warns of a host that the server's names lack."""
     if not path.parent.is_dir():
         raise NotFoundError(f"no directory {path.parent} to write {path.name} in")
-    _warn_unless_certified(authority, parse_context_host(host)[1])
+    warn_unless_certified(authority, parse_context_host(host)[1])
 
 
 def write_context(path: Path, name: str, host: str, material: "TLSMaterial") -> None:
@@ -43,7 +47,29 @@ def write_context(path: Path, name: str, host: str, material: "TLSMaterial") -> 
     write_durably(path, build_context_archive(name, parse_context_host(host)[0], material), PRIVATE_MODE)
 
 
-def _warn_unless_certified(authority: "Authority", host_name: str) -> None:
+def reachable_name(authority: "Authority") -> str:
+    """The server's name most likely to be known elsewhere: a full name, an address, then any. Raises NotFoundError."""
+    import ipaddress
+
+    from tidegate.pki.certificates import alternative_names, decode_certificate
+
+    path = authority.server_directory / "cert.pem"
+    if not path.exists():
+        raise NotFoundError("no server certificate to name the host by: run `tidegate pki init` first")
+    names = alternative_names(decode_certificate(path.read_bytes(), str(path)))
+
+    def rank(name: str) -> int:
+        try:
+            return 4 if ipaddress.ip_address(name).is_loopback else 2
+        except ValueError:
+            return 5 if name.split(".")[0] in ("localhost", "*") else 1 if "." in name else 3
+
+    best = min(names, key=rank)
+    return f"[{best}]" if ":" in best else best
+
+
+def warn_unless_certified(authority: "Authority", host_name: str) -> None:
+    """On standard error, with the mend."""
     from tidegate.pki.certificates import alternative_names, decode_certificate
 
     path = authority.server_directory / "cert.pem"

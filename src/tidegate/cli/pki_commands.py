@@ -14,6 +14,7 @@ from tidegate.cli.certificate_arguments import (
     add_lifetime,
     check_destination,
     checked,
+    data_root,
 )
 from tidegate.cli.hand_out import check_context, check_out, write_context, write_out
 from tidegate.pki.names import parse_alternative_name, parse_client_name
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 def _authority(args: argparse.Namespace) -> "Authority":
     from tidegate.pki.authority import Authority  # cryptography costs 60 ms: not for --help or a usage error
 
-    return Authority(args.data_root.absolute())
+    return Authority(data_root(args))
 
 
 def _init(args: argparse.Namespace) -> int:

@@ -154,11 +154,18 @@ class Authority:
 
     def issue(self, key: PublicKey, grant: Grant, lifetime: timedelta | None = None) -> x509.Certificate:
         """A certificate for ``key``, on record. Hold ``changing``. Raises ConflictError when the CA cannot sign."""
+        certificate, record = self.sign(key, grant, lifetime)
+        self.records.put(record)
+        return certificate
+
+    def sign(
+        self, key: PublicKey, grant: Grant, lifetime: timedelta | None = None
+    ) -> tuple[x509.Certificate, IssueRecord]:
+        """A certificate for ``key``, and the record that is owed before it is given away. Raises as ``issue``."""
         ca = self.ca()
         leaf = Leaf(key, grant.name, Purpose.CLIENT)
         certificate = certs.make_leaf(self._issuer(ca), leaf, self.now(), lifetime or LIFETIME)
-        self.records.put(_record(certificate, grant, self.now()))
-        return certificate
+        return certificate, _record(certificate, grant, self.now())
 
     def adopt(self) -> None:
         """Put the clients of a PKI without records, as it was once, on record as the administrators they were."""

@@ -173,6 +173,14 @@ def decode_certificate(pem: bytes, source: str) -> x509.Certificate:
         raise InvalidParameterError(f"{source} is not a PEM certificate") from error
 
 
+def decode_certificates(pem: bytes, source: str) -> list[x509.Certificate]:
+    """All of a bundle. Raises InvalidParameterError naming ``source``."""
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise InvalidParameterError(f"{source} is not a PEM certificate") from error
+
+
 def decode_key(pem: bytes, source: str) -> PrivateKey:
     """Raises InvalidParameterError naming ``source``."""
     try:

@@ -7,13 +7,16 @@
 from datetime import timedelta
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
 from tidegate.pki import certificates as certs
-from tidegate.pki.authority import Authority
+from tidegate.pki.authority import LIFETIME, Authority
 from tidegate.pki.context_archive import TLSMaterial
+from tidegate.pki.invitations import Invitation, Invitations
 from tidegate.pki.issued import Grant, IssueRecord
 from tidegate.pki.names import parse_client_name, parse_role_name
+from tidegate.pki.tokens import JoinToken, new_token
 
 _LEAST_PREFIX = 8
 
@@ -24,6 +27,7 @@ class Clients:
     def __init__(self, authority: Authority) -> None:
         self._authority = authority
         self._records = authority.records
+        self._invitations = Invitations(authority.directory)
 
     def role_of(self, name: str, asked: str | None) -> str:
         """The role that a new certificate of ``name`` gets.
@@ -32,6 +36,7 @@ class Clients:
         """
         role = parse_role_name(asked) if asked is not None else None
         live = [record.role for record in self._records.of(parse_client_name(name)) if self._is_live(record)]
+        live += [each.role for each in self.invitations() if each.name == name]
         if not live:
             if role is None:
                 raise InvalidParameterError(f"{name} is new and needs a role: say --role ROLE")
@@ -49,6 +54,30 @@ class Clients:
         return TLSMaterial(
             self._authority.ca_path.read_bytes(), certs.encode_certificate(certificate), certs.encode_key(key)
         )
+
+    def invite(self, name: str, role: str | None, ttl: timedelta, lifetime: timedelta | None) -> JoinToken:
+        """A token for whoever shall become ``name``, good once, for ``ttl``. Raises as ``role_of``."""
+        ca = self._authority.ca()
+        token = new_token(ca.public_bytes(Encoding.DER))
+        with self._authority.changing(self._invitations.directory):
+            for invitation in self._invitations.all():
+                if invitation.expires_at <= self._authority.now():
+                    self._invitations.remove(invitation)
+            self._invitations.put(
+                Invitation(
+                    id=token.invitation,
+                    name=name,
+                    role=self.role_of(name, role),
+                    expires_at=self._authority.now() + ttl,
+                    lifetime_s=int((lifetime or LIFETIME).total_seconds()),
+                    key=token.key.hex(),
+                )
+            )
+        return token
+
+    def invitations(self) -> list[Invitation]:
+        """Those that can still be used."""
+        return [each for each in self._invitations.all() if each.expires_at > self._authority.now()]
 
     def find(self, name_or_serial: str) -> list[IssueRecord]:
         """All certificates of a name, or the one with a serial number, which may be cut after eight digits.
@@ -68,8 +97,16 @@ class Clients:
         return fitting
 
     def revoke(self, name_or_serial: str, reason: str = "") -> list[IssueRecord]:
-        """Take back; returns what was live until now, perhaps nothing. Raises as ``find`` does."""
+        """Take back, open invitations too; returns what was live until now, perhaps nothing.
+
+        Raises as ``find`` does, but for a name that is only invited.
+        """
         with self._authority.changing(self._records.directory):
+            invited = [each for each in self._invitations.all() if each.name == name_or_serial]
+            for invitation in invited:
+                self._invitations.remove(invitation)
+            if invited and not self._records.of(name_or_serial):
+                return []
             live = [record for record in self.find(name_or_serial) if self._is_live(record)]
             for record in live:
                 now = self._authority.now()
@@ -80,10 +117,13 @@ class Clients:
         """Give a name another role; returns its live certificates. Raises NotFoundError, InvalidParameterError."""
         parse_role_name(role)
         with self._authority.changing(self._records.directory):
+            invited = [each for each in self._invitations.all() if each.name == name]
+            for invitation in invited:
+                self._invitations.put(msgspec.structs.replace(invitation, role=role))
             live = [record for record in self._records.of(name) if self._is_live(record)]
             for record in live:
                 self._records.put(msgspec.structs.replace(record, role=role))
-        if not live:
+        if not live and not invited:
             raise NotFoundError(f"no client called {name} has a valid certificate: see `tidegate client ls`")
         return live
 

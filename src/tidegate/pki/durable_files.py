@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PRIVATE_MODE = 0o600
@@ -19,19 +19,36 @@ _LEFTOVERS = ".*.tmp"
 
 def write_durably(path: Path, content: bytes, mode: int) -> None:
     """Replace ``path`` by ``content``. Raises OSError; the old content, if any, is then still whole."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_MODE)
+    write_together(path.parent, {path.name: (content, mode)})
+
+
+def write_together(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
+    """Replace files that belong together: all are written before the first is renamed, in the order given.
+
+    Raises OSError; before the first rename all the old ones are then still whole.
+    """
+    temporaries: list[tuple[Path, Path]] = []
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        for name, (content, mode) in files.items():
+            temporary = directory / f".{name}.{secrets.token_hex(6)}.tmp"
+            temporaries.append((temporary, directory / name))
+            _write_new(temporary, content, mode)
+        for temporary, path in temporaries:
+            temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        for temporary, _ in temporaries:
+            temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    sync_directory(directory)
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_MODE)
+    with os.fdopen(descriptor, "wb") as stream:
+        os.fchmod(stream.fileno(), mode)
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def make_private_directory(path: Path) -> None:

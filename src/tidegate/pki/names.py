@@ -15,6 +15,7 @@ MAX_PORT = 65535
 # A client's name is the certificate's CN (64 characters at most, RFC 5280 A.1 ub-common-name) and a directory.
 _CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_CONTEXT_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.+-]+")
 # Go accepts underscores in host names too (crypto/x509 validHostname), and hosts have them.
 _DNS_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?:\*\.)?{_DNS_LABEL}(?:\.{_DNS_LABEL})*")
@@ -36,6 +37,15 @@ def parse_role_name(name: str) -> str:
     if not _ROLE_NAME.fullmatch(name):
         raise InvalidParameterError(
             f"invalid role {name!r}: 1 to 64 of lower-case letters, digits, '_', '-', the first a letter"
+        )
+    return name
+
+
+def parse_context_name(name: str) -> str:
+    """Return ``name``. Raises InvalidParameterError for what the docker CLI would not take."""
+    if not _CONTEXT_NAME.fullmatch(name) or name == "default":
+        raise InvalidParameterError(
+            f"invalid context name {name!r}: two or more of letters, digits, '_', '.', '+', '-', and not 'default'"
         )
     return name
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tidegate.pki.audit_memory import PUBLIC_KEY_FILE, signer_directory
-from tidegate.pki.registrar_messages import Reply, SignCheckpoint, Signed
+from tidegate.pki.registrar_messages import Enrol, Renew, Reply, SignCheckpoint, Signed
 from tidegate.registrar.service import Desk
 from tidegate.spec.audit_chain import Head
 
 if TYPE_CHECKING:
     from tidegate.pki.audit_signer import AuditSigner
+    from tidegate.pki.enrolment import Enrolment
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ class RegistrarDesk:
 
     def __init__(self, data_root: Path, refresh: Callable[[], Awaitable[None]]) -> None:
         self._audit = signer_directory(data_root)
+        self._data_root = data_root
         self._refresh = refresh
         self._thread = ThreadPoolExecutor(1, "registrar-desk")
         self._signer: AuditSigner | None = None
@@ -36,7 +38,19 @@ class RegistrarDesk:
 
     def calls(self) -> Desk:
         """By the type of request."""
-        return {SignCheckpoint: self.sign_checkpoint}
+        return {Enrol: self.enrol, Renew: self.renew, SignCheckpoint: self.sign_checkpoint}
+
+    async def enrol(self, request: Enrol) -> Reply:
+        """Raises as ``pki.enrolment.Enrolment.enrol``."""
+        issued = await self._in_thread(lambda: self._enrolment().enrol(request))
+        await self._refresh()
+        return issued
+
+    async def renew(self, request: Renew) -> Reply:
+        """Raises as ``pki.enrolment.Enrolment.renew``."""
+        issued = await self._in_thread(lambda: self._enrolment().renew(request))
+        await self._refresh()
+        return issued
 
     async def sign_checkpoint(self, request: SignCheckpoint) -> Reply:
         """Raises ConflictError for a chain that went back, InvalidParameterError for a foreign one."""
@@ -52,6 +66,12 @@ class RegistrarDesk:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _enrolment(self) -> "Enrolment":
+        from tidegate.pki.authority import Authority
+        from tidegate.pki.enrolment import Enrolment
+
+        return Enrolment(Authority(self._data_root))
 
     def _audit_signer(self) -> "AuditSigner":
         from tidegate.pki.audit_signer import AuditSigner  # the library for keys, 10 MB: not before it is needed

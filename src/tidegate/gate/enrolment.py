@@ -1,0 +1,107 @@
+"""The part of the gate that a client without a certificate may reach: how it gets one, and how it renews it.
+
+    GET  /tidegate/v1/ca       the trusted CAs in PEM; whoever joins compares them with the digest in its token
+    POST /tidegate/v1/enrol    {"invitation", "csr", "proof"}: 201 {"certificate", "ca"}
+    POST /tidegate/v1/renew    {"csr", "proof", "revoke_old"}, over a connection with the present certificate: the same
+
+- Nothing here decides: proofs are the registrar's to judge, which alone holds what they are made with.
+- Whoever asks too often is told so before the registrar hears of it: each address by itself, all strangers together.
+"""
+
+import math
+import ssl
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from tidegate.access.rate import Bucket, full_bucket, is_full, take
+from tidegate.access.roles import Rate
+from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError, UnauthorizedError
+from tidegate.gate.registrar_client import RegistrarClient
+from tidegate.http.messages import Peer, ProtocolError, Request, Response, split_target
+from tidegate.pki.registrar_messages import Enrol, Issued, Renew
+from tidegate.pki.snapshot import Snapshot
+from tidegate.spec.enrolment import AUTHORITY, ENROL, PREFIX, RENEW, EnrolBody, IssuedBody, RenewBody
+
+_METHODS = {AUTHORITY: "GET", ENROL: "POST", RENEW: "POST"}
+_BODY_BYTES = 64 * 1024
+_MOST_ADDRESSES = 4096
+_EACH = Rate(per_second=1.0, burst=10)
+_TOGETHER = Rate(per_second=20.0, burst=100)
+_TOO_MANY_REQUESTS = 429
+
+T = TypeVar("T")
+
+
+def is_enrolment(target: str) -> bool:
+    """Whether a request is for this module; if so it needs no certificate."""
+    return target.startswith(PREFIX)
+
+
+class EnrolmentDoor:
+    """Answers what ``is_enrolment`` says is for it. The registrar is asked at most once for each request."""
+
+    def __init__(self, registrar: RegistrarClient, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._registrar = registrar
+        self._clock_s = clock_s
+        self._all = full_bucket(_TOGETHER, clock_s())
+        self._each: dict[str, Bucket] = {}
+
+    async def answer(self, request: Request, snapshot: Snapshot) -> Response:
+        """Raises what the client is to be told: TidegateError, ProtocolError for too many requests."""
+        path, query = split_target(request.target)
+        if path not in _METHODS or query:
+            raise NotFoundError(f"tidegate: there is no {path} here")
+        if request.method != _METHODS[path]:
+            raise ProtocolError(f"tidegate: {path} wants {_METHODS[path]}", 405)
+        if not snapshot.ca_pem:
+            raise NotSupportedError("tidegate: nothing can be joined here, no listener has TLS")
+        if path == AUTHORITY:
+            return Response(200, (("content-type", "application/x-pem-file"),), snapshot.ca_pem.encode())
+        self._take_turn(request.peer)
+        body = await request.read_all(_BODY_BYTES)
+        issued = await (self._enrol(body) if path == ENROL else self._renew(body, request.peer.certificate))
+        document = msgspec.json.encode(IssuedBody(issued.certificate_pem, issued.ca_pem))
+        return Response(201, (("content-type", "application/json"),), document + b"\n")
+
+    async def _enrol(self, body: bytes) -> Issued:
+        asked = _decode(body, EnrolBody)
+        return await self._registrar.enrol(Enrol(asked.invitation, asked.csr, asked.proof))
+
+    async def _renew(self, body: bytes, certificate: bytes | None) -> Issued:
+        if certificate is None:
+            raise UnauthorizedError("tidegate: a renewal comes with the present certificate, and none was sent")
+        asked = _decode(body, RenewBody)
+        present = ssl.DER_cert_to_PEM_cert(certificate)
+        return await self._registrar.renew(Renew(present, asked.csr, asked.proof, asked.revoke_old))
+
+    def _take_turn(self, peer: Peer) -> None:
+        now_s = self._clock_s()
+        host = peer.address.rpartition(":")[0]
+        if host not in self._each and len(self._each) >= _MOST_ADDRESSES:
+            self._each = {known: bucket for known, bucket in self._each.items() if not is_full(_EACH, bucket, now_s)}
+        if host not in self._each and len(self._each) >= _MOST_ADDRESSES:
+            raise _too_often(1.0)
+        own = take(_EACH, self._each.get(host) or full_bucket(_EACH, now_s), now_s)
+        self._each[host] = own.bucket
+        if own.wait_s:
+            raise _too_often(own.wait_s)
+        if peer.certificate is not None:
+            return  # strangers in a crowd keep no client from renewing
+        together = take(_TOGETHER, self._all, now_s)
+        self._all = together.bucket
+        if together.wait_s:
+            raise _too_often(together.wait_s)
+
+
+def _too_often(wait_s: float) -> ProtocolError:
+    return ProtocolError(f"tidegate: too many requests, try again in {math.ceil(wait_s)} s", _TOO_MANY_REQUESTS)
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise InvalidParameterError(f"tidegate: {error}") from error

@@ -1,0 +1,126 @@
+"""Certificates for keys that are made elsewhere: for the holder of an invitation, for the holder of a certificate.
+
+- The one who asks proves it by what the gate does not have: the secret of the invitation, the key of the certificate. A
+  gate that has been taken over can therefore not have a key of its own certified.
+- A renewal is for a new key; the role is what it is now; the old certificate stays as it is, unless asked otherwise.
+- What cannot be granted leaves an invitation open.
+"""
+
+import base64
+import binascii
+from datetime import timedelta
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tidegate.base.errors import ConflictError, ForbiddenError, UnauthorizedError
+from tidegate.pki import certificates as certs
+from tidegate.pki.authority import Authority
+from tidegate.pki.certificates import PrivateKey, PublicKey
+from tidegate.pki.der import fingerprint, split_pem
+from tidegate.pki.invitations import Invitation, Invitations
+from tidegate.pki.issued import Grant, IssueRecord
+from tidegate.pki.registrar_messages import Enrol, Issued, Renew
+from tidegate.pki.tokens import is_proof
+
+_ALGORITHM = ec.ECDSA(hashes.SHA256())
+_LEAST_LIFETIME = timedelta(minutes=1)
+
+
+class Enrolment:
+    """What an ``authority`` grants to those who ask over the network. Every method may raise OSError."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+        self._invitations = Invitations(authority.directory)
+
+    def enrol(self, request: Enrol) -> Issued:
+        """Raises UnauthorizedError for an invitation that is not open to the one who asks, InvalidParameterError for a
+        bad signing request, ConflictError when the CA cannot sign.
+        """
+        with self._authority.changing(self._authority.directory):
+            invitation = self._open_invitation(request)
+            key = certs.decode_request(request.csr_pem)
+            self._refuse_known_key(key)
+            grant = Grant(invitation.name, invitation.role, "invite")
+            certificate, record = self._authority.sign(key, grant, invitation.lifetime)
+            self._invitations.remove(invitation)
+            self._authority.records.put(record)
+        return self._issued(certs.encode_certificate(certificate))
+
+    def renew(self, request: Renew) -> Issued:
+        """Raises UnauthorizedError for a certificate that is not (any more) good here or a proof that is none,
+        InvalidParameterError for a bad signing request, ConflictError when the CA cannot sign.
+        """
+        old = certs.decode_certificate(request.certificate_pem.encode(), "the certificate to renew")
+        with self._authority.changing(self._authority.directory):
+            record = self._live_record(request.certificate_pem)
+            if not _is_signed(certs.public_key(old), request):
+                raise UnauthorizedError("the renewal is not signed with the key of the present certificate")
+            key = certs.decode_request(request.csr_pem)
+            self._refuse_known_key(key)
+            lifetime = max(record.not_after - record.issued_at, _LEAST_LIFETIME)
+            grant = Grant(record.name, record.role, "renew")
+            certificate, renewed = self._authority.sign(key, grant, lifetime)
+            self._authority.records.put(renewed)
+            if request.revoke_old:
+                now = self._authority.now()
+                replaced = msgspec.structs.replace(record, revoked_at=now, reason=f"replaced by {renewed.serial}")
+                self._authority.records.put(replaced)
+        return self._issued(certs.encode_certificate(certificate))
+
+    def _open_invitation(self, request: Enrol) -> Invitation:
+        invitation = self._invitations.find(request.invitation)
+        if invitation is None:
+            raise UnauthorizedError(
+                "this invitation is not open: it was used, withdrawn, or is too old; ask for another one"
+            )
+        if invitation.expires_at <= self._authority.now():
+            raise UnauthorizedError(
+                f"this invitation was good until {invitation.expires_at:%Y-%m-%d %H:%M}Z; ask again"
+            )
+        if not is_proof(bytes.fromhex(invitation.key), request.csr_pem, request.proof):
+            raise UnauthorizedError("the proof does not fit the invitation: the token is not the one that was given")
+        return invitation
+
+    def _live_record(self, certificate_pem: str) -> IssueRecord:
+        known = fingerprint(split_pem(certificate_pem, "the certificate to renew")[0])
+        record = next((each for each in self._authority.records.all() if each.fingerprint == known), None)
+        if record is None:
+            raise ForbiddenError("only certificates given by this CA can be renewed here")
+        if not record.is_live(self._authority.now()):
+            state = "was revoked" if record.revoked_at else "has expired"
+            raise UnauthorizedError(f"the certificate {state} and cannot be renewed: ask for an invitation")
+        return record
+
+    def _refuse_known_key(self, key: PublicKey) -> None:
+        """A key that was certified once is not new, whoever asks: nothing that was recorded can be sent again."""
+        known = certs.key_fingerprint(key)
+        if any(record.key == known for record in self._authority.records.all()):
+            raise ConflictError("this key has a certificate already: make a new key")
+
+    def _issued(self, certificate_pem: bytes) -> Issued:
+        return Issued(certificate_pem.decode(), self._authority.ca_path.read_text())
+
+
+def renewal_message(certificate_pem: str, csr_pem: str, revoke_old: bool) -> bytes:
+    """What the holder of the present key signs."""
+    known = fingerprint(split_pem(certificate_pem, "the certificate to renew")[0])
+    return f"tidegate renew 1\0{known}\0{int(revoke_old)}\0{csr_pem}".encode()
+
+
+def renewal_proof(key: PrivateKey, certificate_pem: str, csr_pem: str, revoke_old: bool) -> str:
+    """In base64."""
+    signature = key.sign(renewal_message(certificate_pem, csr_pem, revoke_old), _ALGORITHM)
+    return base64.b64encode(signature).decode()
+
+
+def _is_signed(key: PublicKey, request: Renew) -> bool:
+    message = renewal_message(request.certificate_pem, request.csr_pem, request.revoke_old)
+    try:
+        key.verify(base64.b64decode(request.proof, validate=True), message, _ALGORITHM)
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
