@@ -100,12 +100,17 @@ def _ask(address: GateAddress, context: ssl.SSLContext, method: str, path: str, 
             f"{address} did not answer within {TIMEOUT_S:.0f} s: is the port open to you?"
         ) from error
     except (OSError, http.client.HTTPException) as error:
-        raise UnavailableError(f"{address} cannot be asked: {getattr(error, 'strerror', None) or error!r}") from error
+        raise UnavailableError(f"{address} cannot be asked: {_reason(error)}") from error
     finally:
         connection.close()
     if response.status >= 400:
         raise _refusal(address, response.status, body)
     return body
+
+
+def _reason(error: Exception) -> str:
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return strerror or str(error) or type(error).__name__
 
 
 def _refusal(address: GateAddress, status: int, body: bytes) -> TidegateError:
