@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from tidegate.spec.catalogue import match
+from tidegate.spec.documents import Document, read_document
+from tidegate.spec.queries import Query, read_query
+
 
 def _nothing() -> Mapping[str, object]:
     return MappingProxyType({})
@@ -38,6 +42,26 @@ class Asked:
     object_id: str = ""
     query: Facts = field(default_factory=Facts)
     document: Facts = field(default_factory=Facts)
+
+
+def read_asked(method: str, target: str, body: bytes = b"") -> Asked:
+    """A request line and its body, read. Raises InvalidParameterError, NotFoundError when it is no operation."""
+    path, _, raw_query = target.partition("?")
+    found = match(method, path)
+    operation_id = found.operation.operation_id
+    object_id = next(iter(found.parameters.values()), "")
+    return asked_of(read_query(operation_id, raw_query), read_document(operation_id, body), object_id)
+
+
+def asked_of(query: Query, document: Document, object_id: str) -> Asked:
+    """What was read of a request, as the decision sees it."""
+    tree = document.tree if isinstance(document.tree, dict) else {}
+    return Asked(
+        query.operation_id,
+        object_id,
+        Facts(query.tree, query.unknown, query.confined, query.dangerous),
+        Facts(tree, document.unknown, document.confined, document.dangerous),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ def claims_of(asked: Asked) -> Sequence[Claim]:
     return [_with_operation(claim, asked.operation_id) for claim in found]
 
 
+def looked_at(operation_id: str) -> frozenset[str]:
+    """The fields and parameters that a rule looks at."""
+    rule = _RULES.get(operation_id, _NO_RULE)
+    return frozenset({*rule.document, *rule.query})
+
+
 def _backstop(facts: Facts, looked_at: Collection[str]) -> Iterator[Demand]:
     for path in (*facts.dangerous, *facts.confined):
         if plain_path(path) not in looked_at:

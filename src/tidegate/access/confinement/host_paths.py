@@ -19,7 +19,11 @@ _OPTIONS = frozenset(
         *("private", "rprivate", "slave", "rslave"),
     }
 )
-_TMPFS_OPTION = re.compile(r"(?:size|uid|gid|mode|nr_inodes)=[0-9]+[kKmMgG%]?|ro|rw|nosuid|nodev|noexec", re.ASCII)
+_TMPFS_OPTION = re.compile(
+    r"(?:size|uid|gid|mode|nr_inodes|nr_blocks)=[0-9]+[kKmMgG%]?|ro|rw|(?:no)?(?:suid|exec|atime|diratime)|nodev"
+    r"|relatime|strictatime|async|r?(?:private|slave)",
+    re.ASCII,
+)
 
 
 def clean_path(path: str) -> str:
@@ -66,9 +70,14 @@ def volume_driver_claims(driver: str, options: Sequence[tuple[str, str]], field:
         yield Demand(DemandKind.VOLUME_DRIVER, f"{field} driver options", f"{driver or 'local'}:{shown}")
 
 
-def _makes_tmpfs(options: Sequence[tuple[str, str]]) -> bool:
-    given = {key.lower(): value for key, value in options}
-    if len(given) != len(options) or given.pop("type", "") != "tmpfs" or given.pop("device", "") != "tmpfs":
+def _makes_tmpfs(driver_options: Sequence[tuple[str, str]]) -> bool:
+    given = {key.lower(): value for key, value in driver_options}
+    if len(given) != len(driver_options) or given.pop("type", "") != "tmpfs" or given.pop("device", "") != "tmpfs":
         return False
-    mount_options = given.pop("o", "")
-    return not given and all(_TMPFS_OPTION.fullmatch(option) for option in mount_options.split(",") if option)
+    options = given.pop("o", "").split(",")
+    return not given and all(makes_plain_tmpfs(option) for option in options)
+
+
+def makes_plain_tmpfs(option: str) -> bool:
+    """Whether a mount option of a tmpfs is harmless; ``bind`` is one too, and ``dev`` makes device nodes work."""
+    return not option or _TMPFS_OPTION.fullmatch(option) is not None

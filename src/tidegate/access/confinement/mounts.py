@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator
 
-from tidegate.access.confinement.host_paths import bind_claims, source_claims, volume_driver_claims
+from tidegate.access.confinement.host_paths import (
+    bind_claims,
+    makes_plain_tmpfs,
+    source_claims,
+    volume_driver_claims,
+)
 from tidegate.access.confinement.labels import reserved_labels
-from tidegate.access.confinement.tree import Tree, documents, flag, mapping, text, texts
+from tidegate.access.confinement.tree import Tree, documents, flag, items, mapping, text, texts
 from tidegate.access.demands import Demand, DemandKind
 from tidegate.access.verdict import ObjectKind, ObjectReference
 
@@ -33,9 +38,17 @@ def mount_claims(host: Tree, prefix: str) -> Iterator[Demand | ObjectReference]:
         yield from bind_claims(specification, f"{prefix}Binds")
     for mount in documents(host, "Mounts"):
         yield from _one_mount(mount, f"{prefix}Mounts")
+    yield from _tmpfs_claims(mapping(host, "Tmpfs"), f"{prefix}Tmpfs")
     for name in texts(host, "VolumesFrom"):
         yield ObjectReference(ObjectKind.CONTAINER, name.partition(":")[0])
     yield from volume_driver_claims(text(host, "VolumeDriver"), (), f"{prefix}VolumeDriver")
+
+
+def _tmpfs_claims(paths: Tree, field: str) -> Iterator[Demand]:
+    for path in paths:
+        for option in text(paths, path).split(","):
+            if not makes_plain_tmpfs(option):
+                yield Demand(DemandKind.FIELD, field, option)
 
 
 def _one_mount(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
@@ -52,6 +65,10 @@ def _one_mount(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
     propagation = text(mapping(mount, "BindOptions"), "Propagation")
     if propagation not in _PROPAGATIONS:
         yield Demand(DemandKind.FIELD, f"{field}.BindOptions.Propagation", propagation)
+    for option in items(mapping(mount, "TmpfsOptions"), "Options"):
+        words = option if isinstance(option, list | tuple) else (option,)
+        if not makes_plain_tmpfs("=".join(str(word) for word in words)):
+            yield Demand(DemandKind.FIELD, f"{field}.TmpfsOptions.Options", "=".join(str(word) for word in words))
     yield from _volume_options(mapping(mount, "VolumeOptions"), f"{field}.VolumeOptions")
 
 

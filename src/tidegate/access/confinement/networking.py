@@ -49,7 +49,6 @@ _HARMLESS_OPTIONS = frozenset(
         f"{_BRIDGE}enable_icc",
         f"{_BRIDGE}enable_ip_masquerade",
         "com.docker.network.driver.mtu",
-        "com.docker.network.container_iface_prefix",
         "com.docker.network.enable_ipv4",
         "com.docker.network.enable_ipv6",
     }
