@@ -13,6 +13,7 @@ from tidegate.shim import oci
 from tidegate.shim.exits import start_ticks
 from tidegate.shim.process import Process
 from tidegate.shim.reaper import Reaper
+from tidegate.shim.sealed_program import SealedProgram
 
 Launched = Callable[[int, int | None], None]
 """Called with the pid of the started process and its terminal's master, if it has one."""
@@ -29,6 +30,7 @@ class Launcher:
         shutil.rmtree(self._scratch_root, ignore_errors=True)
         self._scratch_root.mkdir(mode=0o700)
         self._crun_root.mkdir(exist_ok=True, mode=0o700)
+        self._crun = SealedProgram("crun")
         self._numbers = itertools.count(1)
         self.under_way: set[int] = set()
 
@@ -63,7 +65,9 @@ class Launcher:
                     console.close()
                 shutil.rmtree(scratch, ignore_errors=True)
 
-        self._watch(oci.spawn(command, streams.child_fds, process.cgroup_join, self._child_descriptors), ended)
+        self._watch(
+            oci.spawn(self._crun, command, streams.child_fds, process.cgroup_join, self._child_descriptors), ended
+        )
 
     def delete(self, container_id: str) -> None:
         """Forget a container whose processes and control groups are gone: crun has nothing of it but a directory."""

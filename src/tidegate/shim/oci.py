@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tidegate.base.descriptors import set_descriptor_limit
 from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
+from tidegate.shim.sealed_program import SealedProgram
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -49,11 +50,15 @@ def _console(scratch: Path, *, tty: bool) -> list[str]:
     return ["--console-socket", str(scratch / "tty")] if tty else []
 
 
-def spawn(command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[str], descriptors: int) -> int:
+def spawn(
+    crun: SealedProgram, command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[str], descriptors: int
+) -> int:
     """Fork and execute ``command`` in the given cgroups with ``stdio`` as descriptors 0-2; returns its pid.
 
-    It dies with its supervisor, who is the only one to know what to do with what it starts.
+    It dies with its supervisor, who is the only one to know what to do with what it starts. Raises NotFoundError when
+    ``crun`` is not installed.
     """
+    crun.refresh()
     pid = os.fork()
     if pid:
         return pid
@@ -68,7 +73,7 @@ def spawn(command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[st
         high = [os.dup(fd) if fd < 3 else fd for fd in stdio]
         for target, fd in enumerate(high):
             os.dup2(fd, target)
-        os.execvp(command[0], list(command))  # noqa: S606 - no shell is wanted
+        crun.execute(command)
     except OSError as error:
         sys.stderr.write(f"spawn: {error}\n")
     finally:

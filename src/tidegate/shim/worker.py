@@ -164,7 +164,7 @@ class Worker:
 
         try:
             self._launcher.launch(process, started, failed)
-        except OSError:
+        except (OSError, TidegateError):
             process.status = "failed"
             raise
 
