@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tidegate.shim.protocol import STREAM_END
+
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 BOOTSTRAP = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('tidegate.shim', run_name='__main__')"
@@ -29,16 +31,18 @@ needs_crun = pytest.mark.skipif(
 class Shim:
     """A supervisor of its own and a client of its control socket."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, stall_limit_s: float = 10.0) -> None:
         self.root = root
+        self._stall_limit_s = stall_limit_s
         self.process = self.spawn()
         self.control = self.connect()
         self._lines = self.control.makefile("rb")
         self._events: list[dict[str, Any]] = []
 
     def spawn(self) -> subprocess.Popen[bytes]:
-        command = f'{PREPARE} {sys.executable} -I -S -c "$0" "$1" --root "$2"'
+        command = f'{PREPARE} {sys.executable} -I -S -c "$0" "$1" --root "$2" --stall-limit "$3"'
         arguments = ["unshare", "-m", "sh", "-c", command, BOOTSTRAP, str(SOURCE), str(self.root)]
+        arguments.append(str(self._stall_limit_s))
         return subprocess.Popen(arguments, start_new_session=True)
 
     def connect(self) -> socket.socket:
@@ -102,16 +106,18 @@ def read_all(connection: socket.socket) -> bytes:
     while chunk := connection.recv(65536):
         data += chunk
     connection.close()
-    return data
+    assert data.endswith(STREAM_END)
+    return data.removesuffix(STREAM_END)
 
 
 def unframe(data: bytes) -> dict[int, bytes]:
-    streams = {1: b"", 2: b""}
-    while data:
-        size = int.from_bytes(data[4:8], "big")
-        streams[data[0]] += data[8 : 8 + size]
-        data = data[8 + size :]
-    return streams
+    streams = {1: bytearray(), 2: bytearray(), 3: bytearray()}
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], "big")
+        streams[data[at]] += data[at + 8 : at + 8 + size]
+        at += 8 + size
+    return {number: bytes(stream) for number, stream in streams.items() if stream or number < 3}
 
 
 def write_bundle(bundle: Path, args: list[str], *, tty: bool = False) -> None:
@@ -149,11 +155,12 @@ def logged(shim: Shim, container_id: str, *streams: str) -> str:
 
 
 @pytest.fixture
-def shim() -> Iterator[Shim]:
+def shim(request: pytest.FixtureRequest) -> Iterator[Shim]:
+    """A parameter is its stall limit."""
     short = Path(os.environ.get("TMPDIR", "/tmp")) / f"tgs{os.getpid()}"
     shutil.rmtree(short, ignore_errors=True)
     short.mkdir()
-    supervisor = Shim(short / "shim")
+    supervisor = Shim(short / "shim", getattr(request, "param", 10.0))
     try:
         supervisor.ok("subscribe")
         yield supervisor

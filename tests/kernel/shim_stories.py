@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.kernel.shim_client import supervisors, worker_and_keeper
 
 from tidegate.drivers.oci_config import OCIRequest, ProcessRequest, ResourceRequest, plan_config
-from tidegate.drivers.shim_runtime import ShimRuntime, SocketStream
+from tidegate.drivers.shim_runtime import ShimRuntime
+from tidegate.drivers.shim_stream import SocketStream
 from tidegate.engine.ports import ContainerProcess, LogTarget, Stdio
 from tidegate.kernel.cgroups_v1 import CgroupsV1
 

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,46 @@ def test_a_killed_worker_loses_no_stream_and_no_exit_code(shim: Shim) -> None:
     assert unframe(read_all(client))[1].endswith(b"after word\n")
     assert shim.exited()["exit_code"] == 9
     assert logged(shim, container_id).endswith("after word\n")
+
+
+@pytest.mark.parametrize("shim", [0.3], indirect=True)
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_client_that_reads_nothing_is_let_go_and_told(shim: Shim, tty: bool) -> None:
+    container_id = create(shim, ["/bin/sh", "-c", "seq 1 250000; exit 6"], tty=tty)
+    stopped = shim.attach(container_id)
+    reading = shim.attach(container_id)
+    shim.ok("start", container_id=container_id)
+    lines = "".join(f"{number}\r\n" if tty else f"{number}\n" for number in range(1, 250001)).encode()
+    output = read_all(reading)
+    assert (output if tty else unframe(output)[1]) == lines
+    assert shim.exited()["exit_code"] == 6
+    assert logged(shim, container_id).encode() == lines
+    output = read_all(stopped)
+    assert 1 << 20 < len(output) < 2 << 20 and output.rstrip().endswith(b"see its log for the rest")
+    assert lines.startswith(output[: 1 << 20] if tty else unframe(output)[1])
+
+
+@pytest.mark.parametrize("shim", [0.3], indirect=True)
+def test_a_client_that_reads_slowly_loses_nothing(shim: Shim) -> None:
+    container_id = create(shim, ["/bin/sh", "-c", "seq 1 400000; exit 6"])
+    slow = shim.attach(container_id)
+    shim.ok("start", container_id=container_id)
+    output = b""
+    for _ in range(8):
+        time.sleep(0.15)
+        output += slow.recv(300_000)
+    output += read_all(slow)
+    assert unframe(output)[1] == "".join(f"{number}\n" for number in range(1, 400001)).encode()
+
+
+@pytest.mark.parametrize("shim", [0.2], indirect=True)
+def test_the_output_of_an_exec_waits_for_its_client(shim: Shim) -> None:
+    container_id = create(shim, ["/bin/sleep", "60"])
+    shim.ok("start", container_id=container_id)
+    process = {"args": ["/bin/seq", "1", "400000"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}
+    names = {"container_id": container_id, "exec_id": "e1"}
+    shim.ok("exec_create", **names, process=process, stdio={})
+    client = shim.attach(container_id, "e1")
+    shim.ok("exec_start", **names)
+    time.sleep(1)
+    assert unframe(read_all(client))[1] == "".join(f"{number}\n" for number in range(1, 400001)).encode()

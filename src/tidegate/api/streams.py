@@ -117,15 +117,15 @@ async def _run(
         if before is not None:
             async for data in before:
                 await client.write(data)
-        await _carry(client, stream, detach)
+        await _carry(client, stream, detach, tty=tty)
     finally:
         await stream.close()
 
 
-async def _carry(client: Stream, process: AttachStream, detach: DetachFilter | None) -> None:
+async def _carry(client: Stream, process: AttachStream, detach: DetachFilter | None, *, tty: bool) -> None:
     """Until the output ends, the client detaches, or it is gone and the process has what it had typed."""
     typing = asyncio.create_task(_pump_input(client, process, detach), name="attach-input")
-    showing = asyncio.create_task(_pump_output(process, client), name="attach-output")
+    showing = asyncio.create_task(_pump_output(process, client, tty=tty), name="attach-output")
     gone = asyncio.create_task(client.wait_closed(), name="attach-client-gone")
     pending = {typing, showing, gone}
     try:
@@ -161,7 +161,12 @@ async def _pump_input(client: Stream, process: AttachStream, detach: DetachFilte
     return False
 
 
-async def _pump_output(process: AttachStream, client: Stream) -> None:
-    while data := await process.read():
-        await client.write(data)
+async def _pump_output(process: AttachStream, client: Stream, *, tty: bool) -> None:
+    """What is missing in the output is told as an error, which makes the docker CLI fail, and not as its end."""
+    try:
+        while data := await process.read():
+            await client.write(data)
+    except TidegateError as error:
+        text = error.message.encode()
+        await client.write(b"\r\n" + text + b"\r\n" if tty else encode_frame(StreamNumber.SYSTEM_ERROR, text))
     client.write_eof()

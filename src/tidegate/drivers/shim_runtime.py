@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from tidegate.base.errors import NotFoundError, UnavailableError
 from tidegate.drivers.shim_connection import ConnectionLostError, ShimConnection, error_from
 from tidegate.drivers.shim_process import ShimProcess
+from tidegate.drivers.shim_stream import READ_SIZE_BYTES, SocketStream
 from tidegate.engine.ports import (
     ContainerProcess,
     ExecProcess,
@@ -29,7 +30,6 @@ from tidegate.engine.ports import (
     Stdio,
 )
 
-READ_SIZE_BYTES = 256 * 1024
 ATTEMPTS = 5
 RETRY_S = 1.0
 _log = logging.getLogger(__name__)
@@ -51,28 +51,6 @@ class Cgroups(Protocol):
     def remove(self, container_id: str) -> None:
         """Kill what is left and remove the directories; idempotent."""
         ...
-
-
-class SocketStream:
-    """An ``AttachStream`` on a connection to the shim."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self) -> bytes:
-        return await self._reader.read(READ_SIZE_BYTES)
-
-    async def write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def close_stdin(self) -> None:
-        if self._writer.can_write_eof():
-            self._writer.write_eof()
-
-    async def close(self) -> None:
-        self._writer.close()
 
 
 def stdio_document(stdio: Stdio) -> dict[str, object]:

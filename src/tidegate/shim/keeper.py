@@ -26,10 +26,19 @@ SHORTEST_LIFE_S = 0.05  # a worker that cannot live must not spin the machine
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """``child_descriptors`` is the soft limit of what the supervisor starts: its own is higher.
+
+    ``stall_limit_s``: see ``streams.StreamKind``.
+    """
+
+    child_descriptors: int
+    stall_limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Estate:
     """What every supervisor process holds: the lock of the root, the listeners and the spares.
-
-    ``child_descriptors`` is the soft limit of what it starts: its own is higher.
     The listeners outlive workers: who connects while one is replaced waits in their queues and is not reset.
     """
 
@@ -38,7 +47,7 @@ class Estate:
     control: socket.socket
     holders: socket.socket
     spares: Spares
-    child_descriptors: int
+    options: Options
 
     def fds(self) -> set[int]:
         return {self.lock_fd, self.control.fileno(), self.holders.fileno(), *self.spares.fds()}
@@ -58,13 +67,13 @@ Work = Callable[[Estate, socket.socket], Ward | None]
 """Serves with a link to the keeper; returns at a shutdown (None), or as the keeper to be of the fork that serves on."""
 
 
-def open_estate(root: Path, child_descriptors: int) -> Estate:
+def open_estate(root: Path, options: Options) -> Estate:
     """Of a root that no other supervisor serves. Raises BlockingIOError where one does."""
     lock_fd = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     control = _listen(root / "control.sock", socket.SOCK_STREAM)
     holders = _listen(root / "spares.sock", socket.SOCK_SEQPACKET)
-    return Estate(root, lock_fd, control, holders, Spares(), child_descriptors)
+    return Estate(root, lock_fd, control, holders, Spares(), options)
 
 
 def supervise(estate: Estate, work: Work) -> None:

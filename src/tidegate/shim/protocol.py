@@ -18,6 +18,9 @@ from tidegate.base.errors import (
     UnavailableError,
 )
 
+STREAM_END = b"\xff\0end of stream\0\xff"
+"""The last bytes of an attached stream that lacks nothing: one that ends without them was cut by a killed worker."""
+
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 KINDS: Mapping[type[TidegateError], str] = {
     NotFoundError: "not_found",

@@ -2,7 +2,7 @@
 
 - Every byte of output goes to the log first, then to each client, in Docker's framing unless there is a terminal. What
   is logged passes a ``staging`` pipe, so that a killed worker loses nothing of it and repeats nothing.
-- A client that reads slowly holds the process back once ``BACKLOG_LIMIT_BYTES`` wait for it.
+- A client that is far behind holds the process back, but not for ever (``attach_client``).
 - Standard input is read from clients only as fast as the process takes it.
 - The end: ``finish`` drains what is in the pipes, ends the log, and closes each client when it has been served.
 """
@@ -14,34 +14,45 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from tidegate.shim.attach_client import BACKLOG_LIMIT_BYTES, AttachClient
+from tidegate.shim.attach_client import STREAM_NUMBERS, AttachClient
 from tidegate.shim.json_log import JSONLog
 from tidegate.shim.loop import READ, WRITE, Loop
 from tidegate.shim.staging import CHUNK_SIZE_BYTES, Stage, Tap
 
-_STREAM_NUMBERS = {"stdout": 1, "stderr": 2}
+
+@dataclass(frozen=True, slots=True)
+class StreamKind:
+    """``stdin_once``: the end of a client's input is the end of the process's.
+
+    ``stall_limit_s`` is how long a client may take nothing while it holds the process back; None is for ever.
+    """
+
+    tty: bool
+    open_stdin: bool
+    stdin_once: bool
+    stall_limit_s: float | None
 
 
 class Streams:
     """Made before the process starts, so that clients can attach; ``child_fds`` is what the process inherits."""
 
-    def __init__(
-        self, loop: Loop, tap: Tap, log: JSONLog | None, *, tty: bool, open_stdin: bool, stdin_once: bool
-    ) -> None:
+    def __init__(self, loop: Loop, tap: Tap, log: JSONLog | None, kind: StreamKind) -> None:
         self._loop = loop
         self._tap = tap
         self._log = log
         self._stages: dict[str, Stage] = {}
-        self.tty = tty
-        self._stdin_once = stdin_once and not tty  # a terminal's end of input is a character, as with dockerd
+        self.tty = kind.tty
+        self.stall_limit_s = kind.stall_limit_s
+        self._stdin_once = kind.stdin_once and not kind.tty  # a terminal's end of input is a character, as with dockerd
         self._outputs: dict[str, int] = {}
         self._stdin_fd = -1
-        self._accepts_input = open_stdin
+        self._accepts_input = kind.open_stdin
         self._input = bytearray()
         self._input_ended = False
         self.clients: set[AttachClient] = set()
-        self.child_fds = self._open_child_fds(open_stdin=open_stdin)
+        self.child_fds = self._open_child_fds(open_stdin=kind.open_stdin)
         self._size: tuple[int, int] | None = None
         self._finished = False
         self.on_stdin_closed: Callable[[], None] = lambda: None
@@ -59,7 +70,7 @@ class Streams:
         self.close_child_fds()
         for fd in self.held_fds().values():
             os.close(fd)
-        self._outputs = {name: fd for name, fd in held.items() if name in _STREAM_NUMBERS}
+        self._outputs = {name: fd for name, fd in held.items() if name in STREAM_NUMBERS}
         if self._log is not None:
             for name, fd in self._outputs.items():
                 self._stages[name] = Stage(self._tap, fd, (held[f"{name}.r"], held[f"{name}.w"]))
@@ -118,7 +129,7 @@ class Streams:
 
     def update(self) -> None:
         """Read output unless a client is too far behind; write input while some waits."""
-        held = any(len(client.backlog) > BACKLOG_LIMIT_BYTES for client in self.clients)
+        held = any(client.holds for client in self.clients)
         started = not self.child_fds
         for name, fd in self._outputs.items():
             mask = READ if started and not held else 0
@@ -196,10 +207,8 @@ class Streams:
             return False
         if stage is not None and self._log is not None:
             self._record(self._log, name, data, stage)
-        frame = data if self.tty else struct.pack(">BxxxI", _STREAM_NUMBERS[name], len(data)) + data
         for client in list(self.clients):
-            if name in client.takes:
-                client.send(frame)
+            client.send(name, data)
         return True
 
     @staticmethod

@@ -30,7 +30,7 @@ from tidegate.shim.protocol import number, text
 from tidegate.shim.reaper import Reaper
 from tidegate.shim.spares import Spares
 from tidegate.shim.staging import Tap
-from tidegate.shim.streams import Streams
+from tidegate.shim.streams import StreamKind, Streams
 
 
 class Worker:
@@ -46,7 +46,7 @@ class Worker:
         self._records = self._root / "processes"
         self._records.mkdir(exist_ok=True, mode=0o700)
         self._reaper = Reaper(self._loop, self._root)
-        self._launcher = Launcher(self._reaper, self._root, estate.child_descriptors)
+        self._launcher = Launcher(self._reaper, self._root, estate.options.child_descriptors)
         self._processes: dict[str, Process] = {}
         self._connections: set[Connection] = set()
         self._holders = Holders(self._loop, estate.holders, self._processes, self._keeper_spoke)
@@ -118,15 +118,14 @@ class Worker:
 
     def _make_streams(self, process: Process) -> Streams:
         stdio = process.stdio
-        streams = process.streams = Streams(
-            self._loop,
-            self._tap,
-            self._open_log(process),
+        is_exec = process.exec_id is not None
+        kind = StreamKind(
             tty=bool(stdio.get("tty")),
             open_stdin=bool(stdio.get("open_stdin")),
-            # an exec's stdin has one client, whose end is its end
-            stdin_once=process.exec_id is not None or bool(stdio.get("stdin_once")),
+            stdin_once=is_exec or bool(stdio.get("stdin_once")),  # an exec's stdin has one client, whose end is its end
+            stall_limit_s=None if is_exec else self._estate.options.stall_limit_s,
         )
+        streams = process.streams = Streams(self._loop, self._tap, self._open_log(process), kind)
         if stdio.get("console_size"):
             streams.resize(*stdio["console_size"])
         streams.on_stdin_closed = lambda: self._holders.tell(process.key)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tidegate.api.pipeline import Api, Call
 from tidegate.api.streams import process_hijack
-from tidegate.base.errors import InvalidParameterError
+from tidegate.base.errors import InvalidParameterError, UnavailableError
 from tidegate.engine.ports import AttachStream
 from tidegate.http.hijack import Hijack
 from tidegate.http.server import Server
+from tidegate.spec.frames import FrameDecoder, Stream, encode_frame
 
 REQUEST = (
     b"POST /v1.43/exec/1/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
@@ -128,3 +129,22 @@ def test_what_a_client_typed_before_it_left_reaches_the_process(tmp_path: Path) 
         return process.heard
 
     assert asyncio.run(asyncio.wait_for(story(), 20)) == b"typed"
+
+
+class CutShort(Said):
+    """A process's streams whose supervisor is killed after the first words."""
+
+    async def read(self) -> bytes:
+        return await super().read() or self._break()
+
+    @staticmethod
+    def _break() -> bytes:
+        raise UnavailableError("output is missing here")
+
+
+def test_output_that_was_cut_ends_with_an_error(tmp_path: Path) -> None:
+    async def opened(_has_head: asyncio.Event) -> AttachStream:
+        return CutShort(encode_frame(Stream.STDOUT, b"hello"))
+
+    _, rest = play(tmp_path / "s", opened)
+    assert FrameDecoder().feed(rest) == [(Stream.STDOUT, b"hello"), (Stream.SYSTEM_ERROR, b"output is missing here")]
