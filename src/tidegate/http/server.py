@@ -14,8 +14,10 @@ import json
 import logging
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from functools import lru_cache, partial
 
 from tidegate.base.errors import InternalError
@@ -338,14 +340,24 @@ async def _send_unstated(connection: Connection, out: bytes, content: AsyncItera
 def response_head(head: RequestHead, response: Response, length: int, keep_alive: bool) -> bytes:
     """The status line and headers. Raises InternalError when a value would inject a line."""
     headers = response.headers if isinstance(response.headers, tuple) else tuple(response.headers)
-    return _encode_head(response.status, headers, length, keep_alive, head.version == "1.0")
+    first, rest, is_dated = _encode_head(response.status, headers, length, keep_alive, head.version == "1.0")
+    return first + rest if is_dated else b"%bDate: %b\r\n%b" % (first, _date(int(time.time())), rest)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    """The time as of RFC 9110, section 5.6.7. A client compares it with its own clock when a certificate fails."""
+    return formatdate(second, usegmt=True).encode("ascii")
 
 
 @lru_cache(maxsize=256)
 def _encode_head(
     status: int, headers: tuple[tuple[str, str], ...], length: int, keep_alive: bool, is_old: bool
-) -> bytes:
-    """Most answers have one of a few heads, so that they are remembered. ``is_old`` is HTTP/1.0."""
+) -> tuple[bytes, bytes, bool]:
+    """The status line, the rest, and whether that has a Date; ``is_old`` is HTTP/1.0.
+
+    Most answers have one of a few heads, so that they are remembered.
+    """
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}"]
     lines += [f"{name}: {value}" for name, value in headers]
     has_length = any(name.lower() == "content-length" for name, _ in headers)
@@ -362,7 +374,8 @@ def _encode_head(
     text = "\r\n".join(lines)
     if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
         raise InternalError("a response header contains a line break")
-    return text.encode("latin-1") + b"\r\n\r\n"
+    first, _, rest = f"{text}\r\n\r\n".encode("latin-1").partition(b"\r\n")
+    return first + b"\r\n", rest, any(name.lower() == "date" for name, _ in headers)
 
 
 def _unix_peer(transport: asyncio.Transport) -> Peer:

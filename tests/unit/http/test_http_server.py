@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
 
 import pytest
 from http_harness import LOOPS, LoopFactory, exchange, run, serving, serving_at
@@ -78,6 +80,20 @@ def test_a_stated_length_is_kept_or_the_answer_is_cut(stated: int, body: bytes) 
             return received
 
     assert run(main()).partition(b"\r\n\r\n")[2] == body
+
+
+def test_an_answer_has_one_date() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, [("Date", "yesterday")] if request.target == "/dated" else [], b"x")
+
+    async def main() -> tuple[bytes, bytes]:
+        async with serving(handler) as connect:
+            return await exchange(connect, GET), await exchange(connect, GET.replace(b" / ", b" /dated "))
+
+    ours, theirs = (answer.partition(b"\r\n\r\n")[0].lower().split(b"\r\n") for answer in run(main()))
+    (date,) = (line.removeprefix(b"date: ") for line in ours if line.startswith(b"date:"))
+    assert abs(parsedate_to_datetime(date.decode()).timestamp() - time.time()) < 60
+    assert [line for line in theirs if line.startswith(b"date:")] == [b"date: yesterday"]
 
 
 def test_http_1_0_streams_until_close_and_head_has_no_body() -> None:
