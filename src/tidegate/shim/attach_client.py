@@ -3,7 +3,7 @@
 - A client that left is learnt of by sending to it. What it had typed before is still read, to the last byte.
 - A client that is ``BACKLOG_LIMIT_BYTES`` behind holds the process back, as with dockerd, so that a slow pipeline loses
   nothing. But one that has then taken nothing for the stall limit is let go: it keeps its backlog, and the error after
-  it; the process runs on, and its log lacks nothing (ADR 6).
+  it; the process runs on, and its log lacks nothing (ADR 4).
 """
 
 import socket
