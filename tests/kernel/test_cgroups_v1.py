@@ -84,6 +84,23 @@ def test_memory_and_swap_can_rise_and_fall_together(parent: str, limit: int) -> 
 
 
 @needs_v1
+def test_a_parent_that_was_removed_is_made_again(parent: str) -> None:
+    groups = CgroupsV1(parent)
+    groups.create("c1", {})
+    groups.remove("c1")
+    for directory in ROOT.glob(f"*/{parent}"):
+        directory.rmdir()
+    process = join(list(groups.create("c1", {})))
+    try:
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            assert (ROOT / f"cpuset/{parent}/c1/{name}").read_text() == (ROOT / f"cpuset/{name}").read_text()
+        (ROOT / f"pids/{parent}/c1/below").mkdir()
+    finally:
+        groups.remove("c1")
+        process.wait(10)
+
+
+@needs_v1
 def test_a_refused_limit_is_named_and_leaves_nothing(parent: str) -> None:
     groups = CgroupsV1(parent)
     with pytest.raises(InvalidParameterError, match=r"cpuset\.cpus=4096"):

@@ -7,6 +7,7 @@ Pure but for ``held_capabilities``, which reads what this process may give away.
 """
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from tidegate.base.errors import InvalidParameterError
@@ -77,10 +78,15 @@ _DOCKER_DEFAULT = frozenset(
 DEFAULT_CAPABILITIES: tuple[str, ...] = tuple(f"CAP_{name}" for name in _BY_NUMBER if name in _DOCKER_DEFAULT)
 
 
-def held_capabilities(status: str | None = None) -> frozenset[str]:
-    """The bounding set of this process, from the text of /proc/self/status: what can be given to a container."""
-    text = Path("/proc/self/status").read_text() if status is None else status
-    for line in text.splitlines():
+@cache
+def held_capabilities() -> frozenset[str]:
+    """The bounding set of this process, which it never widens: what can be given to a container."""
+    return bounding_set(Path("/proc/self/status").read_text())
+
+
+def bounding_set(status: str) -> frozenset[str]:
+    """Of the process whose /proc/PID/status this is."""
+    for line in status.splitlines():
         if line.startswith("CapBnd:"):
             mask = int(line.split()[1], 16)
             return frozenset(name for number, name in enumerate(ALL_CAPABILITIES) if mask >> number & 1)

@@ -12,6 +12,7 @@ from tidegate.base.errors import InternalError
 
 REMOVE_DEADLINE_S = 5.0
 _PAUSE_S = 0.002
+_READ_BYTES = 64 * 1024
 
 
 class Write(NamedTuple):
@@ -22,21 +23,40 @@ class Write(NamedTuple):
     value: str
 
 
-def read_text(path: Path) -> str:
+# A container's start writes some thirty of these files: by system calls, since pathlib and io take five times as long.
+
+
+def read_text(path: str | Path) -> str:
     """The file's text; empty when the group is gone."""
     try:
-        return path.read_text()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            pieces = []
+            while piece := os.read(fd, _READ_BYTES):
+                pieces.append(piece)
+        finally:
+            os.close(fd)
     except OSError as error:
         if isinstance(error, FileNotFoundError) or error.errno == errno.ENODEV:  # removed while it was read
             return ""
         raise
+    return b"".join(pieces).decode()
 
 
-def pids_below(directory: Path) -> Sequence[int]:
+def write_text(path: str | Path, value: str) -> None:
+    """One value in one write, as the kernel wants it. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)
+
+
+def pids_below(directory: str | Path) -> Sequence[int]:
     """Host pids of the processes in a group and the groups below it; none when it is gone."""
     found: list[int] = []
     for below, _, _ in os.walk(directory):
-        found += [int(pid) for pid in read_text(Path(below) / "cgroup.procs").split()]
+        found += [int(pid) for pid in read_text(f"{below}/cgroup.procs").split()]
     return found
 
 
@@ -53,8 +73,18 @@ def kill_all(pids: Callable[[], Sequence[int]], what: str, deadline_s: float) ->
         time.sleep(_PAUSE_S)
 
 
-def remove_tree(directory: Path, deadline_s: float) -> None:
+def remove_tree(directory: str | Path, deadline_s: float) -> None:
     """Remove a group and those below it; one already gone is success. Raises InternalError after the deadline."""
+    try:
+        os.rmdir(directory)  # noqa: PTH106 - usually there is nothing below it
+        return
+    except FileNotFoundError:
+        return
+    except OSError:
+        _remove_from_below(directory, deadline_s)
+
+
+def _remove_from_below(directory: str | Path, deadline_s: float) -> None:
     for below, _, _ in os.walk(directory, topdown=False):
         while True:
             try:

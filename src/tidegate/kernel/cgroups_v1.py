@@ -11,13 +11,22 @@ device rules need an eBPF program there.
 Source: Documentation/admin-guide/cgroup-v1/ of the kernel, config-linux.md of the runtime specification.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
-from tidegate.kernel.cgroup_files import REMOVE_DEADLINE_S, Write, kill_all, pids_below, read_text, remove_tree
+from tidegate.kernel.cgroup_files import (
+    REMOVE_DEADLINE_S,
+    Write,
+    kill_all,
+    pids_below,
+    read_text,
+    remove_tree,
+    write_text,
+)
 
 ROOT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
@@ -86,32 +95,59 @@ class CgroupsV1:
     """The groups of one engine's containers, under ``parent`` in every controller."""
 
     def __init__(self, parent: str, root: Path = ROOT) -> None:
+        self._root = str(root)
         self._parent = parent.strip("/")
-        self._root = root
         self._controllers = tuple(name for name in CONTROLLERS if (root / name / "cgroup.procs").exists())
+        self._has_parents = False
 
     def path(self, controller: str, container_id: str) -> Path:
         """The container's directory in a controller's hierarchy."""
-        return self._root / controller / self._parent / container_id
+        return Path(self._directory(controller, container_id))
+
+    def _directory(self, controller: str, container_id: str) -> str:
+        return f"{self._root}/{controller}/{self._parent}/{container_id}"
 
     def create(self, container_id: str, resources: Mapping[str, Any]) -> Sequence[Path]:
         """Make the groups and write the limits; returns the directories that the first process joins.
 
         Raises InvalidParameterError for a limit the kernel refuses, InternalError otherwise; nothing is left then.
         """
-        directories = [self.path(controller, container_id) for controller in self._controllers]
+        directories = [self._directory(controller, container_id) for controller in self._controllers]
         try:
+            if not self._has_parents:
+                self._make_parents()
             for directory in directories:
-                directory.mkdir(parents=True, exist_ok=True)
-            if "cpuset" in self._controllers:
-                self._inherit_cpuset(self.path("cpuset", container_id))
+                self._make(directory)
             self.update(container_id, resources)
         except BaseException as error:
             self.remove(container_id)
             if isinstance(error, OSError):
                 raise InternalError(f"cannot make the control groups of {container_id}: {error}") from error
             raise
-        return directories
+        return [Path(directory) for directory in directories]
+
+    def _make(self, directory: str) -> None:
+        try:
+            os.mkdir(directory)  # noqa: PTH102
+        except FileExistsError:
+            return
+        except FileNotFoundError:  # somebody tidied up an empty parent
+            self._make_parents()
+            os.mkdir(directory)  # noqa: PTH102
+
+    def _make_parents(self) -> None:
+        """Once for an engine. A new cpuset is empty and admits no process, unless it clones its parent's."""
+        for controller in self._controllers:
+            (Path(self._root) / controller / self._parent).mkdir(parents=True, exist_ok=True)
+        if "cpuset" in self._controllers:
+            top = Path(self._root) / "cpuset"
+            parent = top / self._parent
+            for directory in reversed([parent, *parent.parents[: len(parent.parts) - len(top.parts) - 1]]):
+                for name in ("cpuset.cpus", "cpuset.mems"):
+                    if not read_text(directory / name).strip():
+                        write_text(directory / name, read_text(directory.parent / name))
+            write_text(parent / "cgroup.clone_children", "1")
+        self._has_parents = True
 
     def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
         """Write limits. Raises InvalidParameterError naming the file, NotFoundError when the groups are gone."""
@@ -119,7 +155,7 @@ class CgroupsV1:
             if write.controller not in self._controllers:
                 raise InvalidParameterError(f"this host has no {write.controller} controller for {write.file}")
             try:
-                (self.path(write.controller, container_id) / write.file).write_text(write.value)
+                write_text(f"{self._directory(write.controller, container_id)}/{write.file}", write.value)
             except FileNotFoundError as error:
                 raise NotFoundError(f"no control group file {write.file} for {container_id}") from error
             except OSError as error:
@@ -131,18 +167,20 @@ class CgroupsV1:
         """Memory plus swap before memory where memory rises above the present sum."""
         by_file = {write.file: write for write in writes}
         memory, total = by_file.get(_MEMORY), by_file.get(_MEMORY_AND_SWAP)
-        present = read_text(self.path("memory", container_id) / _MEMORY_AND_SWAP).strip()
-        if memory is None or total is None or not present or 0 <= int(memory.value) <= int(present):
+        if memory is None or total is None:
+            return writes
+        present = read_text(f"{self._directory('memory', container_id)}/{_MEMORY_AND_SWAP}").strip()
+        if not present or 0 <= int(memory.value) <= int(present):
             return writes
         return [total, *(write for write in writes if write is not total)]
 
     def pids(self, container_id: str) -> Sequence[int]:
         """Host pids of every process in the group, groups below it included; none when it is gone."""
-        return pids_below(self.path(self._main, container_id))
+        return pids_below(self._directory(self._main, container_id))
 
     def oom_kills(self, container_id: str) -> int:
         """How many processes of the group the kernel killed for want of memory."""
-        lines = read_text(self.path("memory", container_id) / "memory.oom_control").splitlines()
+        lines = read_text(f"{self._directory('memory', container_id)}/memory.oom_control").splitlines()
         return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
     def freeze(self, container_id: str) -> None:
@@ -155,38 +193,34 @@ class CgroupsV1:
 
     def is_frozen(self, container_id: str) -> bool:
         """Whether ``freeze`` was asked and not undone; false when the group is gone."""
-        return read_text(self.path("freezer", container_id) / "freezer.state").strip() in ("FROZEN", "FREEZING")
+        return read_text(self._freezer(container_id)).strip() in ("FROZEN", "FREEZING")
 
     def remove(self, container_id: str) -> None:
         """Kill what is left and remove the directories. Raises InternalError when processes cannot be killed."""
-        freezer = self.path("freezer", container_id) / "freezer.state"
+        freezer = self._freezer(container_id)
         if read_text(freezer).strip() not in ("", "THAWED"):
-            freezer.write_text("THAWED")
+            write_text(freezer, "THAWED")
         deadline = time.monotonic() + REMOVE_DEADLINE_S
         kill_all(lambda: self.pids(container_id), container_id, deadline)
         for controller in self._controllers:
-            remove_tree(self.path(controller, container_id), deadline)
+            remove_tree(self._directory(controller, container_id), deadline)
 
     def _set_freezer(self, container_id: str, state: str) -> None:
-        file = self.path("freezer", container_id) / "freezer.state"
+        file = self._freezer(container_id)
         deadline = time.monotonic() + _FREEZE_DEADLINE_S
         try:
-            while file.read_text().strip() != state:
+            while (present := read_text(file).strip()) != state:
+                if not present:
+                    raise NotFoundError(f"no control group of {container_id}")
                 if time.monotonic() > deadline:
-                    file.write_text("THAWED")
+                    write_text(file, "THAWED")
                     raise InternalError(f"the processes of {container_id} did not freeze")
-                file.write_text(state)  # FREEZING may need to be asked again for processes just forked
+                write_text(file, state)  # FREEZING may need to be asked again for processes just forked
         except FileNotFoundError as error:
             raise NotFoundError(f"no control group of {container_id}") from error
 
-    def _inherit_cpuset(self, directory: Path) -> None:
-        """A new cpuset is empty and admits no process: take over the parent's, from the top down."""
-        missing = [directory, *directory.parents]
-        chain = missing[: missing.index(self._root / "cpuset")]
-        for child in reversed(chain):
-            for name in ("cpuset.cpus", "cpuset.mems"):
-                if not (child / name).read_text().strip():
-                    (child / name).write_text((child.parent / name).read_text())
+    def _freezer(self, container_id: str) -> str:
+        return f"{self._directory('freezer', container_id)}/freezer.state"
 
     @property
     def _main(self) -> str:

@@ -194,8 +194,14 @@ def _note_key(folded: str, key: str, path: str, seen: set[str], reading: _Readin
 
 
 @cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
+    """``fields`` evaluates every annotation anew: a millisecond for a large document."""
+    return fields(kind)
+
+
+@cache
 def _plan(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
-    return {fold(info.encode_name): info for info in fields(kind)}
+    return {fold(info.encode_name): info for info in _fields(kind)}
 
 
 def _convert_document(
@@ -241,7 +247,7 @@ def document(value: object, *, complete: bool = True) -> object:
         kind = type(value)
         omitted: frozenset[str] = getattr(kind, "omitempty", frozenset())
         shown = {}
-        for info in fields(kind):
+        for info in _fields(kind):
             item = getattr(value, info.name)
             if not _is_zero(info, item) or (complete and info.encode_name not in omitted):
                 shown[info.encode_name] = document(item, complete=complete)
