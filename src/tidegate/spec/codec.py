@@ -121,6 +121,8 @@ def _go_name(kind: object) -> str:
 
 def _convert(kind: object, value: object, path: str, reading: _Reading, earlier: object) -> object:
     """``value`` as ``kind``; ``earlier`` is what a duplicate of this key gave before, or _MISSING."""
+    if kind is object:
+        return _plain(value)
     if kind in (str, int, bool, float):
         return _convert_scalar(kind, value, path, earlier)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -134,6 +136,15 @@ def _convert(kind: object, value: object, path: str, reading: _Reading, earlier:
     if origin in _CONVERSIONS:
         return _CONVERSIONS[origin](kind, value, path, reading, earlier)
     raise TypeError(f"{kind!r} is not a type of documents")
+
+
+def _plain(value: object) -> object:
+    """A value of any type, as Go's ``any`` holds it."""
+    if isinstance(value, Pairs):
+        return {clean(key): _plain(item) for key, item in value}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return clean(value) if isinstance(value, str) else value
 
 
 def _zero(kind: object) -> object:
@@ -165,11 +176,10 @@ def _convert_tuple(kind: object, value: object, path: str, reading: _Reading, _e
     items = [] if value is None else value
     if type(items) is not list:
         _refuse(value, path, kind)
-    converted = tuple(_convert(element, item, f"{path}[{i}]", reading, _MISSING) for i, item in enumerate(items))
-    if rest == [...]:
-        return converted
-    length = 1 + len(rest)  # Go's arrays: missing elements are zero, further ones are dropped
-    return (converted + (_convert(element, None, path, reading, _MISSING),) * length)[:length]
+    if rest != [...]:
+        length = 1 + len(rest)  # Go's arrays: missing elements are zero, further ones are skipped, whatever they are
+        items = (items + [None] * length)[:length]
+    return tuple(_convert(element, item, f"{path}[{i}]", reading, _MISSING) for i, item in enumerate(items))
 
 
 def _convert_dict(kind: object, value: object, path: str, reading: _Reading, earlier: object) -> object:

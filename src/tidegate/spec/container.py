@@ -13,9 +13,7 @@ Specification: definitions ContainerConfig, NetworkingConfig, EndpointSettings; 
 ContainerUpdate, ContainerExec, ExecStart.
 """
 
-from typing import Annotated
-
-from msgspec import Meta, field
+from msgspec import field
 
 from tidegate.spec.host_config import (
     BindOptions,
@@ -38,6 +36,7 @@ from tidegate.spec.host_config import (
     Ulimit,
     VolumeOptions,
     WeightDevice,
+    Words,
 )
 
 __all__ = [
@@ -70,9 +69,6 @@ __all__ = [
     "VolumeOptions",
     "WeightDevice",
 ]
-
-Words = Annotated[tuple[str, ...], Meta(extra={"or_string": True})]
-"""A command; a bare JSON string is a command of one word (moby's ``strslice``)."""
 
 
 class ContainerConfig(Document, frozen=True):

@@ -99,7 +99,7 @@ def read_document(operation_id: str, data: bytes) -> Document:
     tree, reading = read(kind, data)
     if tree and isinstance(tree, list) and isinstance(tree[0], str):  # no field to be classed by
         reading.present["[]"] = class_of_operation(operation_id)
-    return Document(operation_id, tree, tuple(reading.unknown), MappingProxyType(reading.present))
+    return Document(operation_id, tree, tuple(sorted(set(reading.unknown))), MappingProxyType(reading.present))
 
 
 def content_type_of(operation_id: str, content_type: str | None, has_body: bool) -> str | None:

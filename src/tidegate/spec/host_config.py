@@ -13,6 +13,8 @@ UInt16 = Annotated[int, Meta(ge=0, le=65535)]
 UInt32 = Annotated[int, Meta(ge=0, le=4294967295)]
 ConsoleSize = tuple[UInt32, UInt32]
 """Height and width of a terminal."""
+Words = Annotated[tuple[str, ...], Meta(extra={"or_string": True})]
+"""A list of words; a bare JSON string is a list of one (moby's ``strslice``)."""
 
 
 class Document(Struct, frozen=True, kw_only=True):
@@ -239,8 +241,8 @@ class HostConfig(Resources, frozen=True):
     volumes_from: tuple[str, ...] = field(default=(), name="VolumesFrom")
     console_size: ConsoleSize | None = field(default=None, name="ConsoleSize")
     annotations: dict[str, str] = field(default_factory=dict, name="Annotations")
-    cap_add: tuple[str, ...] = field(default=(), name="CapAdd")
-    cap_drop: tuple[str, ...] = field(default=(), name="CapDrop")
+    cap_add: Words = field(default=(), name="CapAdd")
+    cap_drop: Words = field(default=(), name="CapDrop")
     cgroupns_mode: str = field(default="", name="CgroupnsMode")
     dns: tuple[str, ...] = field(default=(), name="Dns")
     dns_options: tuple[str, ...] = field(default=(), name="DnsOptions")

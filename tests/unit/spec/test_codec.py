@@ -7,6 +7,7 @@ import pytest
 from tidegate.base.errors import InvalidParameterError
 from tidegate.spec.codec import decode, decode_reporting, document, encode
 from tidegate.spec.container import ContainerConfig, CreateRequest, HostConfig, Mount, NetworkingConfig, PortBinding
+from tidegate.spec.volume import VolumeCreateRequest
 
 
 def test_case_is_ignored_even_beyond_ascii() -> None:
@@ -55,11 +56,17 @@ def test_null_is_the_zero_value() -> None:
 
 def test_a_string_is_a_command() -> None:
     assert decode(ContainerConfig, b'{"Cmd":"ls","Entrypoint":["a","b"]}').cmd == ("ls",)
+    assert decode(HostConfig, b'{"CapAdd":"ALL","CapDrop":"NET_RAW"}').cap_add == ("ALL",)
 
 
 def test_arrays_have_their_length() -> None:
     assert decode(HostConfig, b'{"ConsoleSize":[5]}').console_size == (5, 0)
-    assert decode(HostConfig, b'{"ConsoleSize":[5,6,7]}').console_size == (5, 6)
+    assert decode(HostConfig, b'{"ConsoleSize":[5,6,"x",-1]}').console_size == (5, 6)
+
+
+def test_a_field_of_any_type_keeps_what_it_is_given() -> None:
+    found = decode(VolumeCreateRequest, b'{"ClusterVolumeSpec":{"a":[1,{"b":null}],"a":"\\ud800"}}')
+    assert found.cluster_volume_spec == {"a": "\ufffd"}
 
 
 def test_unknown_fields_are_reported() -> None:

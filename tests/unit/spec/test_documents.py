@@ -64,7 +64,7 @@ def test_a_bare_string_is_a_list_of_one_where_moby_says_so() -> None:
 
 def test_unknown_fields_are_kept_and_listed() -> None:
     found = read_document("ContainerCreate", b'{"x":[1,{"y":null}],"HostConfig":{"Mounts":[{"Bar":{}}],"Foo":1}}')
-    assert found.unknown == ("x", "HostConfig.Mounts[].Bar", "HostConfig.Foo")
+    assert found.unknown == ("HostConfig.Foo", "HostConfig.Mounts[].Bar", "x")
     assert found.encode() == b'{"HostConfig":{"Mounts":[{"Bar":{}}],"Foo":1},"x":[1,{"y":null}]}'
 
 

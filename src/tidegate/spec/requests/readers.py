@@ -112,13 +112,13 @@ class _Real:
 
 class _List:
     def __init__(self, item: Reader, path: str, name: str) -> None:
-        self.item = item
+        self._item = item
         self._path = path
         self._name = name
 
     def read(self, value: object, reading: Reading) -> list[Tree]:
         if type(value) is list:
-            return [self.item.read(each, reading) for each in value]
+            return [self._item.read(each, reading) for each in value]
         return [] if value is None else refuse(value, self._path, self._name)
 
 
@@ -131,16 +131,17 @@ class _Words:
 
 
 class _Array:
-    """Missing elements are zero, further ones are dropped, as in Go."""
+    """Missing elements are zero, further ones are skipped, whatever they are, as in Go."""
 
     def __init__(self, elements: _List, length: int) -> None:
         self._elements = elements
         self._length = length
 
     def read(self, value: object, reading: Reading) -> Tree:
-        found = self._elements.read(value, reading)
-        zeroes = [self._elements.item.read(None, reading) for _ in range(self._length)]
-        return (found + zeroes)[: self._length]
+        items = [] if value is None else value
+        if type(items) is list:
+            items = (items + [None] * self._length)[: self._length]
+        return self._elements.read(items, reading)
 
 
 class _Map:
