@@ -55,9 +55,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     join = actions.add_remote("join", "become a client of a gate, on this machine, by an invitation", _join)
     join.add_argument("host", type=checked(context_host), metavar="HOST:PORT")
     join.add_argument("token", metavar="TOKEN", help="of the invitation; - reads it from standard input")
-    target = join.add_mutually_exclusive_group()
-    target.add_argument("--out", type=Path, metavar="DIR", help="put the files there, not into ~/.docker")
-    target.add_argument("--context", type=checked(parse_context_name), metavar="NAME", help="make a docker context")
+    _add_place(join)
+    renew = actions.add_remote("renew", "renew the certificate on this machine, with a new key", _renew)
+    _add_place(renew)
+    renew.add_argument(
+        "--host", type=checked(context_host), metavar="HOST:PORT", help="ask there, not where it is from"
+    )
+    renew.add_argument("--revoke-old", action="store_true", help="take the old certificate back at once")
+    when = renew.add_mutually_exclusive_group()
+    when.add_argument("--if-due", action="store_true", help="only from half of its life on: for timers")
+    when.add_argument("--keep", action="store_true", help="stay, and renew whenever it is due")
     create = actions.add("create", "make a certificate to hand out; its key is kept nowhere else", _create)
     create.add_argument("name", type=checked(parse_client_name), metavar="NAME")
     _add_role(create)
@@ -95,6 +102,12 @@ def _configure_invite(actions: Actions) -> None:
 def run(args: argparse.Namespace) -> int:
     run_action: Callable[[argparse.Namespace], int] = args.run_action
     return run_action(args)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--out", type=Path, metavar="DIR", help="the files are there, not in ~/.docker")
+    place.add_argument("--context", type=checked(parse_context_name), metavar="NAME", help="a docker context has them")
 
 
 def _add_role(parser: argparse.ArgumentParser) -> None:
@@ -152,6 +165,12 @@ def _join(args: argparse.Namespace) -> int:
     from tidegate.cli import client_join
 
     return client_join.run(args)
+
+
+def _renew(args: argparse.Namespace) -> int:
+    from tidegate.cli import client_renew
+
+    return client_renew.run(args)
 
 
 def _ls(args: argparse.Namespace) -> int:

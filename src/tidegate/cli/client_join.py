@@ -5,59 +5,33 @@ Nothing is written before all of it is there. Root is not needed.
 """
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
 import msgspec
 
-from tidegate.base.errors import ConflictError, InternalError, TidegateError
+from tidegate.base.errors import InternalError, TidegateError
+from tidegate.cli.client_places import named_place
 from tidegate.cli.gate_connection import GateAddress, fetch_authority, post, verifying
-from tidegate.cli.hand_out import check_out, write_out
 from tidegate.pki import certificates as certs
 from tidegate.pki.context_archive import TLSMaterial
-from tidegate.pki.docker_contexts import DockerContext
 from tidegate.pki.names import parse_context_host
 from tidegate.pki.tokens import JoinToken, enrolment_proof, parse_token
 from tidegate.spec.enrolment import ENROL, EnrolBody, IssuedBody
 
 STANDARD_INPUT = "-"
-HOST_FILE = "tidegate-host"
-
-
-def docker_config() -> Path:
-    """Where the docker CLI keeps its configuration and, by default, its certificates."""
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-
-
-def gate_address(host: str) -> GateAddress:
-    """Of ``[tcp://]NAME[:PORT]``. Raises InvalidParameterError."""
-    url, name = parse_context_host(host)
-    return GateAddress(name, int(url.rpartition(":")[2]))
 
 
 def run(args: argparse.Namespace) -> int:
-    address = gate_address(args.host)
+    url = parse_context_host(args.host)[0]
     token = parse_token(sys.stdin.readline() if args.token == STANDARD_INPUT else args.token)
-    context = DockerContext(docker_config(), args.context) if args.context else None
-    directory = args.out or docker_config()
-    if context is None:
-        check_out(directory, None)
-    elif context.exists():
-        raise ConflictError(f"there is a context {context.name} already: remove it, or choose another name")
-    material = enrol(address, token)
+    place = named_place(args)
+    place.check_free()
+    material = enrol(GateAddress.of(url), token)
+    place.create(url, material)
     certificate = certs.decode_certificate(material.certificate, "the new certificate")
-    if context is not None:
-        context.create(f"tcp://{address}", material)
-        usage = f"docker --context {context.name} version"
-    else:
-        write_out(directory, material, {HOST_FILE: f"tcp://{address}\n".encode()})
-        usage = f"export DOCKER_HOST=tcp://{address} DOCKER_TLS_VERIFY=1"
-        if args.out or "DOCKER_CONFIG" in os.environ:
-            usage += f" DOCKER_CERT_PATH={directory.absolute()}"
     end = f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M}Z"
-    print(f"client {certs.common_name(certificate)}, valid until {end}: {context.name if context else directory}")
-    print(f"  {usage}")
+    print(f"client {certs.common_name(certificate)}, valid until {end}: {place}")
+    print(f"  {place.usage(url)}")
     return 0
 
 

@@ -24,6 +24,7 @@ from tidegate.base.errors import (
     UnavailableError,
 )
 from tidegate.pki.der import split_pem
+from tidegate.pki.names import parse_context_host
 from tidegate.pki.tokens import JoinToken
 from tidegate.spec.enrolment import AUTHORITY
 
@@ -47,6 +48,12 @@ class GateAddress:
 
     host: str
     port: int
+
+    @classmethod
+    def of(cls, host: str) -> "GateAddress":
+        """Of ``[tcp://]NAME[:PORT]``. Raises InvalidParameterError."""
+        url, name = parse_context_host(host)
+        return cls(name, int(url.rpartition(":")[2]))
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -2,7 +2,8 @@
 
     GET  /tidegate/v1/ca       the trusted CAs in PEM; whoever joins compares them with the digest in its token
     POST /tidegate/v1/enrol    {"invitation", "csr", "proof"}: 201 {"certificate", "ca"}
-    POST /tidegate/v1/renew    {"csr", "proof", "revoke_old"}, over a connection with the present certificate: the same
+    POST /tidegate/v1/renew    {"csr", "proof"}, over a connection with the present certificate: the same
+    POST /tidegate/v1/retire   {"serial", "proof"}, over a connection with the new certificate: 200 {}
 
 - Nothing here decides: proofs are the registrar's to judge, which alone holds what they are made with.
 - Whoever asks too often is told so before the registrar hears of it: each address by itself, all strangers together.
@@ -21,11 +22,21 @@ from tidegate.access.roles import Rate
 from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError, UnauthorizedError
 from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.http.messages import Peer, ProtocolError, Request, Response, split_target
-from tidegate.pki.registrar_messages import Enrol, Issued, Renew
+from tidegate.pki.registrar_messages import Enrol, Issued, Renew, Retire
 from tidegate.pki.snapshot import Snapshot
-from tidegate.spec.enrolment import AUTHORITY, ENROL, PREFIX, RENEW, EnrolBody, IssuedBody, RenewBody
+from tidegate.spec.enrolment import (
+    AUTHORITY,
+    ENROL,
+    PREFIX,
+    RENEW,
+    RETIRE,
+    EnrolBody,
+    IssuedBody,
+    RenewBody,
+    RetireBody,
+)
 
-_METHODS = {AUTHORITY: "GET", ENROL: "POST", RENEW: "POST"}
+_METHODS = {AUTHORITY: "GET", ENROL: "POST", RENEW: "POST", RETIRE: "POST"}
 _BODY_BYTES = 64 * 1024
 _MOST_ADDRESSES = 4096
 _EACH = Rate(per_second=1.0, burst=10)
@@ -62,20 +73,21 @@ class EnrolmentDoor:
             return Response(200, (("content-type", "application/x-pem-file"),), snapshot.ca_pem.encode())
         self._take_turn(request.peer)
         body = await request.read_all(_BODY_BYTES)
-        issued = await (self._enrol(body) if path == ENROL else self._renew(body, request.peer.certificate))
-        document = msgspec.json.encode(IssuedBody(issued.certificate_pem, issued.ca_pem))
-        return Response(201, (("content-type", "application/json"),), document + b"\n")
+        if path == ENROL:
+            return _issued(await self._enrol(body))
+        if path == RENEW:
+            return _issued(await self._renew(body, _present(request.peer)))
+        asked = _decode(body, RetireBody)
+        await self._registrar.retire(Retire(_present(request.peer), asked.serial, asked.proof))
+        return Response(200, (("content-type", "application/json"),), b"{}\n")
 
     async def _enrol(self, body: bytes) -> Issued:
         asked = _decode(body, EnrolBody)
         return await self._registrar.enrol(Enrol(asked.invitation, asked.csr, asked.proof))
 
-    async def _renew(self, body: bytes, certificate: bytes | None) -> Issued:
-        if certificate is None:
-            raise UnauthorizedError("tidegate: a renewal comes with the present certificate, and none was sent")
+    async def _renew(self, body: bytes, present: str) -> Issued:
         asked = _decode(body, RenewBody)
-        present = ssl.DER_cert_to_PEM_cert(certificate)
-        return await self._registrar.renew(Renew(present, asked.csr, asked.proof, asked.revoke_old))
+        return await self._registrar.renew(Renew(present, asked.csr, asked.proof))
 
     def _take_turn(self, peer: Peer) -> None:
         now_s = self._clock_s()
@@ -94,6 +106,17 @@ class EnrolmentDoor:
         self._all = together.bucket
         if together.wait_s:
             raise _too_often(together.wait_s)
+
+
+def _present(peer: Peer) -> str:
+    if peer.certificate is None:
+        raise UnauthorizedError("tidegate: this comes with the present certificate, and none was sent")
+    return ssl.DER_cert_to_PEM_cert(peer.certificate)
+
+
+def _issued(issued: Issued) -> Response:
+    document = msgspec.json.encode(IssuedBody(issued.certificate_pem, issued.ca_pem))
+    return Response(201, (("content-type", "application/json"),), document + b"\n")
 
 
 def _too_often(wait_s: float) -> ProtocolError:

@@ -19,6 +19,7 @@ from tidegate.pki.registrar_messages import (
     Renew,
     Reply,
     Request,
+    Retire,
     SignCheckpoint,
     Signed,
     decode_news,
@@ -68,6 +69,10 @@ class RegistrarClient:
     async def renew(self, request: Renew) -> Issued:
         """Raises what the registrar refuses with; UnavailableError without an answer."""
         return _issued(await self._call(request))
+
+    async def retire(self, request: Retire) -> None:
+        """Raises what the registrar refuses with; UnavailableError without an answer."""
+        await self._call(request)
 
     async def sign_checkpoint(self, chain: str, seq: int, line_hash: str) -> Checkpoint:
         """Raises ConflictError for a chain that went back; UnavailableError without an answer."""

@@ -37,13 +37,14 @@ def context_of_texts(ca_pem: str, certificate_pem: str, key_pem: str, *, optiona
     context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
     try:
         context.load_verify_locations(cadata=ca_pem)
-        _load_pair(context, certificate_pem, key_pem)
+        load_pair(context, certificate_pem, key_pem)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise InvalidParameterError(f"unusable TLS material: {error}") from error
     return context
 
 
-def _load_pair(context: ssl.SSLContext, certificate_pem: str, key_pem: str) -> None:
+def load_pair(context: ssl.SSLContext, certificate_pem: str, key_pem: str) -> None:
+    """Raises OSError (``ssl.SSLError`` is one) or ValueError when they cannot be used together."""
     descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
     with os.fdopen(descriptor, "wb") as memory:
         memory.write(f"{certificate_pem}\n{key_pem}\n".encode())

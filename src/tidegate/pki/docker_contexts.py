@@ -19,6 +19,7 @@ from tidegate.pki.durable_files import (
     make_private_directory,
     sync_directory,
     write_durably,
+    write_together,
 )
 
 
@@ -48,6 +49,11 @@ class DockerContext:
         }
         _appear(self._tls, {f"docker/{name}": content for name, content in material.files().items()}, PRIVATE_MODE)
         _appear(self._meta, {"meta.json": json.dumps(meta).encode()}, PUBLIC_MODE)
+
+    def replace_tls(self, material: TLSMaterial) -> None:
+        """New certificates for the same host."""
+        files = {name: (content, PRIVATE_MODE) for name, content in material.files().items()}
+        write_together(self.tls_directory, files)
 
     def host(self) -> str:
         """Where it leads. Raises NotFoundError for no such context, InvalidParameterError for one without a host."""

@@ -2,7 +2,8 @@
 
 - The one who asks proves it by what the gate does not have: the secret of the invitation, the key of the certificate. A
   gate that has been taken over can therefore not have a key of its own certified.
-- A renewal is for a new key; the role is what it is now; the old certificate stays as it is, unless asked otherwise.
+- A renewal is for a new key; the role is what it is now. The old certificate stays good: it is taken back with the new
+  one, when that one has arrived.
 - What cannot be granted leaves an invitation open.
 """
 
@@ -15,14 +16,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tidegate.base.errors import ConflictError, ForbiddenError, UnauthorizedError
+from tidegate.base.errors import ConflictError, ForbiddenError, NotFoundError, UnauthorizedError
 from tidegate.pki import certificates as certs
 from tidegate.pki.authority import Authority
 from tidegate.pki.certificates import PrivateKey, PublicKey
 from tidegate.pki.der import fingerprint, split_pem
 from tidegate.pki.invitations import Invitation, Invitations
 from tidegate.pki.issued import Grant, IssueRecord
-from tidegate.pki.registrar_messages import Enrol, Issued, Renew
+from tidegate.pki.registrar_messages import Enrol, Issued, Renew, Retire, Retired
 from tidegate.pki.tokens import is_proof
 
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
@@ -57,7 +58,8 @@ class Enrolment:
         old = certs.decode_certificate(request.certificate_pem.encode(), "the certificate to renew")
         with self._authority.changing(self._authority.directory):
             record = self._live_record(request.certificate_pem)
-            if not _is_signed(certs.public_key(old), request):
+            message = _message("renew", request.certificate_pem, request.csr_pem)
+            if not _is_signed(certs.public_key(old), message, request.proof):
                 raise UnauthorizedError("the renewal is not signed with the key of the present certificate")
             key = certs.decode_request(request.csr_pem)
             self._refuse_known_key(key)
@@ -65,11 +67,25 @@ class Enrolment:
             grant = Grant(record.name, record.role, "renew")
             certificate, renewed = self._authority.sign(key, grant, lifetime)
             self._authority.records.put(renewed)
-            if request.revoke_old:
-                now = self._authority.now()
-                replaced = msgspec.structs.replace(record, revoked_at=now, reason=f"replaced by {renewed.serial}")
-                self._authority.records.put(replaced)
         return self._issued(certs.encode_certificate(certificate))
+
+    def retire(self, request: Retire) -> Retired:
+        """Raises UnauthorizedError as ``renew`` does, NotFoundError unless it is an older certificate of that name."""
+        present = certs.decode_certificate(request.certificate_pem.encode(), "the present certificate")
+        message = _message("retire", request.certificate_pem, request.serial)
+        with self._authority.changing(self._authority.directory):
+            record = self._live_record(request.certificate_pem)
+            if not _is_signed(certs.public_key(present), message, request.proof):
+                raise UnauthorizedError("this is not signed with the key of the present certificate")
+            older = [each for each in self._authority.records.of(record.name) if each.serial == request.serial]
+            if not older or older[0].issued_at > record.issued_at or older[0] == record:
+                raise NotFoundError(f"{record.name} has no older certificate {request.serial}")
+            if older[0].revoked_at is None:
+                reason = f"replaced by {record.serial}"
+                self._authority.records.put(
+                    msgspec.structs.replace(older[0], revoked_at=self._authority.now(), reason=reason)
+                )
+        return Retired()
 
     def _open_invitation(self, request: Enrol) -> Invitation:
         invitation = self._invitations.find(request.invitation)
@@ -105,22 +121,28 @@ class Enrolment:
         return Issued(certificate_pem.decode(), self._authority.ca_path.read_text())
 
 
-def renewal_message(certificate_pem: str, csr_pem: str, revoke_old: bool) -> bytes:
-    """What the holder of the present key signs."""
-    known = fingerprint(split_pem(certificate_pem, "the certificate to renew")[0])
-    return f"tidegate renew 1\0{known}\0{int(revoke_old)}\0{csr_pem}".encode()
+def renewal_proof(key: PrivateKey, certificate_pem: str, csr_pem: str) -> str:
+    """What the holder of the present ``key`` sends to have the request's key certified."""
+    return _sign(key, _message("renew", certificate_pem, csr_pem))
 
 
-def renewal_proof(key: PrivateKey, certificate_pem: str, csr_pem: str, revoke_old: bool) -> str:
-    """In base64."""
-    signature = key.sign(renewal_message(certificate_pem, csr_pem, revoke_old), _ALGORITHM)
-    return base64.b64encode(signature).decode()
+def retirement_proof(key: PrivateKey, certificate_pem: str, serial: str) -> str:
+    """What the holder of the present ``key`` sends to have an older certificate revoked."""
+    return _sign(key, _message("retire", certificate_pem, serial))
 
 
-def _is_signed(key: PublicKey, request: Renew) -> bool:
-    message = renewal_message(request.certificate_pem, request.csr_pem, request.revoke_old)
+def _message(purpose: str, certificate_pem: str, subject: str) -> bytes:
+    known = fingerprint(split_pem(certificate_pem, "the present certificate")[0])
+    return f"tidegate {purpose} 1\0{known}\0{subject}".encode()
+
+
+def _sign(key: PrivateKey, message: bytes) -> str:
+    return base64.b64encode(key.sign(message, _ALGORITHM)).decode()
+
+
+def _is_signed(key: PublicKey, message: bytes, proof: str) -> bool:
     try:
-        key.verify(base64.b64decode(request.proof, validate=True), message, _ALGORITHM)
+        key.verify(base64.b64decode(proof, validate=True), message, _ALGORITHM)
     except (InvalidSignature, binascii.Error, ValueError):
         return False
     return True

@@ -26,7 +26,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 class Enrol(msgspec.Struct, frozen=True, tag="enrol"):
-    """A certificate for the holder of an invitation; ``proof`` is made with its secret (``pki.invitations``)."""
+    """A certificate for the holder of an invitation; ``proof`` is made with its secret (``pki.tokens``)."""
 
     invitation: str
     csr_pem: str
@@ -34,12 +34,23 @@ class Enrol(msgspec.Struct, frozen=True, tag="enrol"):
 
 
 class Renew(msgspec.Struct, frozen=True, tag="renew"):
-    """A new certificate for the holder of ``certificate_pem``; ``proof`` is signed with its key (``pki.renewal``)."""
+    """A new certificate for the holder of ``certificate_pem``; ``proof`` is ``pki.enrolment.renewal_proof``."""
 
     certificate_pem: str
     csr_pem: str
     proof: str
-    revoke_old: bool = False
+
+
+class Retire(msgspec.Struct, frozen=True, tag="retire"):
+    """The holder of ``certificate_pem`` takes back an older one of the same name; ``proof`` is ``retirement_proof``."""
+
+    certificate_pem: str
+    serial: str
+    proof: str
+
+
+class Retired(msgspec.Struct, frozen=True, tag="retired"):
+    """It is revoked."""
 
 
 class Issued(msgspec.Struct, frozen=True, tag="issued"):
@@ -61,8 +72,8 @@ class Signed(msgspec.Struct, frozen=True, tag="signed"):
     checkpoint: Checkpoint
 
 
-Request = Enrol | Renew | SignCheckpoint
-Reply = Issued | Signed | Refused
+Request = Enrol | Renew | Retire | SignCheckpoint
+Reply = Issued | Retired | Signed | Refused
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tidegate.pki.audit_memory import PUBLIC_KEY_FILE, signer_directory
-from tidegate.pki.registrar_messages import Enrol, Renew, Reply, SignCheckpoint, Signed
+from tidegate.pki.registrar_messages import Enrol, Renew, Reply, Retire, SignCheckpoint, Signed
 from tidegate.registrar.service import Desk
 from tidegate.spec.audit_chain import Head
 
@@ -38,7 +38,12 @@ class RegistrarDesk:
 
     def calls(self) -> Desk:
         """By the type of request."""
-        return {Enrol: self.enrol, Renew: self.renew, SignCheckpoint: self.sign_checkpoint}
+        return {
+            Enrol: self.enrol,
+            Renew: self.renew,
+            Retire: self.retire,
+            SignCheckpoint: self.sign_checkpoint,
+        }
 
     async def enrol(self, request: Enrol) -> Reply:
         """Raises as ``pki.enrolment.Enrolment.enrol``."""
@@ -51,6 +56,12 @@ class RegistrarDesk:
         issued = await self._in_thread(lambda: self._enrolment().renew(request))
         await self._refresh()
         return issued
+
+    async def retire(self, request: Retire) -> Reply:
+        """Raises as ``pki.enrolment.Enrolment.retire``."""
+        retired = await self._in_thread(lambda: self._enrolment().retire(request))
+        await self._refresh()
+        return retired
 
     async def sign_checkpoint(self, request: SignCheckpoint) -> Reply:
         """Raises ConflictError for a chain that went back, InvalidParameterError for a foreign one."""

@@ -3,7 +3,8 @@
 import msgspec
 
 PREFIX = "/tidegate/v1/"
-AUTHORITY, ENROL, RENEW = f"{PREFIX}ca", f"{PREFIX}enrol", f"{PREFIX}renew"
+AUTHORITY, ENROL = f"{PREFIX}ca", f"{PREFIX}enrol"
+RENEW, RETIRE = f"{PREFIX}renew", f"{PREFIX}retire"
 
 
 class EnrolBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,7 +20,13 @@ class RenewBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     csr: str
     proof: str
-    revoke_old: bool = False
+
+
+class RetireBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``serial`` is of the older certificate; ``proof`` is ``pki.enrolment.retirement_proof``."""
+
+    serial: str
+    proof: str
 
 
 class IssuedBody(msgspec.Struct, frozen=True):

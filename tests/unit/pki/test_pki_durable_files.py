@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.pki.authority import Authority
-from tidegate.pki.durable_files import remove_leftovers, write_durably
+from tidegate.pki.durable_files import remove_leftovers, write_durably, write_together
 from tidegate.pki.inventory import list_entries
 
 
@@ -64,3 +64,12 @@ def test_killed_process_frees_the_lock_and_the_next_completes(tmp_path: Path) ->
     authority = Authority(tmp_path, own_names=lambda: ("localhost",))
     authority.ensure_all()
     assert [entry.state for entry in list_entries(authority)] == ["valid"] * 3
+
+
+def test_files_that_belong_together_are_written_before_the_first_is_renamed(tmp_path: Path) -> None:
+    write_together(tmp_path, {"key.pem": (b"key", 0o600), "cert.pem": (b"cert", 0o644)})
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("key.pem", "cert.pem")] == [0o600, 0o644]
+    too_long = "x" * 300
+    with pytest.raises(OSError, match="name too long"):
+        write_together(tmp_path, {"key.pem": (b"key2", 0o600), too_long: (b"cert2", 0o644)})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"key.pem": b"key", "cert.pem": b"cert"}

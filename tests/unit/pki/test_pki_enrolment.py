@@ -9,13 +9,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from tidegate.base.errors import ConflictError, ForbiddenError, InvalidParameterError, TidegateError, UnauthorizedError
+from tidegate.base.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidParameterError,
+    NotFoundError,
+    TidegateError,
+    UnauthorizedError,
+)
 from tidegate.pki import certificates as certs
 from tidegate.pki.authority import Authority
 from tidegate.pki.clients import Clients
-from tidegate.pki.enrolment import Enrolment, renewal_proof
+from tidegate.pki.enrolment import Enrolment, renewal_proof, retirement_proof
 from tidegate.pki.issued import IssueRecord
-from tidegate.pki.registrar_messages import Enrol, Issued, Renew
+from tidegate.pki.registrar_messages import Enrol, Issued, Renew, Retire
 from tidegate.pki.tokens import JoinToken, enrolment_proof
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -48,10 +55,10 @@ def request(token: JoinToken, key: certs.PrivateKey | None = None) -> Enrol:
     return Enrol(token.invitation, csr, enrolment_proof(token.key, csr))
 
 
-def renewal(issued: Issued, key: certs.PrivateKey, revoke_old: bool = False) -> Renew:
-    csr = certs.make_request(certs.new_key(), "whoever").decode()
+def renewal(issued: Issued, key: certs.PrivateKey, new_key: certs.PrivateKey | None = None) -> Renew:
+    csr = certs.make_request(new_key or certs.new_key(), "whoever").decode()
     pem = issued.certificate_pem
-    return Renew(pem, csr, renewal_proof(key, pem, csr, revoke_old), revoke_old)
+    return Renew(pem, csr, renewal_proof(key, pem, csr))
 
 
 def test_an_invitation_becomes_a_certificate_for_the_key_that_was_sent(world: World) -> None:
@@ -143,14 +150,36 @@ def test_renewed_with_a_new_key_in_the_role_of_now_and_the_old_one_stays(world: 
     assert world.record_of(first).is_live(world.now)
 
 
-def test_renewed_and_the_old_one_revoked(world: World) -> None:
-    key = certs.new_key()
-    first = world.enrolment.enrol(request(world.invite(), key))
-    second = world.record_of(world.enrolment.renew(renewal(first, key, revoke_old=True)))
-    old = world.record_of(first)
-    assert (old.revoked_at, old.reason) == (NOW, f"replaced by {second.serial}")
+def test_the_old_one_is_taken_back_with_the_new_one(world: World) -> None:
+    old_key, key = certs.new_key(), certs.new_key()
+    first = world.enrolment.enrol(request(world.invite(), old_key))
+    world.now += MINUTE
+    second = world.enrolment.renew(renewal(first, old_key, key))
+    old, new = world.record_of(first), world.record_of(second)
+
+    def retire(issued: Issued, signer: certs.PrivateKey, serial: str) -> None:
+        pem = issued.certificate_pem
+        world.enrolment.retire(Retire(pem, serial, retirement_proof(signer, pem, serial)))
+
+    with pytest.raises(UnauthorizedError, match="not signed with the key"):
+        retire(second, old_key, old.serial)
+    admin = world.authority.records.of("admin")[0]
+    for issued, signer, serial in (
+        (first, old_key, new.serial),
+        (second, key, new.serial),
+        (second, key, admin.serial),
+    ):
+        with pytest.raises(NotFoundError, match="no older certificate"):
+            retire(issued, signer, serial)
+    for _ in range(2):
+        retire(second, key, old.serial)
+    assert (world.record_of(first).revoked_at, world.record_of(first).reason) == (
+        world.now,
+        f"replaced by {new.serial}",
+    )
+    assert world.record_of(second).is_live(world.now)
     with pytest.raises(UnauthorizedError, match="was revoked"):
-        world.enrolment.renew(renewal(first, key))
+        world.enrolment.renew(renewal(first, old_key))
 
 
 def test_nobody_renews_without_the_present_key(world: World) -> None:
@@ -161,7 +190,6 @@ def test_nobody_renews_without_the_present_key(world: World) -> None:
     for forged in (
         renewal(first, certs.new_key()),
         Renew(good.certificate_pem, other_csr, good.proof),
-        Renew(good.certificate_pem, good.csr_pem, good.proof, True),
         Renew(good.certificate_pem, good.csr_pem, "no base64"),
     ):
         with pytest.raises(UnauthorizedError, match="not signed with the key"):

@@ -1,6 +1,7 @@
 """A registrar and a TLS port before it, on loopback, in a thread: what a joining machine meets; no engine behind."""
 
 import asyncio
+import itertools
 import json
 import os
 import socket
@@ -86,7 +87,7 @@ class FrontDoor:
         registrar = asyncio.create_task(serve_registrar(settings, stop))
         client = await RegistrarClient.over(await _connected(where))
         following = asyncio.create_task(self._follow(client))
-        door = EnrolmentDoor(client)
+        door = EnrolmentDoor(client, itertools.count(0, 10).__next__)  # nobody has to wait
 
         async def handle(request: Request) -> Response:
             try:
