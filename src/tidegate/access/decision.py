@@ -17,10 +17,11 @@ from tidegate.access.principal import Principal
 from tidegate.access.questions import demand_question, operation_question
 from tidegate.access.quotas import exceeded_quota
 from tidegate.access.reach import CREATES, LISTS, PRUNES, looked_at_kind, touched_kind
+from tidegate.access.references import ObjectReference
 from tidegate.access.refusals import refusal
 from tidegate.access.roles import BUILT_IN_ROLES, Role, Scope
 from tidegate.access.rules import SILENCE, Answer, Ruling
-from tidegate.access.verdict import ObjectReference, Verdict
+from tidegate.access.verdict import Verdict
 
 NO_USAGE = Usage()
 
@@ -32,7 +33,7 @@ def decide(policy: Policy, principal: Principal, role_name: str, asked: Asked, u
         return _without_role(principal, role_name)
     reached = asked.operation_id in role.operations
     if reached and role.unconfined:
-        return Verdict(True, f"{role.name}/everything", role=role.name, sign=asked.operation_id in CREATES)
+        return _allow_everything(role, asked)
     client = _Client(policy, principal, role)
     ruling = client.rule_on(asked)
     if ruling.answer is Answer.FORBID:
@@ -40,6 +41,12 @@ def decide(policy: Policy, principal: Principal, role_name: str, asked: Asked, u
     if not reached and ruling.answer is not Answer.PERMIT:
         return _refuse(role, "operation", _out_of_reach(principal, role, asked.operation_id))
     return _unknown_field(role, asked) or _answer_claims(client, asked, usage, ruling.rule or "operation")
+
+
+def _allow_everything(role: Role, asked: Asked) -> Verdict:
+    demands = tuple(claim for claim in claims_of(asked) if isinstance(claim, Demand))
+    sign = asked.operation_id in CREATES
+    return Verdict(True, f"{role.name}/everything", role=role.name, sign=sign, demands=demands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,8 @@ def _without_role(principal: Principal, role_name: str) -> Verdict:
     return Verdict(False, "no-role", f"tidegate: {principal} has no role; an administrator gives one by {mend}")
 
 
-def _refuse(role: Role, rule: str, reason: str) -> Verdict:
-    return Verdict(False, f"{role.name}/{rule}", f"tidegate: {reason}", role.name)
+def _refuse(role: Role, rule: str, reason: str, demands: tuple[Demand, ...] = ()) -> Verdict:
+    return Verdict(False, f"{role.name}/{rule}", f"tidegate: {reason}", role.name, demands=demands)
 
 
 def _out_of_reach(principal: Principal, role: Role, operation_id: str) -> str:
@@ -89,19 +96,20 @@ def _unknown_field(role: Role, asked: Asked) -> Verdict | None:
 
 def _answer_claims(client: _Client, asked: Asked, usage: Usage, rule: str) -> Verdict:
     role, claims = client.role, claims_of(asked)
+    demands = tuple(claim for claim in claims if isinstance(claim, Demand))
     must_own = [*_path_object(role, asked), *(claim for claim in claims if isinstance(claim, ObjectReference))]
-    demands = [claim for claim in claims if isinstance(claim, Demand)]
     for demand, ruling in zip(demands, client.rule_on_demands(asked, demands), strict=True):
         if ruling.answer is Answer.FORBID:
-            return _refuse(role, f"rule/{ruling.rule}", f"rule {ruling.rule} forbids {demand.field} {demand.value!r}")
+            reason = f"rule {ruling.rule} forbids {demand.field} {demand.value!r}"
+            return _refuse(role, f"rule/{ruling.rule}", reason, demands)
         if ruling.answer is Answer.PERMIT or granted(role.grants, demand):
             continue
         if demand.unless_own is None:
-            return _refuse(role, demand.kind, refusal(role.name, demand))
+            return _refuse(role, demand.kind, refusal(role.name, demand), demands)
         must_own.append(demand.unless_own)
     exceeded = exceeded_quota(role.quota, asked, usage)
     if exceeded:
-        return _refuse(role, "quota", f"quota of role {role.name}: {exceeded}")
+        return _refuse(role, "quota", f"quota of role {role.name}: {exceeded}", demands)
     return Verdict(
         True,
         f"{role.name}/{rule}",
@@ -110,6 +118,7 @@ def _answer_claims(client: _Client, asked: Asked, usage: Usage, rule: str) -> Ve
         redact=role.redact,
         sign=asked.operation_id in CREATES,
         must_own=tuple(dict.fromkeys(must_own)) if role.scope is not Scope.ALL else (),
+        demands=demands,
     )
 
 

@@ -7,7 +7,7 @@ nobody answers is refused. ``value`` is in one canonical form for each kind, whi
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tidegate.access.verdict import ObjectReference
+from tidegate.access.references import ObjectReference
 
 
 class DemandKind(StrEnum):
@@ -59,3 +59,12 @@ class Demand:
     value: str
     read_only: bool = False
     unless_own: ObjectReference | None = None
+
+    @property
+    def pattern(self) -> str:
+        """The narrowest pattern of a grant that answers this demand."""
+        if self.kind is DemandKind.BIND and self.read_only:
+            return f"{self.value}:ro"
+        if self.kind is DemandKind.PORT:
+            return self.value.partition("/")[0]
+        return self.value

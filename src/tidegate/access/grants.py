@@ -20,8 +20,13 @@ Grants = Mapping[DemandKind, tuple[str, ...]]
 
 def granted(grants: Grants, demand: Demand) -> bool:
     """Whether any pattern of the demand's kind answers it."""
+    return answering_pattern(grants, demand) is not None
+
+
+def answering_pattern(grants: Grants, demand: Demand) -> str | None:
+    """The first pattern of the demand's kind that answers it."""
     answers = _GRAMMARS.get(demand.kind, _text_answers)
-    return any(answers(pattern, demand) for pattern in grants.get(demand.kind, ()))
+    return next((pattern for pattern in grants.get(demand.kind, ()) if answers(pattern, demand)), None)
 
 
 def text_fits(pattern: str, value: str) -> bool:

@@ -7,7 +7,7 @@ of plugins that writes, and the two that hand out swarm secrets: ``SwarmInspect`
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tidegate.access.verdict import ObjectKind
+from tidegate.access.references import ObjectKind
 
 VIEW = frozenset(
     {

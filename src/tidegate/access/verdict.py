@@ -7,18 +7,14 @@
 - ``sign``: what is created gets the client's owner label.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 
+from tidegate.access.demands import Demand
+from tidegate.access.references import ObjectKind, ObjectReference
 
-class ObjectKind(StrEnum):
-    """What a name or an id in a request stands for."""
-
-    CONTAINER = "container"
-    EXEC = "exec"
-    IMAGE = "image"
-    VOLUME = "volume"
-    NETWORK = "network"
+__all__ = ["ObjectKind", "ObjectReference", "Redaction", "Verdict"]
 
 
 class Redaction(Enum):
@@ -27,19 +23,6 @@ class Redaction(Enum):
     NOBODYS = "nobody's"
     FOREIGN = "those of objects the client does not own"
     EVERYBODYS = "everybody's"
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectReference:
-    """``may_be_absent``: the request is fine when there is no such object, as with a volume that a mount makes.
-
-    ``make_first``: such a volume would be made without labels; the gate makes it, labelled, before it forwards.
-    """
-
-    kind: ObjectKind
-    name_or_id: str
-    may_be_absent: bool = False
-    make_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +37,12 @@ class Verdict:
     redact: Redaction = Redaction.NOBODYS
     sign: bool = False
     must_own: tuple[ObjectReference, ...] = ()
+    demands: tuple[Demand, ...] = ()
+
+    @property
+    def facts(self) -> Mapping[str, list[str]]:
+        """What the request demanded, by kind: what the audit keeps of a document, and policies are learned from."""
+        found: dict[str, list[str]] = {}
+        for demand in self.demands:
+            found.setdefault(demand.kind.value, []).append(demand.pattern)
+        return found

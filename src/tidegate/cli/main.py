@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("tidegate.cli.doctor_command", "look at this host as an attacker would"),
     "image": ("tidegate.cli.image_command", "make an image where no registry is at hand"),
     "pki": ("tidegate.cli.pki_commands", "make, list and hand out certificates"),
+    "policy": ("tidegate.cli.policy_commands", "check access files, explain a verdict, learn a policy from an audit"),
     "proof": ("tidegate.cli.proof_command", "run one container through 2376 and show its output"),
     "up": ("tidegate.cli.up_command", "start the engine and the gate, in the foreground"),
     "version": ("tidegate.cli.version_command", "print the version"),

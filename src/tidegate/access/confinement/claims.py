@@ -8,7 +8,7 @@ from tidegate.access.asked import Asked, Facts
 from tidegate.access.confinement import containers, images, networking, volumes
 from tidegate.access.confinement.tree import mapping, text
 from tidegate.access.demands import Demand, DemandKind
-from tidegate.access.verdict import ObjectKind, ObjectReference
+from tidegate.access.references import ObjectKind, ObjectReference
 
 Claim = Demand | ObjectReference
 

@@ -24,7 +24,7 @@ from tidegate.access.confinement.networking import (
 )
 from tidegate.access.confinement.tree import Tree, flag, mapping, text, texts
 from tidegate.access.demands import Demand, DemandKind
-from tidegate.access.verdict import ObjectKind, ObjectReference
+from tidegate.access.references import ObjectKind, ObjectReference
 
 Claims = Iterator[Demand | ObjectReference]
 

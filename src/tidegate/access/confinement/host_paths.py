@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tidegate.access.demands import Demand, DemandKind
-from tidegate.access.verdict import ObjectKind, ObjectReference
+from tidegate.access.references import ObjectKind, ObjectReference
 
 VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _OPTIONS = frozenset(

@@ -11,7 +11,7 @@ from tidegate.access.confinement.labels import labels_in_changes, reserved_label
 from tidegate.access.confinement.networking import mode_claims
 from tidegate.access.confinement.tree import Tree, documents, mapping, text, texts
 from tidegate.access.demands import Demand, DemandKind
-from tidegate.access.verdict import ObjectReference
+from tidegate.access.references import ObjectReference
 from tidegate.base.errors import InvalidParameterError
 from tidegate.spec.references import DEFAULT_DOMAIN, is_digest, is_identifier, parse_reference
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from tidegate.access.confinement.host_paths import clean_path
 from tidegate.access.confinement.tree import Tree, documents, mapping, number, text, texts
 from tidegate.access.demands import Demand, DemandKind
-from tidegate.access.verdict import ObjectKind, ObjectReference
+from tidegate.access.references import ObjectKind, ObjectReference
 
 Claims = Iterator[Demand | ObjectReference]
 

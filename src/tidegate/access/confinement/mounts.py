@@ -11,7 +11,7 @@ from tidegate.access.confinement.host_paths import (
 from tidegate.access.confinement.labels import reserved_labels
 from tidegate.access.confinement.tree import Tree, documents, flag, items, mapping, text, texts
 from tidegate.access.demands import Demand, DemandKind
-from tidegate.access.verdict import ObjectKind, ObjectReference
+from tidegate.access.references import ObjectKind, ObjectReference
 
 LOOKED_AT = frozenset(
     {

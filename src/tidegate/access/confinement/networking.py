@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from tidegate.access.confinement.labels import reserved_labels
 from tidegate.access.confinement.tree import Tree, as_mapping, documents, flag, items, mapping, text
 from tidegate.access.demands import Demand, DemandKind
-from tidegate.access.verdict import ObjectKind, ObjectReference
+from tidegate.access.references import ObjectKind, ObjectReference
 
 Claims = Iterator[Demand | ObjectReference]
 

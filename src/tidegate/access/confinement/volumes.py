@@ -7,7 +7,7 @@ from tidegate.access.confinement.host_paths import VOLUME_NAME, volume_driver_cl
 from tidegate.access.confinement.labels import reserved_labels
 from tidegate.access.confinement.tree import mapping, text
 from tidegate.access.demands import Demand, DemandKind
-from tidegate.access.verdict import ObjectReference
+from tidegate.access.references import ObjectReference
 
 CREATE_FIELDS = frozenset({"ClusterVolumeSpec", "Driver", "DriverOpts", "Labels"})
 

@@ -31,7 +31,7 @@ def read_policy(files: Mapping[str, str], default_role: str = "") -> tuple[Polic
     rule_files = {name: text for name, text in sorted(files.items()) if name.endswith(RULES_SUFFIX)}
     for name in sorted(files.keys() - rule_files.keys() - {FILE_NAME}):
         mend = f"call it {FILE_NAME}, or NAME{RULES_SUFFIX} for rules in Cedar"
-        problems.add(Problem(name, 1, "this file is not read", mend))
+        problems.add(Problem(name, 1, "this file is not read", mend, warning=not name.endswith(".toml")))
     if default_role and default_role not in policy.roles:
         mend = f"roles are {', '.join(sorted(policy.roles))}"
         problems.add(Problem("--default-role", 1, f"there is no role {default_role!r}", mend))
