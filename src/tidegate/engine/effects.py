@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.base.errors import InternalError, NotFoundError, TidegateError
+from tidegate.base.errors import InternalError, NotFoundError, TidegateError, UnavailableError
 from tidegate.engine.early_streams import EarlyStreams
 from tidegate.engine.events import EventBus
 from tidegate.engine.ports import (
@@ -108,7 +108,8 @@ class ContainerEffects:
             case p.Prepare():
                 return p.PrepareFailed(error.message)
             case p.Launch():
-                return p.LaunchFailed(error.message, exit_code_of(error.message), self._ports.clock())
+                transient = isinstance(error, UnavailableError)
+                return p.LaunchFailed(error.message, exit_code_of(error.message), self._ports.clock(), transient)
             case p.Release():
                 return p.Released(clean=False)
             case p.Remove():

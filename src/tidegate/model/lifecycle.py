@@ -51,11 +51,11 @@ def _prepare_failed(state: State, event: p.PrepareFailed) -> Step:
 
 def _start(state: State, _event: p.StartRequested) -> Step:
     fresh = replace(state, restart_count=0, delay_ns=0, stopped_by_user=False)
-    return _launch(fresh, p.DisarmTimer("restart"))
+    return _launch(fresh, p.DisarmTimer("restart"), attended=True)
 
 
-def _launch(state: State, *before: Effect) -> Step:
-    starting = replace(state, phase=Phase.STARTING, error="", oom_killed=False, release_owed=True)
+def _launch(state: State, *before: Effect, attended: bool = False) -> Step:
+    starting = replace(state, phase=Phase.STARTING, error="", oom_killed=False, release_owed=True, attended=attended)
     return Step(starting, (*before, p.Launch()))
 
 
@@ -65,8 +65,10 @@ def _launched(state: State, event: p.Launched) -> Step:
 
 
 def _launch_failed(state: State, event: p.LaunchFailed) -> Step:
+    """It ends a restart policy, as with Docker; but a failure of ours that nobody was told of does not."""
     phase = Phase.EXITED if state.started_at_ns else Phase.CREATED
-    failed = replace(state, phase=phase, pid=0, exit_code=event.exit_code, error=event.error, stopped_by_user=True)
+    final = state.attended or not event.transient
+    failed = replace(state, phase=phase, pid=0, exit_code=event.exit_code, error=event.error, stopped_by_user=final)
     return Step(replace(failed, finished_at_ns=event.at_ns), (p.Release(),))
 
 
@@ -87,7 +89,7 @@ def _released(state: State, event: p.Released) -> Step:
     if decide_restart(rules.restart, state.exit_code, state.restart_count, stopped_by_user=state.stopped_by_user):
         delay_ns = next_delay_ns(state.delay_ns, state.finished_at_ns - state.started_at_ns)
         waiting = replace(state, phase=Phase.RESTARTING, delay_ns=delay_ns, restart_count=state.restart_count + 1)
-        return Step(waiting, (died, p.ArmTimer("restart", delay_ns)))
+        return Step(waiting, (died, p.Announce("exit"), p.ArmTimer("restart", delay_ns)))
     if rules.auto_remove:
         return Step(replace(state, phase=Phase.REMOVING), (died, p.Announce("exit"), p.Remove()))
     return Step(state, (died, p.Announce("exit")))
@@ -116,6 +118,13 @@ def _stop_again(state: State, event: p.StopRequested) -> Step:
 
 def _kill_timer(timeout_s: int) -> tuple[Effect, ...]:
     return (p.ArmTimer("kill", timeout_s * 1_000_000_000),) if timeout_s >= 0 else ()
+
+
+def _kill_waiting(state: State, event: p.KillRequested) -> Step:
+    """Nothing runs that could take the signal, but one that ends containers ends the wait."""
+    if event.signal not in (SIGKILL, state.rules.stop_signal):
+        raise NotAllowedError(state.phase, event)
+    return _stop_waiting(state, event)
 
 
 def _stop_waiting(state: State, _event: p.StopRequested | p.KillRequested) -> Step:
@@ -239,7 +248,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {
         p.OutOfMemory: _out_of_memory, p.Thawed: _stay, p.FoundAlive: _found_alive_stopping, p.EffectFailed: _stay,
     },
     Phase.RESTARTING: {
-        p.StartRequested: _start, p.StopRequested: _stop_waiting, p.KillRequested: _stop_waiting,
+        p.StartRequested: _start, p.StopRequested: _stop_waiting, p.KillRequested: _kill_waiting,
         p.TimerFired: _timer_in_restarting, p.Exited: _stay, p.OutOfMemory: _stay,
         p.FoundLost: _found_restarting, p.FoundAlive: _found_half_started,
     },

@@ -40,7 +40,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the engine knows of a container's life; stored as it is. ``delay_ns`` is the last restart's pause."""
+    """What the engine knows of a container's life; stored as it is. ``delay_ns`` is the last restart's pause.
+
+    ``attended``: a user asked for the last launch, and was told what became of it.
+    """
 
     phase: Phase = Phase.CREATING
     rules: Rules = field(default_factory=Rules)
@@ -53,6 +56,7 @@ class State:
     restart_count: int = 0
     delay_ns: int = 0
     stopped_by_user: bool = False
+    attended: bool = False
     release_owed: bool = False
     stop_timeout_s: int = 10
 
@@ -92,11 +96,12 @@ class Launched:
 
 @dataclass(frozen=True, slots=True)
 class LaunchFailed:
-    """Nothing runs; ``exit_code`` is 126, 127 or 128."""
+    """Nothing runs; ``exit_code`` is 126, 127 or 128. ``transient``: it is not the container's fault, nor its user's."""
 
     error: str
     exit_code: int
     at_ns: int
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,39 @@ def test_kill_ends_the_policy_but_hup_does_not() -> None:
     assert not step(replace(RUNNING, rules=ALWAYS), p.KillRequested(1)).state.stopped_by_user
 
 
+@pytest.mark.parametrize("signal", [9, 15])
+def test_a_kill_during_the_back_off_ends_the_policy(signal: int) -> None:
+    waiting = State(phase=Phase.RESTARTING, rules=ALWAYS)
+    state, effects = story(waiting, p.KillRequested(signal))
+    assert state.phase is Phase.EXITED and state.stopped_by_user
+    assert effects == [p.DisarmTimer("restart"), p.Announce("exit")]
+
+
+def test_a_signal_that_ends_nothing_is_refused_during_the_back_off() -> None:
+    with pytest.raises(NotAllowedError):
+        step(State(phase=Phase.RESTARTING, rules=ALWAYS), p.KillRequested(1))
+
+
+def test_each_exit_ends_the_waits_of_clients_also_when_the_container_starts_again() -> None:
+    _, effects = story(replace(RUNNING, rules=ALWAYS), p.Exited(3, 2), p.Released())
+    assert p.Announce("exit") in effects
+
+
+@pytest.mark.parametrize(("transient", "phase"), [(True, Phase.RESTARTING), (False, Phase.EXITED)])
+def test_a_failed_restart_ends_the_policy_unless_the_fault_is_ours(transient: bool, phase: Phase) -> None:
+    failed = p.LaunchFailed("no", 128, 9, transient)
+    state, _ = story(replace(RUNNING, rules=ALWAYS), p.Exited(0, 2), p.Released(), p.TimerFired("restart"), failed)
+    state, _ = story(state, p.Released())
+    assert (state.phase, state.exit_code) == (phase, 128)
+
+
+def test_a_start_that_a_user_was_told_has_failed_is_not_tried_again() -> None:
+    state, _ = story(
+        State(phase=Phase.CREATED, rules=ALWAYS), p.StartRequested(), p.LaunchFailed("no", 128, 9, True), p.Released()
+    )
+    assert state.phase is Phase.CREATED
+
+
 def test_auto_remove_goes_all_the_way() -> None:
     state, effects = story(replace(RUNNING, rules=Rules(auto_remove=True)), p.Exited(0, 2), p.Released(), p.Removed())
     assert state.phase is Phase.REMOVING and published(effects) == ["die", "destroy"]
