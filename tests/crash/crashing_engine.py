@@ -12,9 +12,11 @@ from pathlib import Path
 
 import docker
 import pytest
+from tests.control_groups import groups_in
 from tests.e2e.running_engine import RunningEngine, running_engine
 
 from tidegate.daemon.process_settings import EngineProcessSettings, encode_settings
+from tidegate.kernel.cgroups import open_cgroups
 from tidegate.kernel.nftables import Nftables
 
 
@@ -62,14 +64,14 @@ class CrashingEngine:
     def wrongly_frozen(self, client: docker.DockerClient) -> list[str]:
         """Containers that the engine says are running while the kernel keeps them frozen."""
         running = [each for each in client.containers.list() if each.attrs["State"]["Status"] == "running"]
-        group = Path("/sys/fs/cgroup/freezer") / self.home.name
-        return [each.name for each in running if (group / each.id / "freezer.state").read_text() != "THAWED\n"]
+        groups = open_cgroups(self.home.name)
+        return [each.name for each in running if groups.is_frozen(str(each.id))]
 
     def leftovers(self) -> list[str]:
         """Every object that containers of this engine would have, named; empty when all of them are gone."""
         assert self.process is not None
         root, name = self.home.root, self.home.name
-        found = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{name}/*") if path.is_dir()]
+        found = [str(path) for path in groups_in(name)]
         mounts = Path(f"/proc/{self.process.pid}/mountinfo").read_text().splitlines()
         found += [line for line in mounts if f"{root}/data" in line.split()[4]]
         for directory in ("data/rootfs", "exec/bundles", "exec/shim/processes", "exec/shim/crun", "exec/shim/r"):

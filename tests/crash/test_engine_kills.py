@@ -9,7 +9,6 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.crash.crashing_engine import CrashingEngine, crashing_engine
@@ -21,9 +20,6 @@ CLIENTS = 3
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the engine must run as root"),
-    pytest.mark.skipif(
-        not Path("/sys/fs/cgroup/pids/cgroup.procs").exists(), reason="the check knows cgroup v1 paths only"
-    ),
     pytest.mark.timeout(300 + 6 * POINTS),
 ]
 

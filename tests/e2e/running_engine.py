@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from tests.control_groups import groups_in, parents
 
 from tidegate.kernel.namespaces import in_network_namespace
 
@@ -147,13 +148,13 @@ def _take_down(engine: RunningEngine) -> None:
     engine.process.wait()
     while any(Path(f"/proc/{pid}/root").exists() for pid in pids):  # a dead one, reaped or not, has no root
         time.sleep(0.01)
-    containers = [each for each in Path("/sys/fs/cgroup").glob(f"*/{engine.name}/*") if each.is_dir()]
+    containers = groups_in(engine.name)
     for directory in containers:
         for pid in (directory / "cgroup.procs").read_text().split():
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
     deadline = time.monotonic() + 10
-    left = [*containers, *Path("/sys/fs/cgroup").glob(f"*/{engine.name}")]
+    left = [*containers, *parents(engine.name)]
     while left and time.monotonic() < deadline:
         for directory in list(left):
             try:

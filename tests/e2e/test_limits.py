@@ -4,17 +4,39 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from tests.control_groups import HAS_CONTROLLERS, UNIFIED, group, groups_in
 from tests.e2e.running_engine import RunningEngine, running_engine
 
-CGROUPS = Path("/sys/fs/cgroup")
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"),
     pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
-    pytest.mark.skipif(not (CGROUPS / "pids/cgroup.procs").exists(), reason="reads the files of cgroup v1"),
+    pytest.mark.skipif(not HAS_CONTROLLERS, reason="no cgroup controllers on this machine"),
 ]
+
+LIMITS = (
+    {
+        "memory.max": str(64 << 20),
+        "memory.swap.max": str(64 << 20),
+        "memory.low": str(32 << 20),
+        "cpu.max": "50000 100000",
+        "cpu.weight": "20",
+        "pids.max": "50",
+        "cpuset.cpus": "0",
+    }
+    if UNIFIED
+    else {
+        "memory.limit_in_bytes": str(64 << 20),
+        "memory.soft_limit_in_bytes": str(32 << 20),
+        "cpu.cfs_quota_us": "50000",
+        "cpu.cfs_period_us": "100000",
+        "cpu.shares": "512",
+        "pids.max": "50",
+        "cpuset.cpus": "0",
+    }
+)
+"""The files that hold the limits asked for below."""
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +51,15 @@ def test_limits_are_in_the_control_groups(engine: RunningEngine) -> None:
     assert started.returncode == 0, started.stderr
     identity = started.stdout.strip()
 
-    def value(controller: str, file: str) -> str:
-        return (CGROUPS / controller / engine.name / identity / file).read_text().strip()
+    def value(file: str) -> str:
+        controller = "pids" if file.startswith("cgroup.") else file.partition(".")[0]
+        return (group(controller, f"{engine.name}/{identity}") / file).read_text().strip()
 
-    assert value("memory", "memory.limit_in_bytes") == str(64 << 20)
-    assert value("memory", "memory.soft_limit_in_bytes") == str(32 << 20)
-    quota, period = (int(value("cpu", f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
-    assert quota / period == 0.5
-    assert value("cpu", "cpu.shares") == "512"
-    assert value("pids", "pids.max") == "50"
-    assert value("cpuset", "cpuset.cpus") == "0"
+    assert {file: value(file) for file in LIMITS} == LIMITS
     pid = engine.docker("inspect", "-f", "{{.State.Pid}}", "held").stdout.strip()
-    assert pid in value("memory", "cgroup.procs").split()
+    assert pid in value("cgroup.procs").split()
     assert engine.docker("rm", "-f", "held").returncode == 0
-    assert not list(CGROUPS.glob(f"*/{engine.name}/{identity}"))
+    assert identity not in [each.name for each in groups_in(engine.name)]
 
 
 def test_too_many_processes_are_refused(engine: RunningEngine) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.control_groups import group
 
 from tidegate.shim.protocol import STREAM_END
 
@@ -140,7 +141,7 @@ def create(shim: Shim, args: list[str], *, rotate_bytes: int = 0, **stdio: bool)
     bundle = shim.root.parent / f"bundle-{name}"
     write_bundle(bundle, args, tty=stdio.get("tty", False))
     log = {"driver": "json-file", "path": str(bundle / "log"), "max_size_bytes": rotate_bytes, "max_files": 1000}
-    cgroup = Path(f"/sys/fs/cgroup/pids/tgshim-{os.getpid()}")
+    cgroup = group("pids", f"tgshim-{os.getpid()}")
     cgroup.mkdir(exist_ok=True)
     shim.ok("create", container_id=container_id, bundle=str(bundle), stdio=stdio, log=log, cgroup_join=[str(cgroup)])
     return container_id
@@ -175,7 +176,7 @@ def shim(request: pytest.FixtureRequest) -> Iterator[Shim]:
             os.kill(pid, 9)
         supervisor.process.wait()
         shutil.rmtree(short)
-        cgroup = Path(f"/sys/fs/cgroup/pids/tgshim-{os.getpid()}")
+        cgroup = group("pids", f"tgshim-{os.getpid()}")
         if cgroup.exists():
             cgroup.rmdir()
 

@@ -14,20 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.control_groups import HAS_CONTROLLERS, UNIFIED, parents
 
 from tidegate.drivers.oci_config import MountRequest, OCIRequest, ResourceRequest, plan_config
 from tidegate.drivers.oci_process import ProcessRequest
 from tidegate.kernel.capabilities import DEFAULT_CAPABILITIES, effective_capabilities, held_capabilities
 from tidegate.kernel.seccomp import DEFAULT_PROFILE, SeccompCompiler
 
-ROOT = Path("/sys/fs/cgroup")
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0
     or shutil.which("crun") is None
     or not Path("/bin/busybox").exists()
     or not DEFAULT_PROFILE.exists()
-    or not (ROOT / "memory/cgroup.procs").exists(),
-    reason="needs root, crun, busybox-static, the default seccomp profile and cgroup v1 controllers",
+    or not HAS_CONTROLLERS,
+    reason="needs root, crun, busybox-static, the default seccomp profile and cgroup controllers",
 )
 
 DEFAULT_MASK = 0x00000000A80425FB
@@ -45,7 +45,7 @@ def run(bundle: Path, script: str, request: OCIRequest) -> "subprocess.Completed
     rootfs = bundle / "rootfs"
     (rootfs / "bin").mkdir(parents=True)
     shutil.copy("/bin/busybox", rootfs / "bin/busybox")
-    for applet in ("sh", "cat", "grep", "id", "touch", "true", "unshare"):
+    for applet in ("sh", "cat", "grep", "head", "id", "mknod", "touch", "true", "unshare", "wc"):
         (rootfs / "bin" / applet).symlink_to("busybox")
     process = replace(request.process, args=("sh", "-c", script), available_capabilities=held_capabilities())
     config = plan_config(replace(request, process=process, rootfs=str(rootfs), cgroups_path=f"/{name}"))
@@ -59,7 +59,7 @@ def run(bundle: Path, script: str, request: OCIRequest) -> "subprocess.Completed
             check=False,
         )
     finally:
-        for directory in ROOT.glob(f"*/{name}"):
+        for directory in parents(name):
             directory.rmdir()
 
 
@@ -118,10 +118,20 @@ def test_a_plain_user_has_its_groups_and_no_capabilities(tmp_path: Path) -> None
 def test_limits_are_read_back_in_the_container(tmp_path: Path) -> None:
     resources = ResourceRequest(memory_bytes=64 << 20, nano_cpus=500_000_000, cpu_shares=512, pids_limit=40)
     files = "memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares pids/pids.max"
-    script = f"cd /sys/fs/cgroup; cat {files}; touch memory/x"
-    result = run(tmp_path, script, replace(request(), resources=resources))
-    assert result.stdout.split() == [str(64 << 20), "50000", "512", "40"], result
+    shown = [str(64 << 20), "50000", "512", "40"]
+    if UNIFIED:
+        files, shown = "memory.max cpu.max cpu.weight pids.max", [str(64 << 20), "50000", "100000", "20", "40"]
+    script = f"cd /sys/fs/cgroup; cat {files}; touch {files.split()[0]}"
+    result = run(tmp_path, script, replace(request(), resources=resources, cgroup_private=UNIFIED))
+    assert result.stdout.split() == shown, result
     assert "Read-only file system" in result.stderr
+
+
+def test_only_the_default_devices_can_be_opened(tmp_path: Path) -> None:
+    script = "mknod /zero c 1 5; mknod /kmsg c 1 11; head -c 1 /zero | wc -c; head -c 1 /kmsg"
+    result = run(tmp_path, script, request())
+    assert result.stdout.split() == ["1"], result
+    assert "/kmsg: Operation not permitted" in result.stderr
 
 
 def test_read_only_root_tmpfs_and_binds(tmp_path: Path) -> None:

@@ -12,16 +12,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.control_groups import HAS_CONTROLLERS, groups_in, parents
 from tests.kernel.shim_client import supervisors
 
-from tidegate.kernel.cgroups_v1 import CgroupsV1
+from tidegate.kernel.cgroups import open_cgroups
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0
-    or shutil.which("crun") is None
-    or not Path("/bin/busybox").exists()
-    or not Path("/sys/fs/cgroup/pids/cgroup.procs").exists(),
-    reason="needs root, crun, busybox-static and cgroup v1 controllers",
+    os.geteuid() != 0 or shutil.which("crun") is None or not Path("/bin/busybox").exists() or not HAS_CONTROLLERS,
+    reason="needs root, crun, busybox-static and cgroup controllers",
 )
 HIDE = "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi"
 
@@ -45,9 +43,9 @@ def tell(root: Path, story: str, *words: str) -> None:
     finally:
         for pid in supervisors(root / "exec/shim"):
             os.kill(pid, signal.SIGKILL)
-        for container in Path("/sys/fs/cgroup/pids").glob(f"{parent}/*/"):
-            CgroupsV1(parent).remove(container.name)
-        for directory in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
+        for container in groups_in(parent):
+            open_cgroups(parent).remove(container.name)
+        for directory in parents(parent):
             directory.rmdir()
 
 
