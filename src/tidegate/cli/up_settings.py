@@ -40,6 +40,7 @@ def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSet
         log_level=log_level(values),
         live_restore=bool(values.get("live-restore", not values.get("no-live-restore", False))),
         shutdown_timeout_s=int(values.get("shutdown-timeout", 15)),
+        cgroup_namespace=parse_cgroup_namespace(values.get("default-cgroupns-mode")),
     )
 
 
@@ -132,3 +133,10 @@ def parse_log_defaults(values: Mapping[str, Any]) -> LogDefaults:
         raise InvalidParameterError(f"log-opts: max-file: {files!r} is no number from 1")
     size = parse_size(str(options["max-size"])) if "max-size" in options else defaults.max_size_bytes
     return LogDefaults(driver, size, int(files))
+
+
+def parse_cgroup_namespace(value: object) -> str | None:
+    """Raises InvalidParameterError."""
+    if value not in (None, "private", "host"):
+        raise InvalidParameterError(f"default-cgroupns-mode: {value!r} is neither private nor host")
+    return value if value is None else str(value)

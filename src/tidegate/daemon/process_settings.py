@@ -16,7 +16,8 @@ class LogDefaults(msgspec.Struct, frozen=True):
 class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Paths are absolute; ``bridge_subnet`` is a network in CIDR notation.
 
-    The engine ends with the process ``parent_pid``.
+    Without ``cgroup_namespace`` the host decides: private on cgroup v2, host on v1. The engine ends with the
+    process ``parent_pid``.
     """
 
     parent_pid: int
@@ -33,6 +34,7 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     live_restore: bool = True
     shutdown_timeout_s: int = 15
+    cgroup_namespace: str | None = None
 
 
 def encode_settings(settings: EngineProcessSettings) -> str:

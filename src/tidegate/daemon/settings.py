@@ -75,6 +75,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("group", "group", T, short="G", help="group that owns the unix socket"),
     Setting("log-opts", "log-opt", M, help="max-size and max-file of container logs"),
     Setting("log-driver", "log-driver", T, help="json-file or none"),
+    Setting(
+        "default-cgroupns-mode",
+        "default-cgroupns-mode",
+        T,
+        help="cgroup namespace of containers that do not say: private (the default on cgroup v2) or host",
+    ),
     Setting("shutdown-timeout", "shutdown-timeout", N, help="seconds that containers get to stop"),
     # Known to Docker, without effect here: accepted with a warning, so that a script's flags do not stop the start.
     Setting("storage-driver", "storage-driver", T, effective=False, short="s"),

@@ -49,7 +49,7 @@ from tidegate.engine.prune import PruneService
 from tidegate.engine.shutdown import stop_all
 from tidegate.engine.system import EngineFacts, Holdings, SystemService
 from tidegate.engine.volumes import LocalVolumes
-from tidegate.kernel.cgroups import open_cgroups
+from tidegate.kernel.cgroups import is_unified, open_cgroups
 from tidegate.kernel.host import read_host
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
@@ -98,11 +98,12 @@ class Engine:
             self._containers, self._images, volumes, rootfs, self._layers, self._bus, time.time_ns
         )
         self._networks = PredefinedNetworks(self._state, time.time_ns, self._containers, self._bridge_facts)
-        self._creator = ContainerCreator(self._containers, self._images, Defaults(settings.log.driver))
+        defaults = Defaults(settings.log.driver, settings.cgroup_namespace or ("private" if is_unified() else "host"))
+        self._creator = ContainerCreator(self._containers, self._images, defaults)
         self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, planner.log_path)
         self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
         holdings = Holdings(self._containers, self._images, volumes, rootfs, self._layers)
-        facts = engine_facts(settings)
+        facts = engine_facts(settings, defaults)
         self._system = SystemService(holdings, facts, self._bus, self._state, time.time_ns, read_host)
         self._events: asyncio.Task[None] | None = None
 
@@ -164,13 +165,14 @@ class Engine:
         await self._state.close()
 
 
-def engine_facts(settings: EngineProcessSettings) -> EngineFacts:
+def engine_facts(settings: EngineProcessSettings, defaults: Defaults) -> EngineFacts:
     """What clients are told of the settings."""
     return EngineFacts(
         data_root=settings.data_root,
         log_driver=settings.log.driver,
         debug=settings.log_level == "debug",
         live_restore=settings.live_restore,
+        private_cgroups=defaults.cgroup_namespace == "private",
         registry_mirrors=settings.registry_mirrors,
         insecure_registries=settings.insecure_registries,
     )

@@ -52,6 +52,7 @@ class Defaults:
     """What a container gets that the client does not say; written into its document, so that inspect shows it."""
 
     log_driver: str = "json-file"
+    cgroup_namespace: str = "host"
 
 
 def plan_new_container(name: str, image: SourceImage, request: CreateRequest, defaults: Defaults) -> NewContainer:
@@ -108,12 +109,11 @@ def merge_image(request: CreateRequest, image: Mapping[str, Any]) -> CreateReque
 
 def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:
     """The document with the engine's defaults where neither client nor image said anything."""
-    log_config = request.host_config.log_config
-    if log_config.type:
-        return request
-    log_config = msgspec.structs.replace(log_config, type=defaults.log_driver)
-    host_config = msgspec.structs.replace(request.host_config, log_config=log_config)
-    return msgspec.structs.replace(request, host_config=host_config)
+    host = request.host_config
+    log_config = msgspec.structs.replace(host.log_config, type=host.log_config.type or defaults.log_driver)
+    cgroupns_mode = host.cgroupns_mode or defaults.cgroup_namespace
+    host = msgspec.structs.replace(host, log_config=log_config, cgroupns_mode=cgroupns_mode)
+    return msgspec.structs.replace(request, host_config=host)
 
 
 def merge_environment(defaults: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
@@ -239,6 +239,8 @@ def _check(request: CreateRequest) -> None:
     for wire, value in (("IpcMode", host.ipc_mode), ("PidMode", host.pid_mode), ("UTSMode", host.uts_mode)):
         if value not in ("", "host", "private", "shareable", "none"):
             raise NotSupportedError(f"HostConfig.{wire}: {value!r} is not supported by this engine yet")
+    if host.cgroupns_mode not in ("host", "private"):
+        raise InvalidParameterError(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
     if host.userns_mode not in ("", "host"):
         raise InvalidParameterError(f"invalid user namespace mode: {host.userns_mode}")
     if host.log_config.type not in ("", "json-file", "none"):

@@ -25,7 +25,7 @@ ENGINE = "engine"
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """What the administrator set, as far as clients are told."""
+    """What is set, as far as clients are told; ``private_cgroups``: containers have cgroup namespaces by default."""
 
     data_root: Path
     log_driver: str
@@ -33,6 +33,7 @@ class EngineFacts:
     live_restore: bool
     registry_mirrors: Sequence[str] = ()
     insecure_registries: Sequence[str] = ()
+    private_cgroups: bool = False
 
 
 @dataclass(frozen=True, slots=True)

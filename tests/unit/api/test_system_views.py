@@ -35,6 +35,12 @@ def test_info_has_the_specification_s_fields_and_no_warning_on_an_able_host() ->
     assert shown["RegistryConfig"]["IndexConfigs"]["docker.io"]["Mirrors"] == ["https://mirror"]
 
 
+def test_cgroup_namespaces_by_default_are_a_security_option() -> None:
+    private = replace(INFO, facts=replace(FACTS, private_cgroups=True))
+    assert info_view(private)["SecurityOptions"] == ["name=seccomp,profile=builtin", "name=cgroupns"]
+    assert info_view(INFO)["SecurityOptions"] == ["name=seccomp,profile=builtin"]
+
+
 def test_what_a_host_cannot_do_is_a_warning() -> None:
     poor = replace(INFO, host=replace(HOST, ipv4_forwarding=False, cgroups=replace(ABLE, swap=False)))
     assert info_view(poor)["Warnings"] == ["WARNING: No swap limit support", "WARNING: IPv4 forwarding is disabled"]

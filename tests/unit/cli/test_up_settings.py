@@ -10,6 +10,7 @@ from tidegate.cli.up_settings import (
     engine_settings,
     log_level,
     parse_bip,
+    parse_cgroup_namespace,
     parse_gate_workers,
     parse_group,
     parse_log_defaults,
@@ -40,6 +41,14 @@ def test_log_options_from_flags_and_from_the_file() -> None:
 def test_other_log_options_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(InvalidParameterError):
         parse_log_defaults(values)
+
+
+def test_the_cgroup_namespace_of_containers_that_do_not_say() -> None:
+    asked = [{}, {"default-cgroupns-mode": "private"}, {"default-cgroupns-mode": "host"}]
+    told = [engine_settings(decide_config(flags, {}), Path("/g")).cgroup_namespace for flags in asked]
+    assert told == [None, "private", "host"]
+    with pytest.raises(InvalidParameterError, match="default-cgroupns-mode: 'none'"):
+        parse_cgroup_namespace("none")
 
 
 def test_the_bridge_s_address_is_the_first_of_its_network() -> None:

@@ -24,7 +24,7 @@ IMAGE = {
 def plan(image: dict[str, object] | None = None, **document: object) -> NewContainer:
     request = decode(CreateRequest, json.dumps(document).encode())
     source = SourceImage("img", "sha256:1", ("c1",), IMAGE if image is None else image)
-    return plan_new_container("n", source, request, Defaults(log_driver="json-file"))
+    return plan_new_container("n", source, request, Defaults("json-file", "private"))
 
 
 def merged(new: NewContainer) -> CreateRequest:
@@ -42,6 +42,8 @@ def test_the_image_fills_what_the_client_left_out() -> None:
 def test_the_engine_s_defaults_are_written_down() -> None:
     assert merged(plan()).host_config.log_config.type == "json-file"
     assert merged(plan(HostConfig={"LogConfig": {"Type": "none"}})).host_config.log_config.type == "none"
+    assert merged(plan()).host_config.cgroupns_mode == "private"
+    assert merged(plan(HostConfig={"CgroupnsMode": "host"})).host_config.cgroupns_mode == "host"
 
 
 def test_an_entrypoint_of_the_client_drops_the_image_s_command() -> None:
@@ -93,6 +95,7 @@ def test_ports_volumes_and_rules_are_worked_out() -> None:
         ({"VolumesFrom": ["x"]}, "HostConfig.VolumesFrom is not supported"),
         ({"Devices": [{"PathOnHost": "/dev/null"}]}, "HostConfig.Devices"),
         ({"PidMode": "container:x"}, "HostConfig.PidMode"),
+        ({"CgroupnsMode": "mine"}, "invalid cgroup namespace mode: mine"),
         ({"LogConfig": {"Type": "syslog"}}, "no log driver named 'syslog'"),
         ({"Mounts": [{"Type": "npipe", "Target": "/x"}]}, "mount type 'npipe'"),
         ({"Mounts": [{"Type": "bind", "Source": "/x", "Target": "y"}]}, "Target must be an absolute path"),

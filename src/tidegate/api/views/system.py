@@ -96,7 +96,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "ContainerdCommit": unknown,
         "RuncCommit": unknown,
         "InitCommit": unknown,
-        "SecurityOptions": ["name=seccomp,profile=builtin"],
+        "SecurityOptions": ["name=seccomp,profile=builtin", *(["name=cgroupns"] if facts.private_cgroups else [])],
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [],
         "Warnings": _warnings(cgroups, host.ipv4_forwarding) or None,
