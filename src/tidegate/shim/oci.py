@@ -20,6 +20,12 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
+# What crun 1.8 (Debian 12) and 1.21 (Debian 13) say of a directory, of a file without its x bit, and where the kernel
+# does not take what is written to a file of a control group.
+_NOT_A_FILE = ("open executable: operation not permitted", "is not a regular file")
+_NOT_EXECUTABLE = "exists but it is not executable"
+_REFUSED_LIMIT = ("writing file `", "write file `")
+
 
 def become_subreaper() -> None:
     """Orphaned descendants become this process's children (prctl(2)). Raises InternalError."""
@@ -96,8 +102,12 @@ def start_error(log: str, command_name: str) -> TidegateError:
     prefix = "OCI runtime exec failed" if command_name == "exec" else "failed to create task for container"
     if "executable file" in lowered and "not found" in lowered:
         return InvalidParameterError(f"{prefix}: {_without_errno(reason)}: executable file not found in $PATH")
-    if "open executable: operation not permitted" in lowered:  # what crun says of a directory
+    if any(words in lowered for words in _NOT_A_FILE):
         return InvalidParameterError(f"{prefix}: open executable: is a directory: permission denied")
+    if _NOT_EXECUTABLE in lowered:
+        return InvalidParameterError(f"{prefix}: {_without_errno(reason)}: permission denied")
+    if any(words in lowered for words in _REFUSED_LIMIT):
+        return InvalidParameterError(f"{prefix}: the kernel refuses a limit: {reason}")
     for needle in ("no such file or directory", "permission denied", "is a directory", "exec format error"):
         if needle in lowered:
             return InvalidParameterError(f"{prefix}: {_without_errno(reason)}: {needle}")

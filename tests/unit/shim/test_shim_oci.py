@@ -1,0 +1,41 @@
+"""crun's complaints in Docker's wording, from which the docker CLI reads exit codes; crun of Debian 12 and of 13."""
+
+import pytest
+
+from tidegate.base.errors import InternalError, InvalidParameterError
+from tidegate.shim.oci import start_error
+
+
+@pytest.mark.parametrize(
+    ("complaint", "words"),
+    [
+        (
+            "executable file `nosuch` not found in $PATH: No such file or directory",
+            "executable file not found in \\$PATH",
+        ),
+        ("executable file `/nosuch` not found: No such file or directory", r"executable file not found in \$PATH"),
+        ("open executable: Operation not permitted", "is a directory: permission denied"),
+        ("the path `/etc` is not a regular file: Operation not permitted", "is a directory: permission denied"),
+        ("open executable: Permission denied", "permission denied"),
+        ("the path `/file` exists but it is not executable: Operation not permitted", "`/file` .*: permission denied"),
+        ("exec container process `/garbage`: Exec format error", "exec format error"),
+        (
+            "exec container process (missing dynamic library?) `/a`: No such file or directory",
+            "no such file or directory",
+        ),
+        ("writing file `cpuset.cpus`: Numerical result out of range", "refuses a limit: .*`cpuset.cpus`"),
+        ("write file `cpuset.cpus`: Numerical result out of range", "refuses a limit: .*`cpuset.cpus`"),
+    ],
+)
+def test_what_the_client_asked_for_cannot_be_started(complaint: str, words: str) -> None:
+    error = start_error(f"a warning before\n{complaint}\n", "run")
+    assert isinstance(error, InvalidParameterError)
+    with pytest.raises(InvalidParameterError, match=f"failed to create task for container: .*{words}"):
+        raise error
+
+
+def test_anything_else_is_the_engine_s_own_fault() -> None:
+    assert (
+        start_error("cannot set up a namespace", "exec").message == "OCI runtime exec failed: cannot set up a namespace"
+    )
+    assert isinstance(start_error("", "run"), InternalError)
