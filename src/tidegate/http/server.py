@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response | Hijack]]
 
 _LINGER_S = 2.0
+_TLS_HANDSHAKE = b"\x16\x03"
 _UNREAD_BODY_BYTES = 256 * 1024
 _ONE_PIECE_BYTES = 16 * 1024
 _BODILESS = frozenset({204, 304})
@@ -195,6 +196,8 @@ async def _head_size(connection: Connection, limit_bytes: int) -> int:
         while buffer.startswith(b"\r\n"):  # empty lines before a request: RFC 9112, section 2.2
             connection.take(2)
             searched = 0
+        if buffer.startswith(_TLS_HANDSHAKE):
+            raise ProtocolError("client sent a TLS handshake to a port that speaks plain HTTP")
         end = buffer.find(b"\r\n\r\n", searched)
         if end >= 0 and end + 4 <= limit_bytes:
             return end + 4

@@ -1,7 +1,9 @@
 """The server, spoken to in raw bytes over a unix socket."""
 
 import asyncio
+import contextlib
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
@@ -80,6 +82,22 @@ def test_a_stated_length_is_kept_or_the_answer_is_cut(stated: int, body: bytes) 
             return received
 
     assert run(main()).partition(b"\r\n\r\n")[2] == body
+
+
+def test_tls_on_a_plain_port_is_answered_in_http_at_once() -> None:
+    """Or the docker CLI hangs until the header times out."""
+
+    async def main() -> bytes:
+        async with serving(echo) as connect:
+            hello = ssl.MemoryBIO()
+            client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="docker")
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            return await asyncio.wait_for(exchange(connect, hello.read()), 2)
+
+    answer = run(main())
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"client sent a TLS handshake to a port that speaks plain HTTP" in answer
 
 
 def test_an_answer_has_one_date() -> None:
