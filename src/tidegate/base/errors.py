@@ -2,7 +2,7 @@
 
 Each kind is a class; the message is the text a client may see, in Docker's wording where clients match text. Drivers
 translate foreign errors once, inward, with the cause chained. The mapping from kind to HTTP status lives in
-``api/errors.py`` and nowhere else.
+``http/errors.py`` and nowhere else.
 """
 
 

@@ -18,7 +18,8 @@ from tidegate.cli.family import Family
 from tidegate.cli.up_settings import engine_settings, gate_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig, decide_config, parse_file
 from tidegate.daemon.settings import SETTINGS, Kind
-from tidegate.gate.process import ENGINE, REGISTRAR, open_entrances
+from tidegate.gate.authz_plugins import find_plugin
+from tidegate.gate.process import ENGINE, PLUGIN, REGISTRAR, open_entrances
 
 GATE_USER = "nobody"
 START_DEADLINE_S = 60
@@ -92,7 +93,8 @@ def _supervise(config: DaemonConfig) -> int:
     user = pwd.getpwnam(GATE_USER)
     gate_socket = config.exec_root / "gate.sock"
     settings = engine_settings(config, gate_socket)
-    gate = gate_settings(config, (user.pw_uid, user.pw_gid), _tls_files)
+    gate = gate_settings(config, (user.pw_uid, user.pw_gid))
+    plugins = {f"{PLUGIN}{name}": find_plugin(name) for name in gate.plugins} if gate is not None else {}
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     gate_socket.unlink(missing_ok=True)
     pidfile = config.settings.get("pidfile")
@@ -103,10 +105,11 @@ def _supervise(config: DaemonConfig) -> int:
         family.start("tidegate-engine", lambda: run_engine(settings))
         _wait_for_socket(gate_socket, family, "engine")
         if gate is not None:
-            registrar = registrar_settings(config, gate)
+            registrar = registrar_settings(config, gate, _tls_files)
             family.start("tidegate-registrar", lambda: run_registrar(registrar))
             _wait_for_socket(registrar.socket, family, "registrar")
-            start_gate(family, gate, entrances, {ENGINE: gate_socket, REGISTRAR: registrar.socket})
+            addresses = {ENGINE: gate_socket, REGISTRAR: registrar.socket, **plugins}
+            start_gate(family, gate, entrances, addresses)
         if pidfile:
             Path(pidfile).write_text(f"{os.getpid()}\n")
         return family.wait()

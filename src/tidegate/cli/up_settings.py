@@ -47,9 +47,8 @@ def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSet
 def gate_settings(
     config: DaemonConfig,
     owner: tuple[int, int],
-    tls_files: Callable[[DaemonConfig], tuple[Path, Path, Path]],
 ) -> GateProcessSettings | None:
-    """What the gate is told; None without a door. ``tls_files`` is asked only when one of them has TLS."""
+    """What the gate is told; None without a door."""
     sockets = tuple(parse_scoped_socket(text) for text in config.settings.get("gate-sockets", ()))
     if not config.tcp_hosts and not sockets:
         return None
@@ -62,21 +61,24 @@ def gate_settings(
         parent_pid=os.getpid(),
         listeners=tuple(Listener(host.address, host.port, host.tls) for host in config.tcp_hosts),
         scoped_sockets=sockets,
-        tls_files=tls_files(config) if secured else None,
         owner=owner,
         audit=AuditSettings(config.data_root, parse_audit_kind(config.settings.get("audit", FILE))),
         log_level=log_level(config.settings),
+        default_role=config.settings.get("default-role", ""),
+        plugins=tuple(dict.fromkeys(config.settings.get("authorization-plugins", ()))),
         workers=parse_gate_workers(config.settings.get("gate-workers"), len(os.sched_getaffinity(0))),
     )
 
 
-def registrar_settings(config: DaemonConfig, gate: GateProcessSettings) -> RegistrarProcessSettings:
-    """What the registrar of that gate is told."""
+def registrar_settings(
+    config: DaemonConfig, gate: GateProcessSettings, tls_files: Callable[[DaemonConfig], tuple[Path, Path, Path]]
+) -> RegistrarProcessSettings:
+    """What the registrar of that gate is told; ``tls_files`` is asked only when a listener has TLS."""
     return RegistrarProcessSettings(
         parent_pid=os.getpid(),
         data_root=config.data_root,
         socket=config.exec_root / "registrar.sock",
-        tls=TLSFiles(*gate.tls_files) if gate.tls_files else None,
+        tls=TLSFiles(*tls_files(config)) if any(listener.tls for listener in gate.listeners) else None,
         log_level=log_level(config.settings),
     )
 

@@ -45,6 +45,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tlskey", "tlskey", T, help="the server's key"),
     Setting(None, "tls-san", L, help="a further name or address for the server certificate"),
     Setting(None, "allow-plaintext", T, help="allow tcp hosts without TLS: loopback, or public"),
+    Setting("default-role", "default-role", T, help="the role of clients that nothing gives one; none unless named"),
+    Setting("authorization-plugins", "authorization-plugin", L, help="ask this plugin of Docker's about each request"),
     Setting(
         "gate-sockets",
         "gate-socket",

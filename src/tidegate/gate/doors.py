@@ -15,10 +15,11 @@ _DEFAULT_MODE = 0o660
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """``role`` is None where the client's own identity decides."""
+    """``role`` is None where the client's own identity decides; ``secured``: it speaks TLS."""
 
     name: str
     role: str | None = None
+    secured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

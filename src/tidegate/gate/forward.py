@@ -6,11 +6,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from tidegate.http.client import ClientResponse, UnixClient
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import REASONS, Request, Response
-from tidegate.spec.catalogue import Operation
 
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "content-length", "expect"}
@@ -19,21 +19,38 @@ _SWITCHING = 101
 LEFT_INPUT_TIMEOUT_S = 10.0
 
 
-async def forward(client: UnixClient, request: Request, operation: Operation, target: str) -> Response | Hijack:
-    """Ask the engine; ``target`` is canonical. Raises UnavailableError when the engine does not answer."""
-    headers = [(name, value) for name, value in request.headers if name not in _HOP_BY_HOP]
-    if operation.hijack and request.headers.get("upgrade"):
-        headers.append(("connection", "Upgrade"))
-    else:
-        headers = [(name, value) for name, value in headers if name != "upgrade"]
-    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
-    body = aiter(request.body) if has_body and request.headers.get("content-length") != "0" else None
-    answer = await client.request(request.method, target, headers, body)
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A request as it goes to the engine: ``target`` is canonical, ``headers`` have neither framing nor hops in them.
+
+    ``upgrade`` is the protocol that a connection is offered to be taken over for, "" for none.
+    """
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | AsyncIterator[bytes] | None
+    hijack: bool = False
+    upgrade: str = ""
+
+
+def end_to_end_headers(request: Request) -> list[tuple[str, str]]:
+    """What a request's headers say beyond this connection; what ``Connection`` names is of it (RFC 9110, 7.6.1)."""
+    dropped = _HOP_BY_HOP | {"upgrade", *request.headers.tokens("connection")}
+    return [(name, value) for name, value in request.headers if name not in dropped]
+
+
+async def forward(client: UnixClient, sending: Sending) -> Response | Hijack:
+    """Ask the engine. Raises UnavailableError when it does not answer."""
+    headers = list(sending.headers)
+    if sending.hijack and sending.upgrade:
+        headers += [("connection", "Upgrade"), ("upgrade", sending.upgrade)]
+    answer = await client.request(sending.method, sending.target, headers, sending.body)
     kept = [(name, value) for name, value in answer.headers if name not in _HOP_BY_HOP]
     if answer.status == _SWITCHING:
         return _take_over(answer, "HTTP/1.1 101 UPGRADED", [*kept, ("connection", "Upgrade")])
     unframed = "content-length" not in answer.headers and "transfer-encoding" not in answer.headers
-    if operation.hijack and answer.status == 200 and unframed:
+    if sending.hijack and answer.status == 200 and unframed:
         return _take_over(answer, f"HTTP/1.1 200 {REASONS[200]}", kept)
     length = answer.headers.get("content-length")
     if length is not None:

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from tidegate.access.ownership import owner_in
 from tidegate.base.errors import InternalError, NotFoundError, UnavailableError
 from tidegate.http.client import UnixClient
 
-OWNER_LABEL = "tidegate.owner"
 _ANSWER_BYTES = 16 << 20
 _MOST_REMEMBERED = 10_000
 
@@ -65,7 +65,7 @@ class Objects:
             return Found(name_or_id, self._owners[name_or_id])
         lookup = _LOOKUPS[kind]
         shown = await self._show(lookup.template.format(quote(name_or_id, safe="/:@-._~")))
-        found = Found(_text(shown, lookup.identity), _owner(shown, lookup.labels))
+        found = Found(_text(shown, lookup.identity), owner_in(_labels(shown, lookup.labels)))
         if kind == "container":
             _remember(self._owners, found.object_id, found.owner)
         return found
@@ -98,12 +98,11 @@ def _text(shown: Mapping[str, object], key: str) -> str:
     return value
 
 
-def _owner(shown: Mapping[str, object], path: tuple[str, ...]) -> str:
+def _labels(shown: Mapping[str, object], path: tuple[str, ...]) -> object:
     inner: object = shown
     for key in path:
         inner = inner.get(key) if isinstance(inner, Mapping) else None
-    owner = inner.get(OWNER_LABEL, "") if isinstance(inner, Mapping) else ""
-    return owner if isinstance(owner, str) else ""
+    return inner
 
 
 def _remember(memory: OrderedDict[str, str], key: str, value: str) -> None:

@@ -1,8 +1,8 @@
 """The gate as processes: opened as root, then keeping nothing of it.
 
-``tidegate up`` binds the sockets of all workers and forks these. A worker reads the TLS material; then groups, gid and
-uid are given up and ``no_new_privs`` is set, before the first connection is accepted. What is behind the gate is
-reached by the dialer.
+``tidegate up`` binds the sockets of all workers and forks these. A worker opens its audit; then groups, gid and uid are
+given up and ``no_new_privs`` is set. Only then it learns from the registrar what to decide on, TLS material included,
+and accepts connections. What is behind the gate is reached by the dialer.
 """
 
 import asyncio
@@ -11,32 +11,41 @@ import logging
 import os
 import signal
 import socket
-import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import uvloop
 
-from tidegate.base.errors import InternalError
+from tidegate.base.errors import InternalError, UnavailableError
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.gate.audit_start import Audit, AuditSettings, start_audit
+from tidegate.gate.authz_plugins import AuthzPlugins
 from tidegate.gate.dialer import Dialer
 from tidegate.gate.doors import Door, ScopedSocket
-from tidegate.gate.pipeline import Gate
+from tidegate.gate.live import Live
+from tidegate.gate.permits import Permits
+from tidegate.gate.pipeline import Behind, Gate
+from tidegate.gate.presences import Presences
 from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.gate.request_log import RequestLog, to_standard_error
+from tidegate.gate.trail import Trail
+from tidegate.gate.usage import QuotaLocks
 from tidegate.http.client import UnixClient
 from tidegate.http.listeners import bind_tcp, bind_unix
 from tidegate.http.server import Server
 from tidegate.http.tls import TLSListener
-from tidegate.http.tls_context import server_context
+from tidegate.pki.snapshot import Snapshot
+from tidegate.spec.catalogue import OPERATIONS
+from tidegate.spec.documents import body_of
 
 PR_SET_NO_NEW_PRIVS = 38
 ENGINE = "engine"
 REGISTRAR = "registrar"
-"""The dialer's names for what is behind the gate."""
+PLUGIN = "plugin "
+"""The dialer's names for what is behind the gate; a plugin's own name follows."""
+EXPIRY_LOOK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +59,17 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class GateProcessSettings:
-    """``tls_files`` are CA, certificate and key; ``owner`` is (uid, gid). Workers end with ``parent_pid``."""
+    """``owner`` is (uid, gid); ``plugins`` are authorization plugins by name. Workers end with ``parent_pid``."""
 
     parent_pid: int
     listeners: tuple[Listener, ...]
     scoped_sockets: tuple[ScopedSocket, ...]
-    tls_files: tuple[Path, Path, Path] | None
     owner: tuple[int, int]
     audit: AuditSettings
     log_level: str = "info"
     workers: int = 1
+    default_role: str = ""
+    plugins: tuple[str, ...] = ()
 
 
 _log = logging.getLogger("tidegate.gate")
@@ -76,11 +86,19 @@ def give_up_root(uid: int, gid: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """A bound socket, the door it is, and whether it speaks TLS."""
+    """A bound socket, and the door it is."""
 
     sock: socket.socket
     door: Door
-    secured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerResources:
+    """What a worker is given besides its settings: ``link`` leads to the dialer, ``quota_fd`` is shared by all."""
+
+    entrances: list[Entrance]
+    link: socket.socket
+    quota_fd: int
 
 
 def open_entrances(settings: GateProcessSettings) -> list[list[Entrance]]:
@@ -90,9 +108,9 @@ def open_entrances(settings: GateProcessSettings) -> list[list[Entrance]]:
     """
     rows: list[list[Entrance]] = [[] for _ in range(settings.workers)]
     for each in settings.listeners:
-        door = Door("tls" if each.tls else "plaintext")
+        door = Door("tls" if each.tls else "plaintext", secured=each.tls)
         for row, sock in zip(rows, bind_tcp(each.address, each.port, settings.workers), strict=True):
-            row.append(Entrance(sock, door, each.tls))
+            row.append(Entrance(sock, door))
     for scoped in settings.scoped_sockets:
         shared = Entrance(bind_unix(scoped.path, scoped.mode, scoped.group_id), scoped.door)
         for row in rows:
@@ -100,53 +118,92 @@ def open_entrances(settings: GateProcessSettings) -> list[list[Entrance]]:
     return rows
 
 
-async def serve(
-    entrances: list[Entrance], tls: TLSListener | None, dialer: Dialer, log: RequestLog, audit: Audit
-) -> None:
-    """Serve until SIGTERM or SIGINT; ``tls`` is owed where an entrance is secured."""
+def run_gate(settings: GateProcessSettings, resources: WorkerResources) -> None:
+    """One worker: open the audit, give up root, learn what to decide on, serve.
+
+    Raises InvalidParameterError when the first snapshot cannot be used, UnavailableError without one, and as
+    ``start_audit`` does.
+    """
+    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s gate %(message)s", force=True)
+    read_tables()  # now: nobody may not be able to read where we are installed
+    audit = start_audit(settings.audit)
+    give_up_root(*settings.owner)
+    end_with_parent(settings.parent_pid)
+    uvloop.run(_serve(settings, resources, audit))
+
+
+def read_tables() -> None:
+    """Have in memory what reading requests needs."""
+    for operation in OPERATIONS:
+        body_of(operation.operation_id)
+
+
+async def _serve(settings: GateProcessSettings, resources: WorkerResources, audit: Audit) -> None:
+    """Until SIGTERM or SIGINT, or until the registrar is gone."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    client = UnixClient(partial(dialer.connect, ENGINE))
-    gate = Gate(client, log, audit.log)
+    dialer = Dialer(resources.link)
     registrar = await RegistrarClient.over(await dialer.connect(REGISTRAR))
+    live = Live(Presences(), settings.default_role)
+    snapshots = registrar.snapshots()
+    live.adopt(await first_snapshot(snapshots))
+    engine = UnixClient(partial(dialer.connect, ENGINE))
+    plugins = AuthzPlugins(
+        [(name, UnixClient(partial(dialer.connect, f"{PLUGIN}{name}"))) for name in settings.plugins]
+    )
+    log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None)
+    behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins)
+    servers = await _listen(resources.entrances, Gate(behind, live, Trail(audit.log, log)), live)
     next_file = partial(dialer.open, audit.settings.next_file)
-    keeper = asyncio.create_task(audit.log.keep(registrar.sign_checkpoint, next_file), name="audit-keeper")
-    servers = []
-    for entrance in entrances:
-        servers.append(Server(partial(gate.handle, entrance.door)))
-        await servers[-1].listen(entrance.sock, tls if entrance.secured else None)
+    tasks = [
+        asyncio.create_task(follow(snapshots, live), name="gate-follow"),
+        asyncio.create_task(cut_expired(live), name="gate-cut-expired"),
+        asyncio.create_task(audit.log.keep(registrar.sign_checkpoint, next_file), name="gate-audit"),
+    ]
+    for task in tasks:
+        task.add_done_callback(lambda _: stop.set())
     await stop.wait()
     await asyncio.gather(*(server.close() for server in servers))
-    keeper.cancel()
-    await asyncio.gather(keeper, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await audit.log.close(registrar.sign_checkpoint)
-    await registrar.close()
-    await client.close()
+    await asyncio.gather(plugins.close(), engine.close(), registrar.close())
     dialer.close()
     log.flush()
 
 
-def _same(context: ssl.SSLContext) -> ssl.SSLContext:
-    return context
+async def _listen(entrances: list[Entrance], gate: Gate, live: Live) -> list[Server]:
+    tls = TLSListener(live.context, on_failure=_note_failed_handshake)
+    servers = []
+    for entrance in entrances:
+        servers.append(Server(partial(gate.handle, entrance.door)))
+        await servers[-1].listen(entrance.sock, tls if entrance.door.secured else None)
+    return servers
 
 
-def run_gate(settings: GateProcessSettings, entrances: list[Entrance], link: socket.socket) -> None:
-    """One worker: read the TLS files, open the audit, give up root, serve; ``link`` leads to the dialer.
+def _note_failed_handshake(peer: object, reason: str) -> None:
+    _log.warning("TLS handshake with %s failed: %s", peer, reason)
 
-    Raises InvalidParameterError for wrong TLS files, and as ``start_audit`` does.
-    """
-    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s gate %(message)s", force=True)
 
-    def failed(peer: object, reason: str) -> None:
-        _log.warning("TLS handshake with %s failed: %s", peer, reason)
+async def first_snapshot(snapshots: AsyncIterator[Snapshot]) -> Snapshot:
+    """Raises UnavailableError when the registrar ends before it has sent one."""
+    async for snapshot in snapshots:
+        return snapshot
+    raise UnavailableError("the registrar sent nothing to decide on")
 
-    tls = None
-    if settings.tls_files is not None:
-        tls = TLSListener(partial(_same, server_context(*settings.tls_files)), on_failure=failed)
-    audit = start_audit(settings.audit)
-    give_up_root(*settings.owner)
-    end_with_parent(settings.parent_pid)
-    log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None)
-    uvloop.run(serve(entrances, tls, Dialer(link), log, audit))
+
+async def follow(snapshots: AsyncIterator[Snapshot], live: Live) -> None:
+    """Decide on each new snapshot as it comes; ends with the registrar."""
+    async for snapshot in snapshots:
+        live.apply(snapshot)
+    _log.error("the registrar is gone, and with it what to decide on")
+
+
+async def cut_expired(live: Live) -> None:
+    """A certificate that expires ends the streams opened with it."""
+    while True:
+        await asyncio.sleep(EXPIRY_LOOK_S)
+        live.cut()

@@ -16,8 +16,9 @@ from urllib.parse import quote
 import msgspec
 
 from tidegate.access.asked import Usage
+from tidegate.access.ownership import OWNER_LABEL
+from tidegate.access.quotas import container_usage
 from tidegate.base.errors import InternalError, UnavailableError
-from tidegate.gate.objects import OWNER_LABEL
 from tidegate.http.client import UnixClient
 
 T = TypeVar("T")
@@ -30,16 +31,8 @@ class _Listed(msgspec.Struct, rename={"object_id": "Id"}):
     object_id: str
 
 
-class _HostConfig(msgspec.Struct, rename="pascal"):
-    memory: int = 0
-    nano_cpus: int = 0
-    cpu_quota: int = 0
-    cpu_period: int = 0
-    port_bindings: dict[str, list[object] | None] | None = None
-
-
 class _Shown(msgspec.Struct, rename="pascal"):
-    host_config: _HostConfig
+    host_config: dict[str, object]
 
 
 async def usage_of(engine: UnixClient, owner: str, without: str = "") -> Usage:
@@ -55,20 +48,16 @@ async def usage_of(engine: UnixClient, owner: str, without: str = "") -> Usage:
         if listed.object_id != without:
             shown = await _show(engine, f"/containers/{listed.object_id}/json", _Shown)
         if shown is not None:
-            usage = _add(usage, shown.host_config)
+            usage = _sum(usage, container_usage(shown.host_config))
     return usage
 
 
-def _add(usage: Usage, host: _HostConfig) -> Usage:
-    cpus = host.nano_cpus
-    if not cpus and host.cpu_quota > 0:
-        cpus = host.cpu_quota * 1_000_000_000 // (host.cpu_period or 100_000)
-    ports = sum(len(bindings or ()) for bindings in (host.port_bindings or {}).values())
+def _sum(one: Usage, other: Usage) -> Usage:
     return Usage(
-        usage.containers + 1,
-        usage.memory_bytes + host.memory,
-        usage.nano_cpus + cpus,
-        usage.published_ports + ports,
+        one.containers + other.containers,
+        one.memory_bytes + other.memory_bytes,
+        one.nano_cpus + other.nano_cpus,
+        one.published_ports + other.published_ports,
     )
 
 

@@ -6,14 +6,14 @@ Only certificates that OpenSSL has already read come here (X.509, RFC 5280, sect
 import base64
 import calendar
 import hashlib
-import time
+import re
 from dataclasses import dataclass
 
 from tidegate.base.errors import InvalidParameterError
 
 _SEQUENCE, _INTEGER, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x30, 0x02, 0x17, 0x18, 0xA0
 _PEM_HEAD, _PEM_TAIL = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-_TIME_FORMAT = "%Y%m%d%H%M%SZ"
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,4 +128,7 @@ def _read_time(data: bytes) -> tuple[int, bytes]:
     digits = text.decode("ascii")
     if tag == _UTC_TIME:
         digits = ("19" if int(digits[:2]) >= 50 else "20") + digits
-    return calendar.timegm(time.strptime(digits, _TIME_FORMAT)), rest
+    found = _TIME.fullmatch(digits)
+    if found is None:
+        raise ValueError(f"no time: {digits}")
+    return calendar.timegm(tuple(map(int, found.groups()))), rest

@@ -1,7 +1,6 @@
-"""Identity from a certificate, and the verdict on an operation."""
+"""Identity from a certificate."""
 
-from tidegate.access.decide import decide
-from tidegate.access.principal import UnixPrincipal, principal_from_certificate
+from tidegate.access.principal import principal_from_certificate
 
 CERTIFICATE = {
     "subject": ((("commonName", "ci-7"),), (("organizationName", "Acme"),), (("organizationalUnitName", "build"),)),
@@ -22,15 +21,3 @@ def test_a_certificate_names_its_holder() -> None:
 
 def test_a_certificate_without_subject_has_an_empty_name() -> None:
     assert principal_from_certificate({}).common_name == ""
-
-
-def test_a_known_operation_is_allowed_and_the_rule_is_named() -> None:
-    verdict = decide(UnixPrincipal(0, 0, 1), "ContainerList")
-    assert verdict.allowed
-    assert verdict.rule == "admitted:UnixPrincipal"
-
-
-def test_an_unknown_operation_is_refused_with_a_reason() -> None:
-    verdict = decide(principal_from_certificate(CERTIFICATE), None)
-    assert not verdict.allowed
-    assert "no operation" in verdict.reason

@@ -2,110 +2,29 @@
 
 import asyncio
 import errno
-import io
 import json
 import os
-import socket
-from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.unit.gate.harness import Seen, ask, audited, exchange, through_gate
 
-from tidegate.access.principal import CertificatePrincipal, UnixPrincipal, UnknownPrincipal
-from tidegate.gate.audit import AuditLog
-from tidegate.gate.audit_sinks import FileSink
-from tidegate.gate.doors import Door
 from tidegate.gate.forward import splice
 from tidegate.gate.ping import MOST_AGE_S, PingCache
-from tidegate.gate.pipeline import Gate, canonical_target, principal_of
-from tidegate.gate.request_log import RequestLog
-from tidegate.http.client import UnixClient
-from tidegate.http.hijack import Hijack, Stream
-from tidegate.http.messages import Peer, Request, Response
-from tidegate.http.server import Server
-from tidegate.spec.audit_chain import genesis
-from tidegate.spec.audit_verify import Walk, pieces_of
-from tidegate.spec.catalogue import match
-
-Seen = list[tuple[str, str, bytes]]
-
-
-def through_gate(
-    tmp_path: Path,
-    scenario: Callable[[Path, Seen], Awaitable[None]],
-    engine: bool = True,
-    write: Callable[[int, bytes], int] = os.write,
-) -> str:
-    """Run ``scenario`` with the gate's socket; ``Seen`` collects what the engine got. Returns the request log.
-
-    The audit is in ``tmp_path / "audit"``, by way of ``write``.
-    """
-    seen: Seen = []
-    log = io.BytesIO()
-    fd = os.open(tmp_path / "audit", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-
-    async def engine_handler(request: Request) -> Response | Hijack:
-        body = await request.read_all(1 << 20)
-        seen.append((request.method, request.target, body))
-        if "attach" in request.target:
-
-            async def echo(stream: Stream) -> None:
-                while data := await stream.read():
-                    await stream.write(data.upper())
-                await stream.write(b"end")
-                stream.write_eof()
-
-            return Hijack(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n", echo)
-        return Response(200, (("X-Engine", "yes"),), body[::-1] or b"plain")
-
-    async def listen(name: str, handler: Callable[[Request], Awaitable[Response | Hijack]]) -> Server:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.bind(str(tmp_path / name))
-        server = Server(handler)
-        await server.listen(sock)
-        return server
-
-    async def main() -> None:
-        servers = [await listen("engine", engine_handler)] if engine else []
-        client = UnixClient(tmp_path / "engine")
-        requests = RequestLog(log.write)
-        audit = AuditLog("key/gate-1", genesis("key/gate-1"), FileSink(fd, 0, write))
-        servers.append(await listen("gate", partial(Gate(client, requests, audit).handle, Door("unix"))))
-        try:
-            async with asyncio.timeout(20):
-                await scenario(tmp_path / "gate", seen)
-        finally:
-            await client.close()
-            for server in servers:
-                await server.close(grace_s=0.1)
-            requests.flush()
-            await audit.close()
-
-    asyncio.run(main())
-    return log.getvalue().decode()
-
-
-async def exchange(gate: Path, request: bytes) -> bytes:
-    reader, writer = await asyncio.open_unix_connection(str(gate))
-    writer.write(request)
-    writer.write_eof()
-    data = await reader.read()
-    writer.close()
-    return data
+from tidegate.http.messages import Response
 
 
 def test_a_request_is_sent_on_in_canonical_form_with_its_body(tmp_path: Path) -> None:
     async def scenario(gate: Path, seen: Seen) -> None:
-        body = b"abc"
-        line = b"POST /v1.41/containers/%63reate?name=x HTTP/1.1\r\n"
-        head = line + b"Host: d\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
-        answer = await exchange(gate, head + body)
+        body = b'{"hostconfig": {"memory": 5}, "IMAGE": "a"}'
+        answer = await ask(gate, "POST /v1.41/containers/%63reate?name=x", body)
         assert answer.startswith(b"HTTP/1.1 200 OK")
-        assert answer.endswith(b"cba")
         assert b"x-engine: yes" in answer.lower()
-        assert seen == [("POST", "/v1.41/containers/create?name=x", b"abc")]
+        method, target, sent = seen[0]
+        assert (method, target) == ("POST", "/v1.41/containers/create?name=x")
+        owner = {"tidegate.owner": f"uid:{os.getuid()}"}
+        assert json.loads(sent) == {"Image": "a", "Labels": owner, "HostConfig": {"Memory": 5}}
+        assert answer.endswith(sent[::-1])
 
     log = through_gate(tmp_path, scenario)
     assert "unix POST ContainerCreate 200 " in log
@@ -131,13 +50,6 @@ def test_what_is_no_operation_never_reaches_the_engine(tmp_path: Path, line: byt
     through_gate(tmp_path, scenario)
 
 
-def audited(tmp_path: Path) -> list[dict[str, Any]]:
-    """What the audit says, which is whole."""
-    content = (tmp_path / "audit").read_bytes()
-    assert Walk("key/gate-1", lambda _message, _signature: True).run(pieces_of("f", [content])).findings == []
-    return [json.loads(line) for line in content.splitlines()]
-
-
 def test_a_decision_and_its_outcome_are_in_the_audit(tmp_path: Path) -> None:
     async def scenario(gate: Path, seen: Seen) -> None:
         await exchange(gate, b"POST /v1.41/containers/web/start HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
@@ -158,7 +70,7 @@ def test_what_cannot_be_audited_never_reaches_the_engine(tmp_path: Path) -> None
     async def scenario(gate: Path, seen: Seen) -> None:
         answer = await exchange(gate, b"GET /info HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 503")
-        assert b"tidegate: the audit cannot be written (No space left on device)" in answer
+        assert b"the audit cannot be written (No space left on device)" in answer
         assert seen == []
 
     def full(_fd: int, _data: bytes) -> int:
@@ -257,13 +169,102 @@ def test_what_a_client_sent_before_it_left_is_passed_on() -> None:
     assert taken == [b"typed ", b"text", b"", b"closed"]
 
 
-def test_who_is_there_is_read_from_the_listener() -> None:
-    subject = {"subject": ((("commonName", "alice"),),)}
-    assert isinstance(principal_of(Peer("1.2.3.4:5", b"der", subject=subject)), CertificatePrincipal)
-    assert principal_of(Peer(credentials=(7, 1000, 100))) == UnixPrincipal(1000, 100, 7)
-    assert principal_of(Peer("1.2.3.4:5")) == UnknownPrincipal("1.2.3.4:5")
+@pytest.mark.parametrize(
+    ("target", "canonical"),
+    [
+        ("/v1.41/images/a%20b%2fc:1/json", "/v1.41/images/a%20b/c:1/json"),
+        ("/containers/json?all=True&filters=%7B%22label%22%3A%5B%22a%22%5D%7D", None),
+    ],
+)
+def test_a_target_is_encoded_once(tmp_path: Path, target: str, canonical: str | None) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        await ask(gate, f"GET {target}")
+        assert seen[0][1] == (canonical or "/containers/json?all=1&filters=%7B%22label%22%3A%7B%22a%22%3Atrue%7D%7D")
+
+    through_gate(tmp_path, scenario)
 
 
-def test_names_are_encoded_once() -> None:
-    found = match("GET", "/v1.41/images/a%20b%2fc:1/json")
-    assert canonical_target(found, "x=%2f") == "/v1.41/images/a%20b/c:1/json?x=%2f"
+def test_a_field_of_the_wrong_type_is_a_400_that_names_it_and_reaches_nobody(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "POST /containers/create", b'{"HostConfig":{"Memory":"lots"}}')
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"HostConfig.Memory" in answer
+        assert seen == []
+
+    through_gate(tmp_path, scenario)
+    refused, _ = audited(tmp_path)
+    assert (refused["operation"], refused["allowed"], refused["rule"]) == ("ContainerCreate", False, "unreadable")
+
+
+def test_what_a_role_may_not_do_is_a_403_in_the_audit_too(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "POST /containers/create", b'{"Image":"a"}')
+        assert answer.startswith(b"HTTP/1.1 403")
+        assert b"role viewer" in answer
+        assert seen == []
+
+    through_gate(tmp_path, scenario, role="viewer")
+    refused, _ = audited(tmp_path)
+    assert (refused["role"], refused["allowed"]) == ("viewer", False)
+    assert refused["document"].startswith("sha256:")
+
+
+def test_lists_of_a_role_that_sees_its_own_are_narrowed_and_what_comes_all_the_same_is_left_out(tmp_path: Path) -> None:
+    owner = f"uid:{os.getuid()}"
+    rows = [{"Id": "1", "Labels": {"tidegate.owner": owner}}, {"Id": "2", "Labels": {"tidegate.owner": "CN=eve"}}]
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "GET /containers/json")
+        assert [row["Id"] for row in json.loads(answer.partition(b"\r\n\r\n")[2])] == ["1"]
+        assert f"tidegate.owner%3D{owner.replace(':', '%3A')}" in seen[0][1]
+
+    through_gate(tmp_path, scenario, role="ci", answers={"/containers/json": rows})
+
+
+def test_an_object_of_somebody_else_does_not_exist(tmp_path: Path) -> None:
+    shown = {"Id": "c" * 64, "Config": {"Labels": {"tidegate.owner": "CN=eve"}}}
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "POST /containers/web/stop")
+        assert answer.startswith(b"HTTP/1.1 404")
+        assert b"No such container: web" in answer
+        assert [target for _, target, _ in seen] == ["/containers/web/json"]
+
+    through_gate(tmp_path, scenario, role="developer", answers={"/containers/web/json": shown})
+    refused, _ = audited(tmp_path)
+    assert (refused["rule"], refused["allowed"]) == ("not-owned", False)
+
+
+def test_an_own_object_is_acted_on_by_its_id(tmp_path: Path) -> None:
+    shown = {"Id": "c" * 64, "Config": {"Labels": {"tidegate.owner": f"uid:{os.getuid()}"}}}
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        assert (await ask(gate, "POST /v1.41/containers/web/stop?t=3")).startswith(b"HTTP/1.1 200")
+        assert seen[-1][1] == f"/v1.41/containers/{'c' * 64}/stop?t=3"
+
+    through_gate(tmp_path, scenario, role="developer", answers={"/containers/web/json": shown})
+
+
+def test_secrets_of_others_are_left_out(tmp_path: Path) -> None:
+    shown = {"Id": "c" * 64, "Config": {"Env": ["PASSWORD=x"], "Labels": {}}}
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "GET /containers/web/json")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["Config"]["Env"] == ["PASSWORD=<redacted>"]
+
+    through_gate(tmp_path, scenario, role="viewer", answers={"/containers/web/json": shown})
+
+
+def test_events_of_others_are_left_out(tmp_path: Path) -> None:
+    owner = f"uid:{os.getuid()}"
+    events = [
+        {"Type": "container", "Actor": {"ID": number, "Attributes": {"tidegate.owner": of}}}
+        for number, of in (("1", owner), ("2", "CN=eve"), ("3", owner))
+    ]
+    text = "".join(json.dumps(event) + "\n" for event in events)
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "GET /events?since=1")
+        assert b'"1"' in answer and b'"3"' in answer and b'"2"' not in answer
+
+    through_gate(tmp_path, scenario, role="ci", answers={"/events": text.encode()})

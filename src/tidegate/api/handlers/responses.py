@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.api.errors import error_line
 from tidegate.base.errors import TidegateError
+from tidegate.http.errors import error_line
 from tidegate.http.messages import Response
 
 _JSON = (("Content-Type", "application/json"),)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tidegate.api.errors import STATUS, error_line, error_response, status_of
 from tidegate.base.errors import ConflictError, NotFoundError, TidegateError
+from tidegate.http.errors import STATUS, error_line, error_response, status_of
 from tidegate.http.messages import BodyTooLargeError
 
 

@@ -1,0 +1,173 @@
+"""What a gate worker decides on now, and who that makes a client: replaced whole by each snapshot of the registrar.
+
+- Nothing is remembered about a client beyond what its certificate says: role, revocation and expiry are looked up at
+  each request, so that a kept connection is no stronger than a new one.
+- A snapshot whose TLS material or policy cannot be used changes nothing, and is logged: the last good one stays.
+- After each change every open connection is asked about again, and cut when it may no longer do what it does.
+"""
+
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tidegate.access.asked import Asked
+from tidegate.access.decision import decide
+from tidegate.access.policy import Policy, built_in_policy
+from tidegate.access.principal import (
+    CertificatePrincipal,
+    Principal,
+    UnixPrincipal,
+    UnknownPrincipal,
+    principal_from_certificate,
+)
+from tidegate.base.errors import InvalidParameterError
+from tidegate.gate.doors import Door
+from tidegate.gate.presences import Presences
+from tidegate.http.messages import Peer
+from tidegate.http.tls_context import context_of_texts
+from tidegate.pki.der import CertificateFacts, certificate_facts
+from tidegate.pki.snapshot import Snapshot
+
+_MOST_REMEMBERED = 4096
+_ADMIN = "admin"
+_log = logging.getLogger("tidegate.gate")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """``refusal`` is why the client is not served at all, "" when it is; ``owner`` is what its objects are labelled."""
+
+    principal: Principal
+    role: str = ""
+    owner: str = ""
+    refusal: str = ""
+    not_after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Certificate:
+    principal: CertificatePrincipal
+    facts: CertificateFacts
+
+
+Watched = Presences[tuple[Door, Peer], Asked]
+
+
+class Live:
+    """The present snapshot and policy; ``adopt`` one before the first question."""
+
+    def __init__(self, presences: Watched, default_role: str = "", clock_s: Callable[[], float] = time.time) -> None:
+        self.presences = presences
+        self._default_role = default_role
+        self._clock_s = clock_s
+        self._certificates: dict[bytes, _Certificate] = {}
+        self._snapshot = Snapshot(generation=0)
+        self._context: ssl.SSLContext | None = None
+        self.policy = Policy({})
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Decide on ``snapshot`` from now on. Raises InvalidParameterError when it cannot be used; nothing changes."""
+        policy, context = built_in_policy(self._default_role), self._context_for(snapshot)
+        self._snapshot, self.policy, self._context = snapshot, policy, context
+
+    def apply(self, snapshot: Snapshot) -> int:
+        """``adopt`` a later one, or keep the last good one; how many connections that cut."""
+        try:
+            self.adopt(snapshot)
+        except InvalidParameterError as error:
+            _log.error("what the registrar sent cannot be used, and nothing changes: %s", error.message)
+            return 0
+        return self.cut()
+
+    def cut(self) -> int:
+        """End the connections that may no longer do what they do; how many those were."""
+        count = self.presences.cut(self._may_stay)
+        if count:
+            _log.warning("%d open connections were cut", count)
+        return count
+
+    def context(self) -> ssl.SSLContext:
+        """For the next handshake. Raises InvalidParameterError before the first snapshot with TLS."""
+        if self._context is None:
+            raise InvalidParameterError("there is no TLS material")
+        return self._context
+
+    def identify(self, door: Door, peer: Peer) -> Identity:
+        """Who is at ``door``, at this moment."""
+        if peer.certificate is not None:
+            return self._of_certificate(peer)
+        if peer.credentials is not None:
+            pid, uid, gid = peer.credentials
+            unix = UnixPrincipal(uid, gid, pid)
+            return Identity(unix, door.role or self.policy.role_of(unix), f"uid:{uid}")
+        unknown = UnknownPrincipal(peer.address)
+        if door.secured:
+            return Identity(unknown, refusal=_NO_CERTIFICATE)
+        # Whoever insisted on plaintext has given root to everybody who can reach it, but for what --default-role says.
+        return Identity(unknown, self.policy.role_of(unknown) or _ADMIN, "plaintext")
+
+    def _of_certificate(self, peer: Peer) -> Identity:
+        known = self._read_certificate(peer)
+        facts, snapshot, now_s = known.facts, self._snapshot, self._clock_s()
+        identity = Identity(known.principal, owner=known.principal.common_name, not_after_s=facts.not_after_s)
+        if facts.not_after_s <= now_s:
+            return _refused(identity, "has expired: renew it with `tidegate client renew`")
+        record = snapshot.clients.get(facts.serial)
+        if record is not None and record.fingerprint == facts.fingerprint:
+            if record.revoked_at_s is not None:
+                reason = f" ({record.reason})" if record.reason else ""
+                return _refused(identity, f"was revoked{reason}: ask an administrator for a new one")
+            return Identity(
+                known.principal, self.policy.role_of(known.principal, record.role), record.name, "", facts.not_after_s
+            )
+        if facts.issuer in snapshot.own_issuers:
+            return _refused(identity, "is not on record here: ask an administrator for a new one")
+        if facts.issuer not in snapshot.trusted_issuers:
+            return _refused(
+                identity, "is of a CA that is not trusted here; an intermediate CA must be in the CA file too"
+            )
+        if facts.key in snapshot.revoked:
+            return _refused(identity, "was revoked by its CA")
+        until_s = snapshot.crl_until_s.get(facts.issuer)
+        if until_s is not None and until_s <= now_s:
+            return _refused(identity, "cannot be checked: its CA's revocation list is out of date")
+        return Identity(known.principal, self.policy.role_of(known.principal), identity.owner, "", facts.not_after_s)
+
+    def _read_certificate(self, peer: Peer) -> _Certificate:
+        der = peer.certificate or b""
+        known = self._certificates.get(der)
+        if known is None:
+            if len(self._certificates) >= _MOST_REMEMBERED:
+                self._certificates.clear()
+            principal = principal_from_certificate(peer.subject or {})
+            known = self._certificates[der] = _Certificate(principal, certificate_facts(der))
+        return known
+
+    def _context_for(self, snapshot: Snapshot) -> ssl.SSLContext | None:
+        texts = (snapshot.ca_pem, snapshot.certificate_pem, snapshot.key_pem)
+        if not any(texts):
+            return None
+        if self._context is not None and texts == (
+            self._snapshot.ca_pem,
+            self._snapshot.certificate_pem,
+            self._snapshot.key_pem,
+        ):
+            return self._context
+        return context_of_texts(*texts, optional=True)
+
+    def _may_stay(self, who: tuple[Door, Peer], asked: Asked) -> bool:
+        identity = self.identify(*who)
+        return not identity.refusal and decide(self.policy, identity.principal, identity.role, asked).allowed
+
+
+def _refused(identity: Identity, why: str) -> Identity:
+    refusal = f"tidegate: the client certificate of {identity.principal} {why}"
+    return Identity(identity.principal, "", identity.owner, refusal, identity.not_after_s)
+
+
+_NO_CERTIFICATE = (
+    "tidegate: this port wants a client certificate and none was sent: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH to "
+    "the folder with ca.pem, cert.pem and key.pem (default ~/.docker), or join with `tidegate client join`"
+)

@@ -1,0 +1,135 @@
+"""From a reading to a permit: what is sent on when the policy, the owners of the objects and the quota allow it.
+
+The pure decision is ``access.decision``; here the engine is asked what the decision cannot know. An object of somebody
+else is answered as one that does not exist.
+"""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import cast
+
+import msgspec
+
+from tidegate.access.asked import Usage
+from tidegate.access.decision import decide
+from tidegate.access.ownership import OWNER_LABEL, sign_document, sign_query, takes_own_filters
+from tidegate.access.policy import Policy
+from tidegate.access.verdict import ObjectKind, ObjectReference, Verdict
+from tidegate.base.errors import InternalError, NotFoundError
+from tidegate.gate.live import Identity
+from tidegate.gate.objects import Objects
+from tidegate.gate.reading import Reading
+from tidegate.gate.usage import QuotaLocks, usage_of
+from tidegate.http.client import UnixClient
+from tidegate.spec.documents import Document, Tree
+from tidegate.spec.queries import Query
+
+_NO_SUCH: Mapping[ObjectKind, str] = {
+    ObjectKind.CONTAINER: "No such container: {}",
+    ObjectKind.EXEC: "No such exec instance: {}",
+    ObjectKind.IMAGE: "No such image: {}",
+    ObjectKind.VOLUME: "get {}: no such volume",
+    ObjectKind.NETWORK: "network {} not found",
+}
+_ANSWER_BYTES = 1 << 20
+_BY_ID = frozenset({ObjectKind.CONTAINER, ObjectKind.NETWORK})
+"""Kinds whose id may stand where the name stood; an image's does not say which tag was meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The verdict, and the request as it is sent on.
+
+    ``missing`` is the 404 of an object that is not the client's. ``volumes`` do not exist yet, and would be made by the
+    engine without a label: they are made, labelled, before the request is sent on.
+    """
+
+    verdict: Verdict
+    parameters: Mapping[str, str]
+    query: Query
+    document: Document
+    missing: str = ""
+    volumes: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        return self.verdict.allowed and not self.missing
+
+
+class Permits:
+    """Asks ``engine`` for owners and usage."""
+
+    def __init__(self, engine: UnixClient, locks: QuotaLocks) -> None:
+        self._engine = engine
+        self._objects = Objects(engine)
+        self._locks = locks
+
+    async def permit(self, policy: Policy, identity: Identity, reading: Reading, stack: AsyncExitStack) -> Permit:
+        """``stack`` keeps a quota's lock until the request has been carried out.
+
+        Raises UnavailableError or InternalError when the engine cannot say what must be known.
+        """
+        usage = Usage()
+        if policy.needs_usage(identity.role, reading.operation_id):
+            await stack.enter_async_context(self._locks.hold(identity.owner))
+            usage = await usage_of(self._engine, identity.owner, await self._full_id(reading))
+        verdict = decide(policy, identity.principal, identity.role, reading.asked, usage)
+        permit = Permit(verdict, reading.found.parameters, reading.query, reading.document)
+        if not verdict.allowed:
+            return permit
+        for reference in verdict.must_own:
+            permit = await self._check_owner(permit, identity, reading, reference)
+            if permit.missing:
+                return permit
+        return _signed(permit, reading.operation_id, identity.owner)
+
+    async def make_volumes(self, permit: Permit, owner: str) -> None:
+        """Raises UnavailableError, or InternalError with the engine's words when it refuses."""
+        for name in permit.volumes:
+            body = msgspec.json.encode({"Name": name, "Labels": {OWNER_LABEL: owner}})
+            headers = (("content-type", "application/json"),)
+            async with await self._engine.request("POST", "/volumes/create", headers, body) as answer:
+                content = await answer.read_all(_ANSWER_BYTES)
+            if answer.status >= 400:
+                raise InternalError(f"the volume {name} could not be made: {content.decode('utf-8', 'replace')}")
+
+    async def _full_id(self, reading: Reading) -> str:
+        """The id of the container that an update changes; "" for a create."""
+        if not reading.asked.object_id:
+            return ""
+        return (await self._objects.find(ObjectKind.CONTAINER, reading.asked.object_id)).object_id
+
+    async def _check_owner(
+        self, permit: Permit, identity: Identity, reading: Reading, reference: ObjectReference
+    ) -> Permit:
+        try:
+            found = await self._objects.find(reference.kind, reference.name_or_id)
+        except NotFoundError as error:
+            if not reference.may_be_absent:
+                return replace(permit, missing=error.message)
+            return replace(permit, volumes=(*permit.volumes, reference.name_or_id)) if reference.make_first else permit
+        if found.owner != identity.owner:
+            return replace(permit, missing=_NO_SUCH[reference.kind].format(reference.name_or_id))
+        if reference.kind in _BY_ID and reference.name_or_id == reading.asked.object_id:
+            return replace(permit, parameters=dict.fromkeys(permit.parameters, found.object_id))
+        return permit
+
+
+def _signed(permit: Permit, operation_id: str, owner: str) -> Permit:
+    """With the owner's label on what is created, and lists narrowed to what has it."""
+    query, document = permit.query, permit.document
+    if permit.verdict.own_only and takes_own_filters(operation_id):
+        query = query.with_filter("label", f"{OWNER_LABEL}={owner}")
+    if permit.verdict.sign:
+        query = _signed_query(query, owner)
+        if isinstance(document.tree, dict):
+            document = replace(document, tree=cast(Tree, sign_document(operation_id, document.tree, owner)))
+    return replace(permit, query=query, document=document)
+
+
+def _signed_query(query: Query, owner: str) -> Query:
+    labels = sign_query(query.operation_id, query.tree, owner).get("labels")
+    if not isinstance(labels, dict):
+        return query
+    return query.with_values("labels", [msgspec.json.encode(labels).decode()], labels)

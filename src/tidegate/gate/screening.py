@@ -1,0 +1,144 @@
+"""What becomes of an answer between engine and client: secrets left out, foreign objects left out, plugins asked.
+
+An answer that is screened is read whole first, within a bound; events are screened one by one as they come. All others
+pass as streams, untouched.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from tidegate.access.ownership import keep_own
+from tidegate.access.principal import CertificatePrincipal
+from tidegate.access.redaction import redact, redacts
+from tidegate.access.verdict import Verdict
+from tidegate.base.errors import InternalError
+from tidegate.gate.authz_plugins import AuthzPlugins, Question
+from tidegate.gate.forward import Sending
+from tidegate.gate.live import Identity
+from tidegate.http.hijack import Hijack
+from tidegate.http.messages import Headers, Request, Response
+
+WHOLE_BYTES = 64 * 1024 * 1024
+_EVENTS = "SystemEvents"
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """Of one request's answer."""
+
+    plugins: AuthzPlugins
+    identity: Identity
+    request: Request
+    sending: Sending
+    verdict: Verdict
+
+    async def ask_before(self) -> None:
+        """Ask the plugins about the request. Raises ForbiddenError, InternalError."""
+        if self.plugins:
+            await self.plugins.authorize_request(self._question())
+
+    async def screen(self, operation_id: str, response: Response | Hijack) -> Response | Hijack:
+        """The answer that the client gets; a connection that was taken over is nobody's to screen.
+
+        Raises ForbiddenError or InternalError when a plugin denies, or the answer cannot be screened.
+        """
+        if isinstance(response, Hijack):
+            return response
+        try:
+            return await self._screen(operation_id, response)
+        except BaseException:
+            await _abandon(response)
+            raise
+
+    async def _screen(self, operation_id: str, response: Response) -> Response:
+        if response.status == 200 and self.request.method != "HEAD":
+            if operation_id == _EVENTS and self.verdict.own_only:
+                response = replace(response, body=_own_events(_pieces(response), self.identity.owner))
+            elif self.verdict.own_only or redacts(operation_id, self.verdict.redact):
+                response = await self._rewritten(operation_id, response)
+        if self.plugins:
+            if _is_document(response):
+                response = await _whole(response)
+            content = response.body if isinstance(response.body, bytes) else b""
+            await self.plugins.authorize_response(self._question(), response.status, response.headers, content)
+        return response
+
+    async def _rewritten(self, operation_id: str, response: Response) -> Response:
+        whole = await _whole(response)
+        assert isinstance(whole.body, bytes)  # noqa: S101 - what _whole is for
+        try:
+            answer = msgspec.json.decode(whole.body)
+        except msgspec.MsgspecError as error:
+            raise InternalError(f"the engine's answer to {operation_id} is not JSON, and cannot be screened") from error
+        if self.verdict.own_only:
+            answer = keep_own(operation_id, answer, self.identity.owner)
+        answer = redact(operation_id, answer, self.verdict.redact, self.identity.owner)
+        return replace(whole, body=msgspec.json.encode(answer) + b"\n")
+
+    def _question(self) -> Question:
+        principal = self.identity.principal
+        return Question(
+            principal.common_name if isinstance(principal, CertificatePrincipal) else "",
+            self.request.peer.certificate,
+            self.sending.method,
+            self.sending.target,
+            self.sending.headers,
+            self.sending.body if isinstance(self.sending.body, bytes) else b"",
+        )
+
+
+def _is_document(response: Response) -> bool:
+    """JSON of a known length: a stream of JSON lines has none, and would never be whole."""
+    headers = Headers(response.headers)
+    media_type = (headers.get("content-type") or "").partition(";")[0].strip().lower()
+    return isinstance(response.body, bytes) or (media_type == _JSON and "content-length" in headers)
+
+
+async def _whole(response: Response) -> Response:
+    """The response with its body in memory. Raises InternalError beyond WHOLE_BYTES."""
+    content = bytearray()
+    async for piece in _pieces(response):
+        content += piece
+        if len(content) > WHOLE_BYTES:
+            raise InternalError(f"the engine's answer is larger than the {WHOLE_BYTES} bytes that can be screened")
+    headers = tuple((name, value) for name, value in response.headers if name.lower() != "content-length")
+    return Response(response.status, headers, bytes(content))
+
+
+async def _abandon(response: Response) -> None:
+    """The engine's connection must not wait for a body that nobody will read."""
+    if isinstance(response.body, AsyncGenerator):
+        await response.body.aclose()
+
+
+async def _pieces(response: Response) -> AsyncIterator[bytes]:
+    if isinstance(response.body, bytes):
+        yield response.body
+        return
+    async for piece in response.body:
+        yield piece
+
+
+async def _own_events(pieces: AsyncIterator[bytes], owner: str) -> AsyncIterator[bytes]:
+    """The events of ``owner``'s objects; each is a line."""
+    rest = b""
+    async for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > WHOLE_BYTES:
+            raise InternalError("the engine sends an event without an end")
+        for line in lines:
+            if line.strip() and _is_own(line, owner):
+                yield line + b"\n"
+    if rest.strip() and _is_own(rest, owner):
+        yield rest
+
+
+def _is_own(line: bytes, owner: str) -> bool:
+    try:
+        event = msgspec.json.decode(line.lstrip(b"\x1e"))
+    except msgspec.MsgspecError as error:
+        raise InternalError("the engine's events are not JSON lines, and cannot be screened") from error
+    return keep_own(_EVENTS, event, owner) is not None

@@ -1,0 +1,102 @@
+"""The trail of one request: its decision in the audit before it is carried out, its outcome, its line in the log."""
+
+import time
+
+from msgspec.structs import replace
+
+from tidegate.access.principal import CertificatePrincipal
+from tidegate.gate.audit import AuditLog
+from tidegate.gate.doors import Door
+from tidegate.gate.live import Identity
+from tidegate.gate.permits import Permit
+from tidegate.gate.reading import Reading
+from tidegate.gate.request_log import RequestLog
+from tidegate.http.messages import Request
+from tidegate.spec.audit_records import Decision, Outcome
+from tidegate.spec.catalogue import Match
+
+
+class Entry:
+    """The object is the path until it is known which operation the path names."""
+
+    def __init__(self, trail: "Trail", door: Door, identity: Identity, request: Request) -> None:
+        self._trail = trail
+        self._door = door
+        self._identity = identity
+        self._request = request
+        self._started_s = time.monotonic()
+        self._operation = "-"
+        self._version = ""
+        self._object = request.target.partition("?")[0]
+        self._decided: int | None = None
+
+    def found(self, found: Match) -> None:
+        """The operation that the request names."""
+        self._operation = found.operation.operation_id
+        self._version = found.version or ""
+        self._object = next(iter(found.parameters.values()), "")
+
+    def named(self, operation: str) -> None:
+        """An operation of the gate's own."""
+        self._operation = operation
+
+    async def refuse(self, rule: str, reason: str) -> None:
+        """The audit's line for what is refused before the policy is asked. Raises UnavailableError."""
+        await self._write(self._decision(allowed=False, rule=rule, reason=reason))
+
+    async def allow(self, rule: str) -> None:
+        """The audit's line for an operation of the gate's own. Raises UnavailableError."""
+        await self._write(self._decision(allowed=True, rule=rule))
+
+    async def decide(self, reading: Reading, permit: Permit) -> None:
+        """The audit's line for what the policy and the owners said. Raises UnavailableError: do not carry it out."""
+        verdict = permit.verdict
+        rule = "not-owned" if permit.missing else verdict.rule
+        decision = self._decision(allowed=permit.allowed, rule=rule, reason=permit.missing or verdict.reason)
+        await self._write(replace(decision, document=reading.document_digest, query=reading.query_digest))
+
+    def close(self, status: int, error: str = "") -> None:
+        """The outcome: what the client was answered."""
+        elapsed_ms = (time.monotonic() - self._started_s) * 1e3
+        if self._decided is not None:
+            self._trail.audit.outcome(Outcome(self._decided, status, round(elapsed_ms, 3), error=error))
+        line = f"{self._identity.principal} {self._where} {self._request.method} {self._operation} {status}"
+        self._trail.log.record(f"{line} {elapsed_ms:.1f}ms")
+
+    @property
+    def _where(self) -> str:
+        return self._request.peer.address or self._door.name
+
+    def _decision(self, *, allowed: bool, rule: str, reason: str = "") -> Decision:
+        return Decision(
+            principal=str(self._identity.principal),
+            operation=self._operation,
+            allowed=allowed,
+            rule=rule,
+            role=self._identity.role,
+            certificate=_serial(self._identity),
+            address=self._where,
+            method=self._request.method,
+            version=self._version,
+            object=self._object,
+            reason=reason,
+        )
+
+    async def _write(self, decision: Decision) -> None:
+        self._decided = await self._trail.audit.decision(decision)
+
+
+class Trail:
+    """Where entries go."""
+
+    def __init__(self, audit: AuditLog, log: RequestLog) -> None:
+        self.audit = audit
+        self.log = log
+
+    def open(self, door: Door, identity: Identity, request: Request) -> Entry:
+        """The entry of a request that has just arrived."""
+        return Entry(self, door, identity, request)
+
+
+def _serial(identity: Identity) -> str:
+    return identity.principal.serial_number if isinstance(identity.principal, CertificatePrincipal) else ""
