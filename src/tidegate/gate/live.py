@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from tidegate.access.asked import Asked
 from tidegate.access.decision import decide
-from tidegate.access.policy import Policy, built_in_policy
+from tidegate.access.files.policy_files import parse_policy
+from tidegate.access.policy import Policy
 from tidegate.access.principal import (
     CertificatePrincipal,
     Principal,
@@ -69,7 +70,7 @@ class Live:
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Decide on ``snapshot`` from now on. Raises InvalidParameterError when it cannot be used; nothing changes."""
-        policy, context = built_in_policy(self._default_role), self._context_for(snapshot)
+        policy, context = self._policy_for(snapshot), self._context_for(snapshot)
         self._snapshot, self.policy, self._context = snapshot, policy, context
 
     def apply(self, snapshot: Snapshot) -> int:
@@ -144,6 +145,15 @@ class Live:
             principal = principal_from_certificate(peer.subject or {})
             known = self._certificates[der] = _Certificate(principal, certificate_facts(der))
         return known
+
+    def _policy_for(self, snapshot: Snapshot) -> Policy:
+        if self._snapshot.generation and snapshot.access == self._snapshot.access:
+            return self.policy
+        try:
+            return parse_policy(snapshot.access, self._default_role)
+        except ImportError as error:
+            # The engine of rules is loaded when there are some at the start; later this process may not read its files.
+            raise InvalidParameterError(f"rules need a restart to take effect: {error}") from error
 
     def _context_for(self, snapshot: Snapshot) -> ssl.SSLContext | None:
         texts = (snapshot.ca_pem, snapshot.certificate_pem, snapshot.key_pem)

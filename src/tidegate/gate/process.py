@@ -7,17 +7,20 @@ and accepts connections. What is behind the gate is reached by the dialer.
 
 import asyncio
 import ctypes
+import importlib
 import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import uvloop
 
-from tidegate.base.errors import InternalError, UnavailableError
+from tidegate.access.files.policy_files import RULES_SUFFIX
+from tidegate.base.errors import InternalError, InvalidParameterError, UnavailableError
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.gate.audit_start import Audit, AuditSettings, start_audit
@@ -125,17 +128,28 @@ def run_gate(settings: GateProcessSettings, resources: WorkerResources) -> None:
     ``start_audit`` does.
     """
     logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s gate %(message)s", force=True)
-    read_tables()  # now: nobody may not be able to read where we are installed
+    load_for_later(settings.audit.data_root)
     audit = start_audit(settings.audit)
     give_up_root(*settings.owner)
     end_with_parent(settings.parent_pid)
     uvloop.run(_serve(settings, resources, audit))
 
 
-def read_tables() -> None:
-    """Have in memory what reading requests needs."""
+def load_for_later(data_root: Path) -> None:
+    """Have in memory what is read late: nobody may not be able to read where we are installed."""
     for operation in OPERATIONS:
         body_of(operation.operation_id)
+    if any((data_root / "access").glob(f"*{RULES_SUFFIX}")):
+        importlib.import_module("cedarpy")
+
+
+def check_scoped_roles(doors: Iterable[Door], roles: Collection[str]) -> None:
+    """Raises InvalidParameterError for a socket whose role does not exist."""
+    for door in doors:
+        if door.role is not None and door.role not in roles:
+            raise InvalidParameterError(
+                f"gate-socket: {door.name}: there is no role {door.role!r}; roles are {', '.join(sorted(roles))}"
+            )
 
 
 async def _serve(settings: GateProcessSettings, resources: WorkerResources, audit: Audit) -> None:
@@ -149,6 +163,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     live = Live(Presences(), settings.default_role)
     snapshots = registrar.snapshots()
     live.adopt(await first_snapshot(snapshots))
+    check_scoped_roles((entrance.door for entrance in resources.entrances), live.policy.roles)
     engine = UnixClient(partial(dialer.connect, ENGINE))
     plugins = AuthzPlugins(
         [(name, UnixClient(partial(dialer.connect, f"{PLUGIN}{name}"))) for name in settings.plugins]

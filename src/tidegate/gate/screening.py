@@ -5,9 +5,10 @@ pass as streams, untouched.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from tidegate.access.ownership import keep_own
 from tidegate.access.principal import CertificatePrincipal
@@ -56,7 +57,8 @@ class Screening:
     async def _screen(self, operation_id: str, response: Response) -> Response:
         if response.status == 200 and self.request.method != "HEAD":
             if operation_id == _EVENTS and self.verdict.own_only:
-                response = replace(response, body=_own_events(_pieces(response), self.identity.owner))
+                events = _own_events(_pieces(response), self.identity.owner)
+                response = Response(response.status, _without_length(response), events)
             elif self.verdict.own_only or redacts(operation_id, self.verdict.redact):
                 response = await self._rewritten(operation_id, response)
         if self.plugins:
@@ -104,8 +106,11 @@ async def _whole(response: Response) -> Response:
         content += piece
         if len(content) > WHOLE_BYTES:
             raise InternalError(f"the engine's answer is larger than the {WHOLE_BYTES} bytes that can be screened")
-    headers = tuple((name, value) for name, value in response.headers if name.lower() != "content-length")
-    return Response(response.status, headers, bytes(content))
+    return Response(response.status, _without_length(response), bytes(content))
+
+
+def _without_length(response: Response) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in response.headers if name.lower() != "content-length")
 
 
 async def _abandon(response: Response) -> None:

@@ -142,3 +142,14 @@ def test_a_change_cuts_what_may_no_longer_go_on(
         await asyncio.wait({task})
 
     asyncio.run(main())
+
+
+def test_roles_from_access_files_count_and_wrong_files_change_nothing(holder: Holder) -> None:
+    text = '[[bindings]]\nrole = "operator"\nuid = 1000\n'
+    known = live(Snapshot(generation=1, access={"access.toml": text}))
+    unix = Peer(credentials=(7, 1000, 100))
+    assert known.identify(Door("unix"), unix).role == "operator"
+    assert known.apply(Snapshot(generation=2, access={"access.toml": "roles = 7"})) == 0
+    assert known.identify(Door("unix"), unix).role == "operator"
+    known.apply(Snapshot(generation=3))
+    assert known.identify(Door("unix"), unix).role == ""
