@@ -21,7 +21,7 @@ from tidegate.access.references import ObjectReference
 from tidegate.access.refusals import refusal
 from tidegate.access.roles import BUILT_IN_ROLES, Role, Scope
 from tidegate.access.rules import SILENCE, Answer, Ruling
-from tidegate.access.verdict import Verdict
+from tidegate.access.verdict import Signing, Verdict
 
 NO_USAGE = Usage()
 
@@ -45,7 +45,8 @@ def decide(policy: Policy, principal: Principal, role_name: str, asked: Asked, u
 
 def _allow_everything(role: Role, asked: Asked) -> Verdict:
     demands = tuple(claim for claim in claims_of(asked) if isinstance(claim, Demand))
-    sign = asked.operation_id in CREATES
+    # A container inherits the labels of its image, and anyone may have built that: its owner has to be written.
+    sign = Signing.CONTAINER if asked.operation_id == "ContainerCreate" else Signing.NOTHING
     return Verdict(True, f"{role.name}/everything", role=role.name, sign=sign, demands=demands)
 
 
@@ -116,7 +117,7 @@ def _answer_claims(client: _Client, asked: Asked, usage: Usage, rule: str) -> Ve
         role=role.name,
         own_only=_own_only(role, asked.operation_id),
         redact=role.redact,
-        sign=asked.operation_id in CREATES,
+        sign=Signing.ALL if asked.operation_id in CREATES else Signing.NOTHING,
         must_own=tuple(dict.fromkeys(must_own)) if role.scope is not Scope.ALL else (),
         demands=demands,
     )

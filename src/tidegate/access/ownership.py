@@ -23,13 +23,16 @@ def owner_in(labels: object) -> str:
     return owner if isinstance(owner, str) else ""
 
 
-def sign_document(operation_id: str, tree: Tree, owner: str) -> Tree:
-    """The body with the owner's label on what it makes; the same tree for an operation that makes nothing."""
+def sign_document(operation_id: str, tree: Tree, owner: str, *, volumes: bool = True) -> Tree:
+    """The body with the owner's label on what it makes; the same tree for an operation that makes nothing.
+
+    ``volumes``: those that the mounts of a container make too.
+    """
     if operation_id not in ("ContainerCreate", "VolumeCreate", "NetworkCreate"):
         return tree
     signed = _labelled(tree, owner)
     host = mapping(tree, "HostConfig")
-    if operation_id == "ContainerCreate" and host.get("Mounts"):
+    if volumes and operation_id == "ContainerCreate" and host.get("Mounts"):
         mounts = [_signed_mount(mount, owner) for mount in documents(host, "Mounts")]
         return {**signed, "HostConfig": {**host, "Mounts": mounts}}
     return signed

@@ -4,7 +4,7 @@
 - ``must_own``: objects the gate resolves through the engine before it forwards. Each has to carry the client's owner
   label, or the answer is 404 as if it did not exist. The decision is pure and cannot look.
 - ``own_only``: the answer shows, or the prune takes, only what carries the client's owner label.
-- ``sign``: what is created gets the client's owner label.
+- ``sign``: what of that which is created gets the client's owner label.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,14 @@ class Redaction(Enum):
     EVERYBODYS = "everybody's"
 
 
+class Signing(Enum):
+    """What gets the client's label: ``CONTAINER`` leaves out the volumes that its mounts make."""
+
+    NOTHING = "nothing"
+    CONTAINER = "the container"
+    ALL = "all that is made"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``rule`` names what decided, for log, audit and explanation; ``reason`` is for the client, "" when allowed."""
@@ -35,7 +43,7 @@ class Verdict:
     role: str = ""
     own_only: bool = False
     redact: Redaction = Redaction.NOBODYS
-    sign: bool = False
+    sign: Signing = Signing.NOTHING
     must_own: tuple[ObjectReference, ...] = ()
     demands: tuple[Demand, ...] = ()
 

@@ -19,7 +19,7 @@ from tidegate.model.container import PublishedPort, Settings, VolumeUse
 from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
-from tidegate.spec.container import CreateRequest, Empty, HostConfig, VolumeOptions
+from tidegate.spec.container import OWN_LABELS, CreateRequest, Empty, HostConfig, VolumeOptions
 
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
 DEFAULT_STOP_TIMEOUT_S = 10
@@ -98,13 +98,19 @@ def merge_image(request: CreateRequest, image: Mapping[str, Any]) -> CreateReque
         cmd=cmd,
         entrypoint=entrypoint,
         env=tuple(merge_environment(image.get("Env") or (), request.env)),
-        labels={**(image.get("Labels") or {}), **request.labels},
+        labels={**_labels_of_image(image), **request.labels},
         exposed_ports={**dict.fromkeys(image.get("ExposedPorts") or {}, Empty()), **request.exposed_ports},
         volumes=anonymous,
         user=request.user or image.get("User") or "",
         working_dir=request.working_dir or image.get("WorkingDir") or "",
         stop_signal=request.stop_signal or image.get("StopSignal") or "",
     )
+
+
+def _labels_of_image(image: Mapping[str, Any]) -> dict[str, str]:
+    """Without Tidegate's own: whoever built the image could write there that he owns each container made of it."""
+    labels: Mapping[str, str] = image.get("Labels") or {}
+    return {name: value for name, value in labels.items() if not name.startswith(OWN_LABELS)}
 
 
 def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:

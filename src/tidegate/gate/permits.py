@@ -15,7 +15,7 @@ from tidegate.access.asked import Usage
 from tidegate.access.decision import decide
 from tidegate.access.ownership import OWNER_LABEL, sign_document, sign_query, takes_own_filters
 from tidegate.access.policy import Policy
-from tidegate.access.verdict import ObjectKind, ObjectReference, Verdict
+from tidegate.access.verdict import ObjectKind, ObjectReference, Signing, Verdict
 from tidegate.base.errors import InternalError, NotFoundError
 from tidegate.gate.live import Identity
 from tidegate.gate.objects import Objects
@@ -121,10 +121,12 @@ def _signed(permit: Permit, operation_id: str, owner: str) -> Permit:
     query, document = permit.query, permit.document
     if permit.verdict.own_only and takes_own_filters(operation_id):
         query = query.with_filter("label", f"{OWNER_LABEL}={owner}")
-    if permit.verdict.sign:
+    if permit.verdict.sign is not Signing.NOTHING:
         query = _signed_query(query, owner)
         if isinstance(document.tree, dict):
-            document = replace(document, tree=cast(Tree, sign_document(operation_id, document.tree, owner)))
+            volumes = permit.verdict.sign is Signing.ALL
+            tree = sign_document(operation_id, document.tree, owner, volumes=volumes)
+            document = replace(document, tree=cast(Tree, tree))
     return replace(permit, query=query, document=document)
 
 

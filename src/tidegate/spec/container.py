@@ -70,6 +70,9 @@ __all__ = [
     "WeightDevice",
 ]
 
+OWN_LABELS = "tidegate."
+"""Labels that begin so are written by the gate and by nobody else."""
+
 
 class ContainerConfig(Document, frozen=True):
     """What is the same on every host. ``mac_address``: sent below API 1.44."""

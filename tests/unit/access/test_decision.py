@@ -8,7 +8,7 @@ from tidegate.access.policy import Binding, Policy, built_in_policy
 from tidegate.access.principal import CertificatePrincipal, UnixPrincipal, UnknownPrincipal, owner_of
 from tidegate.access.reach import CI, DEVELOP, OPERATE, VIEW
 from tidegate.access.roles import BUILT_IN_ROLES
-from tidegate.access.verdict import ObjectKind, ObjectReference, Redaction, Verdict
+from tidegate.access.verdict import ObjectKind, ObjectReference, Redaction, Signing, Verdict
 from tidegate.spec.catalogue import OPERATIONS
 
 ALICE = CertificatePrincipal("alice", ("Acme",), ("build",), ("spiffe://acme/alice",), "0AFF")
@@ -105,9 +105,13 @@ def test_ci_sees_only_its_own() -> None:
 
 
 def test_what_is_created_is_signed_with_its_owner() -> None:
-    assert ask("developer", "ContainerCreate").sign
-    assert ask("admin", "VolumeCreate").sign
-    assert not ask("developer", "ContainerExec", "web").sign
+    assert ask("developer", "ContainerCreate").sign is Signing.ALL
+    assert ask("developer", "ContainerExec", "web").sign is Signing.NOTHING
+
+
+def test_an_administrators_container_is_signed_because_its_image_may_carry_a_label_and_nothing_else_is() -> None:
+    assert ask("admin", "ContainerCreate").sign is Signing.CONTAINER
+    assert ask("admin", "VolumeCreate").sign is Signing.NOTHING
 
 
 def test_an_operator_has_to_do_with_everybodys_and_sees_no_secrets() -> None:

@@ -39,6 +39,12 @@ def test_the_image_fills_what_the_client_left_out() -> None:
     assert (document.working_dir, document.user) == ("/srv", "app")
 
 
+def test_an_image_cannot_say_who_owns_the_containers_made_of_it() -> None:
+    image = {**IMAGE, "Labels": {"tidegate.owner": "eve", "tidegateway": "x"}}
+    assert merged(plan(image)).labels == {"tidegateway": "x"}
+    assert merged(plan(image, Labels={"tidegate.owner": "alice"})).labels["tidegate.owner"] == "alice"
+
+
 def test_the_engine_s_defaults_are_written_down() -> None:
     assert merged(plan()).host_config.log_config.type == "json-file"
     assert merged(plan(HostConfig={"LogConfig": {"Type": "none"}})).host_config.log_config.type == "none"

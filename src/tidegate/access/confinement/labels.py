@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterable, Iterator
 
 from tidegate.access.demands import Demand, DemandKind
+from tidegate.spec.container import OWN_LABELS
 
-RESERVED = "tidegate."
 _IN_INSTRUCTION = re.compile(r"\btidegate\\*\.", re.IGNORECASE)
 
 
 def reserved_labels(labels: Iterable[str], field: str) -> Iterator[Demand]:
     """A demand for each label that is not the client's to write."""
     for label in labels:
-        if label.startswith(RESERVED):
+        if label.startswith(OWN_LABELS):
             yield Demand(DemandKind.FIELD, field, label)
 
 
@@ -26,4 +26,4 @@ def labels_in_changes(changes: Iterable[str], field: str) -> Iterator[Demand]:
 
 def _may_reserve(text: str) -> bool:
     plain = re.sub(r"[\\\"'$\s]", "", text)
-    return bool(_IN_INSTRUCTION.search(plain)) or RESERVED in plain.lower()
+    return bool(_IN_INSTRUCTION.search(plain)) or OWN_LABELS in plain.lower()
