@@ -96,7 +96,7 @@ class Launched:
 
 @dataclass(frozen=True, slots=True)
 class LaunchFailed:
-    """Nothing runs; ``exit_code`` is 126, 127 or 128. ``transient``: it is not the container's fault, nor its user's."""
+    """Nothing runs; ``exit_code`` is 126, 127 or 128. ``transient``: neither the container nor its user is at fault."""
 
     error: str
     exit_code: int
