@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from tidegate.access.asked import Asked
+from tidegate.access.confinement.host_paths import target_claims, working_directory_claims
 from tidegate.access.confinement.images import image_claims, repository_claims
 from tidegate.access.confinement.isolation import LOOKED_AT as ISOLATION_FIELDS
 from tidegate.access.confinement.isolation import isolation_claims
@@ -58,15 +59,17 @@ def create_claims(asked: Asked) -> Claims:
     tree = asked.document.tree
     yield from image_claims(text(tree, "Image"), "Image")
     yield from reserved_labels(mapping(tree, "Labels"), "Labels")
-    yield from _volume_paths(tree)
+    yield from _config_claims(tree)
     yield from _host_claims(tree, "")
     yield from _host_claims(mapping(tree, "HostConfig"), "HostConfig.")
     yield from endpoints_claims(mapping(tree, "NetworkingConfig"), "NetworkingConfig")
 
 
-def _volume_paths(tree: Tree) -> Iterator[Demand]:
-    """Podman reads a key with a colon as a bind."""
+def _config_claims(tree: Tree) -> Iterator[Demand]:
+    yield from working_directory_claims(text(tree, "WorkingDir"), "WorkingDir")
     for path in mapping(tree, "Volumes"):
+        yield from target_claims(path, "Volumes")
+        # Podman reads a key with a colon as a bind.
         if ":" in path or not path.startswith("/"):
             yield Demand(DemandKind.FIELD, "Volumes", path)
 
@@ -86,6 +89,7 @@ def update_claims(asked: Asked) -> Claims:
 
 def exec_claims(asked: Asked) -> Claims:
     """``ContainerExec``."""
+    yield from working_directory_claims(text(asked.document.tree, "WorkingDir"), "WorkingDir")
     if flag(asked.document.tree, "Privileged"):
         yield Demand(DemandKind.FIELD, "Privileged", "true")
 
@@ -96,7 +100,7 @@ def commit_claims(asked: Asked) -> Claims:
     yield ObjectReference(ObjectKind.CONTAINER, text(query, "container"))
     yield from labels_in_changes(texts(query, "changes"), "changes")
     yield from reserved_labels(mapping(asked.document.tree, "Labels"), "Labels")
-    yield from _volume_paths(asked.document.tree)
+    yield from _config_claims(asked.document.tree)
     yield from repository_claims(text(query, "repo"), "repo")
 
 

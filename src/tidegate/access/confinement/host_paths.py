@@ -32,10 +32,27 @@ def clean_path(path: str) -> str:
     return "/" + cleaned.lstrip("/") if cleaned.startswith("//") else cleaned
 
 
+def target_claims(target: str, field: str, kernel_trees: Sequence[str] = ("/proc", "/sys")) -> Iterator[Demand]:
+    """Mounts over the kernel's own trees have defeated profiles and masks (CVE-2019-16884, CVE-2025-52881)."""
+    if target and any(_is_below(clean_path("/" + target), tree) for tree in kernel_trees):
+        yield Demand(DemandKind.FIELD, f"{field} target", target)
+
+
+def working_directory_claims(path: str, field: str) -> Iterator[Demand]:
+    """A working directory below /proc can be a descriptor the runtime has open on the host (CVE-2024-21626)."""
+    if path and _is_below(clean_path("/" + path), "/proc"):
+        yield Demand(DemandKind.FIELD, field, path)
+
+
+def _is_below(path: str, tree: str) -> bool:
+    return path == tree or path.startswith(f"{tree}/")
+
+
 def bind_claims(specification: str, field: str) -> Iterator[Demand | ObjectReference]:
     """What an element of ``Binds`` asks for."""
     parts = specification.split(":")
     source, options = parts[0], parts[2].split(",") if len(parts) > 2 else []
+    yield from target_claims(parts[min(len(parts), 2) - 1], field)
     if len(parts) == 1:
         if not source.startswith("/"):
             yield Demand(DemandKind.FIELD, field, specification)

@@ -39,6 +39,10 @@ SEARCH_QUERY = frozenset({"term"})
 _HARMLESS_REMOTES = frozenset({"", "client-session"})
 # Exporters that give the result to the client, or to the engine's own images.
 _OUTPUTS = frozenset({"", "local", "tar", "docker", "moby", "image", "cacheonly"})
+# Podman takes a name with one of these before a colon for a file or a store of the host.
+_TRANSPORTS = frozenset(
+    ["containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "ostree", "sif", "tarball"]
+)
 _HUB = frozenset({"", "index.docker.io", "registry-1.docker.io", "hub.docker.com", DEFAULT_DOMAIN})
 
 
@@ -51,6 +55,9 @@ def image_claims(image: str, field: str) -> Iterator[Demand]:
 def repository_claims(name: str, field: str) -> Iterator[Demand]:
     """The registry of a name; a name no registry could have is refused as a field."""
     if not name:
+        return
+    if name.partition(":")[0] in _TRANSPORTS and ":" in name:
+        yield Demand(DemandKind.FIELD, field, name)
         return
     try:
         yield Demand(DemandKind.REGISTRY, field, parse_reference(name).domain.lower())
@@ -99,6 +106,8 @@ def build_claims(asked: Asked) -> Claims:
     query = asked.query.tree
     if text(query, "remote") not in _HARMLESS_REMOTES:
         yield Demand(DemandKind.URL, "remote", text(query, "remote"))
+    if ".." in text(query, "dockerfile").split("/"):
+        yield Demand(DemandKind.FIELD, "dockerfile", text(query, "dockerfile"))
     yield from mode_claims(text(query, "networkmode"), "networkmode")
     yield from security_claims(texts(query, "securityopt"), "securityopt")
     yield from ulimit_claims(query, "ulimits", "ulimits")

@@ -6,6 +6,7 @@ from tidegate.access.confinement.host_paths import (
     bind_claims,
     makes_plain_tmpfs,
     source_claims,
+    target_claims,
     volume_driver_claims,
 )
 from tidegate.access.confinement.labels import reserved_labels
@@ -29,6 +30,7 @@ LOOKED_AT = frozenset(
     }
 )
 _PROPAGATIONS = frozenset({"", "private", "rprivate", "slave", "rslave"})
+_STORAGE_OPTIONS = frozenset({"size", "inodes"})
 _HARMLESS_TYPES = frozenset({"tmpfs", "image"})
 
 
@@ -41,11 +43,15 @@ def mount_claims(host: Tree, prefix: str) -> Iterator[Demand | ObjectReference]:
     yield from _tmpfs_claims(mapping(host, "Tmpfs"), f"{prefix}Tmpfs")
     for name in texts(host, "VolumesFrom"):
         yield ObjectReference(ObjectKind.CONTAINER, name.partition(":")[0])
+    for name in mapping(host, "StorageOpt"):
+        if name not in _STORAGE_OPTIONS:
+            yield Demand(DemandKind.FIELD, f"{prefix}StorageOpt", name)
     yield from volume_driver_claims(text(host, "VolumeDriver"), (), f"{prefix}VolumeDriver")
 
 
 def _tmpfs_claims(paths: Tree, field: str) -> Iterator[Demand]:
     for path in paths:
+        yield from target_claims(path, field, ("/proc",))
         for option in text(paths, path).split(","):
             if not makes_plain_tmpfs(option):
                 yield Demand(DemandKind.FIELD, field, option)
@@ -62,6 +68,7 @@ def _one_mount(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
             yield from _volume_source(source, field, plain=plain)
     elif kind not in _HARMLESS_TYPES:
         yield Demand(DemandKind.FIELD, f"{field}.Type", kind)
+    yield from target_claims(text(mount, "Target"), field)
     propagation = text(mapping(mount, "BindOptions"), "Propagation")
     if propagation not in _PROPAGATIONS:
         yield Demand(DemandKind.FIELD, f"{field}.BindOptions.Propagation", propagation)
