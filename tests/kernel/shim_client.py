@@ -47,7 +47,7 @@ class Shim:
         return subprocess.Popen(arguments, start_new_session=True)
 
     def connect(self) -> socket.socket:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(20)

@@ -50,6 +50,7 @@ def test_resources_become_the_files_of_v2() -> None:
         "memory": {"limit": 100, "swap": 250, "reservation": 50},
         "cpu": {"shares": 1024, "quota": 50_000, "period": 100_000, "cpus": "0"},
         "pids": {"limit": -1},
+        "blockIO": {"weight": 1000},
     }
     assert plan_writes(resources) == [
         Write("memory", "memory.max", "100"),
@@ -59,6 +60,7 @@ def test_resources_become_the_files_of_v2() -> None:
         Write("cpu", "cpu.max", "50000 100000"),
         Write("cpuset", "cpuset.cpus", "0"),
         Write("pids", "pids.max", "max"),
+        Write("io", "io.weight", "10000"),
     ]
     assert plan_writes({"memory": {"limit": -1, "swap": -1}})[1].value == "max"
 

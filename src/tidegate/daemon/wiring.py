@@ -49,8 +49,8 @@ from tidegate.engine.prune import PruneService
 from tidegate.engine.shutdown import stop_all
 from tidegate.engine.system import EngineFacts, Holdings, SystemService
 from tidegate.engine.volumes import LocalVolumes
-from tidegate.kernel.cgroups import is_unified, open_cgroups
-from tidegate.kernel.host import read_host
+from tidegate.kernel.cgroups import ROOT, is_unified, open_cgroups
+from tidegate.kernel.host import read_cgroups, read_host
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.spec.oci_image import Platform
@@ -99,7 +99,7 @@ class Engine:
         )
         self._networks = PredefinedNetworks(self._state, time.time_ns, self._containers, self._bridge_facts)
         defaults = Defaults(settings.log.driver, settings.cgroup_namespace or ("private" if is_unified() else "host"))
-        self._creator = ContainerCreator(self._containers, self._images, defaults)
+        self._creator = ContainerCreator(self._containers, self._images, defaults, read_cgroups(ROOT))
         self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, planner.log_path)
         self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
         holdings = Holdings(self._containers, self._images, volumes, rootfs, self._layers)

@@ -1,24 +1,43 @@
-"""Making a container out of an image and a client's document; the decisions are in ``creation``."""
+"""Making a container out of an image and a client's document; the decisions are in ``creation`` and ``limits``."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults, SourceImage, plan_new_container
 from tidegate.engine.images import ImageService
+from tidegate.engine.limits import plan_limits
+from tidegate.kernel.host import CgroupAbilities
 from tidegate.model.container import Container
 from tidegate.spec.container import CreateRequest
 
 
+class Created(NamedTuple):
+    """A new container, and what of its document was left out."""
+
+    container: Container
+    warnings: Sequence[str]
+
+
 class ContainerCreator:
-    """On containers and images; ``defaults`` are for what the client leaves open."""
+    """On containers and images; ``defaults`` are for what the client leaves open, ``able`` is what can be limited."""
 
-    def __init__(self, containers: ContainerService, images: ImageService, defaults: Defaults) -> None:
-        self._containers, self._images, self._defaults = containers, images, defaults
+    def __init__(
+        self, containers: ContainerService, images: ImageService, defaults: Defaults, able: CgroupAbilities
+    ) -> None:
+        self._containers, self._images, self._defaults, self._able = containers, images, defaults, able
 
-    async def create(self, name: str, request: CreateRequest) -> Container:
-        """Raises NotFoundError (the image), ConflictError (the name), and what ``plan_new_container`` raises."""
+    async def create(self, name: str, request: CreateRequest) -> Created:
+        """Raises NotFoundError (image), ConflictError (name), what ``plan_new_container`` and ``plan_limits`` raise."""
         if not request.image:
             raise InvalidParameterError("no image specified")
         image = self._images.resolve(request.image)
         config = image.config.document.get("config") or {}
+        possible = plan_limits(request.host_config, self._able)
+        request = msgspec.structs.replace(request, host_config=possible.host_config)
         source = SourceImage(request.image, image.image_id, image.chain_ids, config)
-        return await self._containers.create(plan_new_container(name, source, request, self._defaults))
+        container = await self._containers.create(plan_new_container(name, source, request, self._defaults))
+        return Created(container, possible.warnings)

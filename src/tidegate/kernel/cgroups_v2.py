@@ -27,6 +27,7 @@ def plan_writes(resources: Mapping[str, Any]) -> Sequence[Write]:
         *_memory_writes(resources.get("memory") or {}),
         *_cpu_writes(resources.get("cpu") or {}),
         *_pids_writes(resources.get("pids") or {}),
+        *_io_writes(resources.get("blockIO") or {}),
     ]
 
 
@@ -65,6 +66,12 @@ def weight_of(shares: int) -> int:
 def _pids_writes(pids: Mapping[str, Any]) -> Iterator[Write]:
     if pids.get("limit"):
         yield Write("pids", "pids.max", _limit(pids["limit"]))
+
+
+def _io_writes(block_io: Mapping[str, Any]) -> Iterator[Write]:
+    if block_io.get("weight"):
+        # 10 to 1000 as 1 to 10000, the translation of runc's and crun's
+        yield Write("io", "io.weight", str(1 + (block_io["weight"] - 10) * 9999 // 990))
 
 
 class CgroupsV2:

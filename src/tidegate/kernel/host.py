@@ -11,7 +11,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class CgroupAbilities:
-    """Which limits can be set; ``version`` is "1" or "2" as Docker says it."""
+    """Which limits can be set; ``version`` is "1" or "2" as Docker says it.
+
+    ``cpus`` and ``memory_nodes`` are those a container may be pinned to, as the kernel lists them; "" without cpusets.
+    """
 
     version: str
     memory: bool
@@ -21,6 +24,10 @@ class CgroupAbilities:
     cpu_shares: bool
     cpu_set: bool
     pids: bool
+    swappiness: bool = False
+    block_weight: bool = False
+    cpus: str = ""
+    memory_nodes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,9 @@ def read_cgroups(root: Path) -> CgroupAbilities:
             cpu_shares="cpu" in controllers,
             cpu_set="cpuset" in controllers,
             pids="pids" in controllers,
+            block_weight="io" in controllers,
+            cpus=_text(root / "cpuset.cpus.effective").strip(),
+            memory_nodes=_text(root / "cpuset.mems.effective").strip(),
         )
     return CgroupAbilities(
         version="1",
@@ -78,6 +88,10 @@ def read_cgroups(root: Path) -> CgroupAbilities:
         cpu_shares=(root / "cpu/cpu.shares").exists(),
         cpu_set=(root / "cpuset/cpuset.cpus").exists(),
         pids=(root / "pids").is_dir(),
+        swappiness=(root / "memory/memory.swappiness").exists(),
+        block_weight=(root / "blkio/blkio.bfq.io_serviced").exists(),  # the root group has no weight itself
+        cpus=_text(root / "cpuset/cpuset.cpus").strip(),
+        memory_nodes=_text(root / "cpuset/cpuset.mems").strip(),
     )
 
 

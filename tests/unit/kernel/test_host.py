@@ -34,3 +34,14 @@ def test_control_groups_of_both_versions(tmp_path: Path) -> None:
     write(two / "cgroup.controllers", "cpuset cpu memory pids\n")
     found = read_cgroups(two)
     assert (found.version, found.memory, found.oom_kill_disable, found.cpu_set) == ("2", True, False, True)
+
+
+def test_the_processors_a_container_may_be_pinned_to(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for place in (one / "cpuset/cpuset.cpus", two / "cpuset.cpus.effective"):
+        write(place, "0-3\n")
+    for place in (one / "cpuset/cpuset.mems", two / "cpuset.mems.effective"):
+        write(place, "0\n")
+    write(two / "cgroup.controllers", "cpuset io\n")
+    assert [(each.cpus, each.memory_nodes) for each in map(read_cgroups, (one, two))] == [("0-3", "0")] * 2
+    assert [read_cgroups(root).block_weight for root in (one, two)] == [False, True]

@@ -79,8 +79,8 @@ class ContainerHandlers:
     async def create(self, call: Call) -> Response:
         """POST /containers/create."""
         request = decode(CreateRequest, await call.document_bytes())
-        container = await self.creator.create(call.query.text("name"), request)
-        return json_response({"Id": container.id, "Warnings": []}, 201)
+        created = await self.creator.create(call.query.text("name"), request)
+        return json_response({"Id": created.container.id, "Warnings": list(created.warnings)}, 201)
 
     async def inspect(self, call: Call) -> Response:
         """GET /containers/{id}/json."""
