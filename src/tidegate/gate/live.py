@@ -64,14 +64,14 @@ class Live:
         self._default_role = default_role
         self._clock_s = clock_s
         self._certificates: dict[bytes, _Certificate] = {}
-        self._snapshot = Snapshot(generation=0)
+        self.snapshot = Snapshot(generation=0)
         self._context: ssl.SSLContext | None = None
         self.policy = Policy({})
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Decide on ``snapshot`` from now on. Raises InvalidParameterError when it cannot be used; nothing changes."""
         policy, context = self._policy_for(snapshot), self._context_for(snapshot)
-        self._snapshot, self.policy, self._context = snapshot, policy, context
+        self.snapshot, self.policy, self._context = snapshot, policy, context
 
     def apply(self, snapshot: Snapshot) -> int:
         """``adopt`` a later one, or keep the last good one; how many connections that cut."""
@@ -111,7 +111,7 @@ class Live:
 
     def _of_certificate(self, peer: Peer) -> Identity:
         known = self._read_certificate(peer)
-        facts, snapshot, now_s = known.facts, self._snapshot, self._clock_s()
+        facts, snapshot, now_s = known.facts, self.snapshot, self._clock_s()
         identity = Identity(known.principal, owner=known.principal.common_name, not_after_s=facts.not_after_s)
         if facts.not_after_s <= now_s:
             return _refused(identity, "has expired: renew it with `tidegate client renew`")
@@ -147,7 +147,7 @@ class Live:
         return known
 
     def _policy_for(self, snapshot: Snapshot) -> Policy:
-        if self._snapshot.generation and snapshot.access == self._snapshot.access:
+        if self.snapshot.generation and snapshot.access == self.snapshot.access:
             return self.policy
         try:
             return parse_policy(snapshot.access, self._default_role)
@@ -160,9 +160,9 @@ class Live:
         if not any(texts):
             return None
         if self._context is not None and texts == (
-            self._snapshot.ca_pem,
-            self._snapshot.certificate_pem,
-            self._snapshot.key_pem,
+            self.snapshot.ca_pem,
+            self.snapshot.certificate_pem,
+            self.snapshot.key_pem,
         ):
             return self._context
         return context_of_texts(*texts, optional=True)

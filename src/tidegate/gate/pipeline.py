@@ -6,9 +6,13 @@ catalogue never reaches the engine, and what cannot be audited is not carried ou
 """
 
 import asyncio
+import math
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from urllib.parse import quote
+
+import msgspec
 
 from tidegate.base.errors import (
     ForbiddenError,
@@ -21,10 +25,12 @@ from tidegate.base.errors import (
 from tidegate.gate import ping
 from tidegate.gate.authz_plugins import AuthzPlugins
 from tidegate.gate.doors import Door
+from tidegate.gate.enrolment import EnrolmentDoor, is_enrolment
 from tidegate.gate.forward import Sending, end_to_end_headers, forward
 from tidegate.gate.live import Identity, Live
 from tidegate.gate.permits import Permit, Permits
 from tidegate.gate.ping import PingCache
+from tidegate.gate.rates import Rates
 from tidegate.gate.reading import NOTHING, Reading, find_operation, has_content, read_request
 from tidegate.gate.screening import Screening
 from tidegate.gate.trail import Entry, Trail
@@ -39,11 +45,12 @@ CLIENT_LEFT = 499
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What a request passes on its way: who may send it on, what else is asked, and the engine itself."""
+    """What is behind the gate: the engine, what is asked before a request goes there, and who gives certificates."""
 
     engine: UnixClient
     permits: Permits
     plugins: AuthzPlugins
+    enrolment: EnrolmentDoor
 
 
 class Gate:
@@ -54,6 +61,7 @@ class Gate:
         self._live = live
         self._trail = trail
         self._pings = PingCache()
+        self._rates = Rates()
 
     async def handle(self, door: Door, request: Request) -> Response | Hijack:
         """Answer one request; errors of the client and of the engine become answers."""
@@ -74,9 +82,17 @@ class Gate:
 
     async def _answer(self, door: Door, identity: Identity, request: Request, entry: Entry) -> Response | Hijack:
         self._live.presences.note((door, request.peer), NOTHING)
+        if door.secured and is_enrolment(request.target) and not (identity.refusal and request.peer.certificate):
+            entry.named("Enrolment")
+            await entry.allow("enrolment")
+            return await self._behind.enrolment.answer(request, self._live.snapshot)
         if identity.refusal:
             await entry.refuse("identity", identity.refusal)
             raise UnauthorizedError(identity.refusal)
+        wait_s = self._wait_s(identity)
+        if wait_s:
+            await entry.refuse("rate", f"next request in {wait_s:.1f} s")
+            return _too_fast(identity, wait_s)
         reading = await _read(request, entry)
         self._live.presences.note((door, request.peer), reading.asked)
         async with AsyncExitStack() as stack:
@@ -90,6 +106,12 @@ class Gate:
                 raise ForbiddenError(permit.verdict.reason)
             response = await self._carry_out(identity, request, reading, permit)
         return response
+
+    def _wait_s(self, identity: Identity) -> float:
+        role = self._live.policy.roles.get(identity.role)
+        if role is None or role.rate is None:
+            return 0.0
+        return self._rates.wait_s(identity.owner, role.rate, time.monotonic())
 
     async def _carry_out(
         self, identity: Identity, request: Request, reading: Reading, permit: Permit
@@ -108,6 +130,12 @@ class Gate:
         except UnavailableError as error:
             raise UnavailableError(f"the engine behind the gate does not answer: {error.message}") from error
         return await screening.screen(reading.operation_id, response)
+
+
+def _too_fast(identity: Identity, wait_s: float) -> Response:
+    text = f"tidegate: {identity.principal} asks faster than role {identity.role} may; try again in {wait_s:.1f} s"
+    headers = (("content-type", "application/json"), ("retry-after", str(math.ceil(wait_s))))
+    return Response(429, headers, msgspec.json.encode({"message": text}) + b"\n")
 
 
 async def _read(request: Request, entry: Entry) -> Reading:

@@ -27,6 +27,7 @@ from tidegate.gate.audit_start import Audit, AuditSettings, start_audit
 from tidegate.gate.authz_plugins import AuthzPlugins
 from tidegate.gate.dialer import Dialer
 from tidegate.gate.doors import Door, ScopedSocket
+from tidegate.gate.enrolment import EnrolmentDoor
 from tidegate.gate.live import Live
 from tidegate.gate.permits import Permits
 from tidegate.gate.pipeline import Behind, Gate
@@ -169,7 +170,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
         [(name, UnixClient(partial(dialer.connect, f"{PLUGIN}{name}"))) for name in settings.plugins]
     )
     log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None)
-    behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins)
+    behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins, EnrolmentDoor(registrar))
     servers = await _listen(resources.entrances, Gate(behind, live, Trail(audit.log, log)), live)
     next_file = partial(dialer.open, audit.settings.next_file)
     tasks = [

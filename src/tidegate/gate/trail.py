@@ -53,7 +53,8 @@ class Entry:
         verdict = permit.verdict
         rule = "not-owned" if permit.missing else verdict.rule
         decision = self._decision(allowed=permit.allowed, rule=rule, reason=permit.missing or verdict.reason)
-        await self._write(replace(decision, document=reading.document_digest, query=reading.query_digest))
+        digests = {"document": reading.document_digest, "query": reading.query_digest}
+        await self._write(replace(decision, **digests, facts=dict(verdict.facts)))
 
     def close(self, status: int, error: str = "") -> None:
         """The outcome: what the client was answered."""

@@ -8,16 +8,18 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tidegate.gate.audit import AuditLog
 from tidegate.gate.audit_sinks import FileSink
 from tidegate.gate.authz_plugins import AuthzPlugins
 from tidegate.gate.doors import Door
+from tidegate.gate.enrolment import EnrolmentDoor
 from tidegate.gate.live import Live
 from tidegate.gate.permits import Permits
 from tidegate.gate.pipeline import Behind, Gate
 from tidegate.gate.presences import Presences
+from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.gate.request_log import RequestLog
 from tidegate.gate.trail import Trail
 from tidegate.gate.usage import QuotaLocks
@@ -42,10 +44,11 @@ def through_gate(
     write: Callable[[int, bytes], int] = os.write,
     role: str = "admin",
     answers: Answers | None = None,
+    access: str = "",
 ) -> str:
-    """Run ``scenario`` with the socket of a gate whose clients have ``role``. Returns the request log.
+    """Run ``scenario`` with the socket of a gate whose clients have ``role``; ``access`` is the text of access.toml.
 
-    The audit is in ``tmp_path / "audit"``, by way of ``write``.
+    Returns the request log. The audit is in ``tmp_path / "audit"``, by way of ``write``.
     """
     seen: Seen = []
     log = io.BytesIO()
@@ -59,8 +62,9 @@ def through_gate(
         requests = RequestLog(log.write)
         audit = AuditLog("key/gate-1", genesis("key/gate-1"), FileSink(fd, 0, write))
         live = Live(Presences())
-        live.adopt(Snapshot(generation=1))
-        behind = Behind(client, Permits(client, QuotaLocks(locks_fd)), AuthzPlugins([]))
+        live.adopt(Snapshot(generation=1, access={"access.toml": access}))
+        enrolment = EnrolmentDoor(cast(RegistrarClient, None))  # which no door here leads to
+        behind = Behind(client, Permits(client, QuotaLocks(locks_fd)), AuthzPlugins([]), enrolment)
         gate = Gate(behind, live, Trail(audit, requests))
         servers.append(await _listen(tmp_path / "gate", partial(gate.handle, Door("unix", role))))
         try:

@@ -268,3 +268,23 @@ def test_events_of_others_are_left_out(tmp_path: Path) -> None:
         assert b'"1"' in answer and b'"3"' in answer and b'"2"' not in answer
 
     through_gate(tmp_path, scenario, role="ci", answers={"/events": text.encode()})
+
+
+def test_who_goes_too_fast_is_told_when_to_come_back(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answers = [await ask(gate, "GET /info") for _ in range(3)]
+        assert [answer.split(b" ", 2)[1] for answer in answers] == [b"200", b"200", b"429"]
+        assert b"\r\nretry-after: 10\r\n" in answers[2].lower()
+        assert len(seen) == 2
+
+    limit = '[roles.slow]\nlike = "viewer"\nrate = { per_second = 0.1, burst = 2 }\n'
+    through_gate(tmp_path, scenario, role="slow", access=limit)
+    assert audited(tmp_path)[-2]["rule"] == "rate"
+
+
+def test_what_a_document_demanded_is_in_the_audit(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        await ask(gate, "POST /containers/create", b'{"Image":"a","HostConfig":{"CapAdd":["SYS_ADMIN"]}}')
+
+    through_gate(tmp_path, scenario, role="developer")
+    assert "SYS_ADMIN" in str(audited(tmp_path)[0]["facts"]) + audited(tmp_path)[0]["reason"]
