@@ -27,7 +27,7 @@ from tidegate.gate.authz_plugins import AuthzPlugins
 from tidegate.gate.doors import Door
 from tidegate.gate.enrolment import EnrolmentDoor, is_enrolment
 from tidegate.gate.forward import Sending, end_to_end_headers, forward
-from tidegate.gate.live import Identity, Live
+from tidegate.gate.live import ENROLMENT, Identity, Live
 from tidegate.gate.permits import Permit, Permits
 from tidegate.gate.ping import PingCache
 from tidegate.gate.rates import Rates
@@ -81,11 +81,12 @@ class Gate:
         return response
 
     async def _answer(self, door: Door, identity: Identity, request: Request, entry: Entry) -> Response | Hijack:
-        self._live.presences.note((door, request.peer), NOTHING)
         if door.secured and is_enrolment(request.target) and not (identity.refusal and request.peer.certificate):
-            entry.named("Enrolment")
+            self._live.presences.note((door, request.peer), ENROLMENT)
+            entry.named(ENROLMENT.operation_id)
             await entry.allow("enrolment")
             return await self._behind.enrolment.answer(request, self._live.snapshot)
+        self._live.presences.note((door, request.peer), NOTHING)
         if identity.refusal:
             await entry.refuse("identity", identity.refusal)
             raise UnauthorizedError(identity.refusal)
