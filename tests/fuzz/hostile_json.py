@@ -11,7 +11,7 @@ from tidegate.spec.requests.types import INTEGERS, JSONText, Listed, Mapped, Nam
 
 TEXTS = ["", *["a", "/:/host", "host", "container:x", "ALL", "no", "ſK", "\u2028", "😀", "\x7f", "<&>"], "a\tb", '"\\/']
 RAW_TEXTS = [*rb"\ud800 \udc00\ud800 \ud83d\ude00 \u0041\/".split(), b"\xff", b"\xe2\x82", b"\xed\xa0\x80", b"\xc0\xaf"]
-_INTEGERS = b"0 1 -1 -0 65535 65536 4294967296 9223372036854775807 9223372036854775808 18446744073709551616".split()
+_INTEGERS = b"0 1 -1 65535 65536 4294967296 9223372036854775807 9223372036854775808 18446744073709551616".split()
 NUMBERS = [*_INTEGERS, *b"1.0 1e2 1E-2 1e999 -0.0 0.1 01 +1 .5 NaN Infinity 0x1".split(), b"1" * 400]
 ANYTHING = [*b"""null true "x" [] {} {"a":[1,{"b":null}]} nul 'x' [1,] {,}""".split(), b'"a\nb"']
 TAILS = [b"", b"", b"", b"", b" ", b"\n", b"\t\r\n ", *b"{} ] } x null /**/".split(), b"\x00", b"\xef\xbb\xbf"]
