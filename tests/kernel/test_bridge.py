@@ -176,6 +176,24 @@ def test_ephemeral_ports_come_from_the_hosts_range_and_go_back() -> None:
     on_a_host(scenario)
 
 
+def test_of_a_range_the_first_free_port_is_taken() -> None:
+    async def scenario(bridge: LinuxBridge) -> None:
+        of_range = PortPublication(80, "tcp", "127.0.0.1", 8000, 8002)
+        listening = listen(socket.SOCK_STREAM, 8000)
+        wanted = [of_range, PortPublication(81, "tcp", "127.0.0.1", 8001)]
+        attachment = await bridge.connect("c1", wanted, None)
+        assert [(port.host_port, port.last_host_port) for port in attachment.ports] == [(8002, 0), (8001, 0)]
+        with pytest.raises(
+            InvalidParameterError, match="Bind for 127.0.0.1:8000-8002 failed: port is already allocated"
+        ):
+            await bridge.connect("c2", [of_range], None)
+        listening.close()
+        attachment = await bridge.connect("c2", [of_range], None)
+        assert [port.host_port for port in attachment.ports] == [8000]
+
+    on_a_host(scenario)
+
+
 def test_disconnecting_mends_a_ruleset_that_somebody_flushed() -> None:
     async def scenario(bridge: LinuxBridge) -> None:
         await bridge.connect("c1", [PortPublication(80, "tcp", "", 8080)], None)

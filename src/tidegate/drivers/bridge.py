@@ -258,11 +258,9 @@ class LinuxBridge:
         endpoint = self._new_endpoint(container_id)
         endpoint.address = address
         try:
-            # Explicit ports first, lest an ephemeral one takes what another publication asks for by number.
-            reserved = {
-                i: self._reserve(endpoint, wanted[i])
-                for i in sorted(range(len(wanted)), key=lambda i: not wanted[i].host_port)
-            }
+            # Explicit ports first, lest a range or an ephemeral one takes what another publication asks for by number.
+            freedom = {i: (not port.host_port, bool(port.last_host_port)) for i, port in enumerate(wanted)}
+            reserved = {i: self._reserve(endpoint, wanted[i]) for i in sorted(freedom, key=lambda i: freedom[i])}
             endpoint.ports = [reserved[i] for i in range(len(wanted))]
             self._plug(container_id, endpoint, address, mac_address)
             if endpoint.ports:

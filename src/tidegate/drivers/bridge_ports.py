@@ -12,8 +12,9 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def parse_publication(port: PortPublication) -> PortPublication:
     """The publication with its host address spelt out; InvalidParameterError or NotSupportedError when it cannot be."""
     if port.protocol not in PROTOCOLS:
         raise InvalidParameterError(f"invalid proto: {port.protocol}")
-    if not 0 < port.container_port <= HIGHEST_PORT or not 0 <= port.host_port <= HIGHEST_PORT:
+    highest = max(port.host_port, port.last_host_port)
+    if not 0 < port.container_port <= HIGHEST_PORT or not 0 <= port.host_port <= highest <= HIGHEST_PORT:
         raise InvalidParameterError(f"invalid port: {port.host_port}:{port.container_port}/{port.protocol}")
     host_ip = port.host_ip or WILDCARD
     if ":" in host_ip:
@@ -43,7 +45,7 @@ def parse_publication(port: PortPublication) -> PortPublication:
         address = IPv4Address(host_ip)
     except AddressValueError as error:
         raise InvalidParameterError(f"invalid IP address: {host_ip}") from error
-    return PortPublication(port.container_port, port.protocol, str(address), port.host_port)
+    return replace(port, host_ip=str(address))
 
 
 def _deafen(reservation: socket.socket) -> None:
@@ -84,6 +86,8 @@ class HostPorts:
         """
         if port.host_port == 0:
             return self._reserve_ephemeral(port)
+        if port.last_host_port:
+            return self._reserve_of_range(port)
         try:
             self._hold(port)
         except OSError as error:
@@ -140,14 +144,28 @@ class HostPorts:
         yield from range(first, start)
 
     def _reserve_ephemeral(self, port: PortPublication) -> PortPublication:
-        for candidate in self._candidates():
-            chosen = PortPublication(port.container_port, port.protocol, port.host_ip, candidate)
+        chosen = self._first_free(port, self._candidates())
+        if chosen is None:
+            raise InternalError(f"no ephemeral {port.protocol} port of the host is free")
+        self._next_ephemeral = chosen.host_port + 1
+        return chosen
+
+    def _reserve_of_range(self, port: PortPublication) -> PortPublication:
+        chosen = self._first_free(port, range(port.host_port, port.last_host_port + 1))
+        if chosen is None:
+            where = f"{port.host_ip}:{port.host_port}-{port.last_host_port}"
+            raise InvalidParameterError(f"Bind for {where} failed: port is already allocated")
+        return chosen
+
+    def _first_free(self, port: PortPublication, candidates: Iterable[int]) -> PortPublication | None:
+        for candidate in candidates:
+            chosen = replace(port, host_port=candidate, last_host_port=0)
             try:
                 self._hold(chosen)
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     continue
-                raise InvalidParameterError(f"failed to bind host port {port.host_ip}:0: {error.strerror}") from error
-            self._next_ephemeral = candidate + 1
+                where = f"{port.host_ip}:{candidate}/{port.protocol}"
+                raise InvalidParameterError(f"failed to bind host port {where}: {error.strerror}") from error
             return chosen
-        raise InternalError(f"no ephemeral {port.protocol} port of the host is free")
+        return None

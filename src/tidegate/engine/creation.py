@@ -4,7 +4,6 @@
 settings the engine acts on, and refuses by name what this engine does not do: nothing is accepted and ignored.
 """
 
-import re
 import secrets
 import signal
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,8 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.containers import NewContainer
-from tidegate.model.container import PublishedPort, Settings, VolumeUse
+from tidegate.engine.port_bindings import parse_ports
+from tidegate.model.container import Settings, VolumeUse
 from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
@@ -23,7 +23,6 @@ from tidegate.spec.container import OWN_LABELS, CreateRequest, Empty, HostConfig
 
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
 DEFAULT_STOP_TIMEOUT_S = 10
-_PORT = re.compile(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?")
 _SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}
 _BIND_OPTIONS = frozenset(
     {"ro", "rw", "z", "Z", "nocopy", "private", "rprivate", "shared", "rshared", "slave", "rslave"}
@@ -171,29 +170,6 @@ def parse_network(mode: str) -> str:
         raise NotSupportedError("NetworkMode: container:NAME is not supported by this engine yet")
     # Not a NotFoundError: at create, the docker CLI takes a 404 for a missing image and pulls.
     raise InvalidParameterError(f"network {mode} not found")
-
-
-def parse_ports(request: CreateRequest) -> Iterable[PublishedPort]:
-    """What is published: the bindings, and every other exposed port with PublishAllPorts."""
-    host = request.host_config
-    for key, bindings in host.port_bindings.items():
-        port, protocol = _parse_port(key)
-        for binding in bindings:
-            if binding.host_port and not binding.host_port.isdecimal():
-                raise NotSupportedError(f"PortBindings: the range {binding.host_port!r} is not supported yet")
-            yield PublishedPort(port, protocol, binding.host_ip or "0.0.0.0", int(binding.host_port or 0))  # noqa: S104
-    if host.publish_all_ports:
-        for key in request.exposed_ports:
-            if key not in host.port_bindings:
-                port, protocol = _parse_port(key)
-                yield PublishedPort(port, protocol, "0.0.0.0", 0)  # noqa: S104 - Docker's default address
-
-
-def _parse_port(text: str) -> tuple[int, str]:
-    found = _PORT.fullmatch(text)
-    if found is None or not 0 < int(found[1]) < 65536:
-        raise InvalidParameterError(f"invalid port specification: {text!r}")
-    return int(found[1]), found[2] or "tcp"
 
 
 def split_bind(bind: str) -> tuple[str, str, frozenset[str]]:

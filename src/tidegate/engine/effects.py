@@ -162,7 +162,10 @@ class ContainerEffects:
         if settings.network == "none":
             await bridge.isolate(container.id)
             return bridge.netns_path(container.id)
-        wanted = [PortPublication(q.container_port, q.protocol, q.host_ip, q.host_port) for q in settings.ports]
+        wanted = [
+            PortPublication(q.container_port, q.protocol, q.host_ip, q.host_port, q.last_host_port)
+            for q in settings.ports
+        ]
         attachment = await bridge.connect(container.id, wanted, settings.mac_address)
         self.attachments[container.id] = attachment
         await self._ports.state.put(ATTACHMENT, container.id, msgspec.json.encode(attachment))

@@ -14,6 +14,7 @@ Pull, load, save and import are in ``engine/images.py``.
 import asyncio
 import contextlib
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from tidegate.spec.oci_image import (
 )
 
 Message = Mapping[str, Any]
+_WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +101,22 @@ class ImageRecords:
         return Image(image_id, manifest, digest, config, chain, size, tags, digests)
 
     def resolve(self, name_or_id: str) -> Image:
-        """By reference first, then by id or a unique prefix of it. NotFoundError "No such image: NAME"."""
-        missing = NotFoundError(f"No such image: {name_or_id}")
+        """By reference first, then by id or a unique prefix of it.
+
+        Raises NotFoundError "No such image: NAME", InvalidParameterError for what can be no name.
+        """
+        prefix = name_or_id.removeprefix("sha256:")
         if name_or_id in self._images:
             return self.get(name_or_id)
-        try:
-            reference = parse_reference(name_or_id)
-        except InvalidParameterError:
-            reference = None
+        reference = None if _WHOLE_ID.fullmatch(prefix) else parse_reference(name_or_id)
         if reference is not None and (image_id := self._find(reference)) is not None:
             return self.get(image_id)
-        prefix = name_or_id.removeprefix("sha256:")
         found = [key for key in self._images if prefix and key.startswith("sha256:" + prefix)]
         if len(found) > 1:
             raise InvalidParameterError(f"image ID prefix {name_or_id} is ambiguous")
         if not found:
-            if reference is not None and reference.tag and not name_or_id.startswith("sha256:"):
-                raise NotFoundError(f"No such image: {reference.familiar}")
-            raise missing
+            is_name = reference is not None and reference.tag and not name_or_id.startswith("sha256:")
+            raise NotFoundError(f"No such image: {reference.familiar if reference and is_name else name_or_id}")
         return self.get(found[0])
 
     def _find(self, reference: ImageReference) -> str | None:

@@ -291,12 +291,16 @@ class Registry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PortPublication:
-    """One published port: ``host_port`` 0 asks for an ephemeral one. ``protocol`` is tcp, udp or sctp."""
+    """One published port: ``host_port`` 0 asks for an ephemeral one. ``protocol`` is tcp, udp or sctp.
+
+    With a ``last_host_port`` the first free one of the range is asked for; what is published has none.
+    """
 
     container_port: int
     protocol: str
     host_ip: str
     host_port: int
+    last_host_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ def _check(request: VolumeCreateRequest) -> None:
         raise NotSupportedError("ClusterVolumeSpec: cluster volumes are not supported by this engine yet")
     if request.driver not in ("", "local"):
         name = request.driver
-        raise NotFoundError(f"create {request.name}: error looking up volume plugin {name}: plugin {name!r} not found")
+        raise NotFoundError(f'create {request.name}: error looking up volume plugin {name}: plugin "{name}" not found')
     for option in request.driver_opts:
         if option in _LOCAL_OPTIONS:
             raise NotSupportedError(

@@ -1,10 +1,13 @@
 """Bodies on the wire: read by length, in chunks (RFC 9112, section 7.1) or until the end; written in chunks.
 
-Chunk extensions and trailers are bounded and dropped. A body that ends early is a ProtocolError, never a short body.
+Chunk extensions and trailers are bounded and dropped. A body that ends early is a ProtocolError, never a short body;
+so is one that stalls, or a document that is not whole in time.
 """
 
+import math
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 from tidegate.http.connection import Connection
 from tidegate.http.head import CHUNKED, UNTIL_EOF
@@ -16,8 +19,19 @@ _TRAILER_LINES = 64
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
 
+@dataclass(frozen=True, slots=True)
+class BodyPatience:
+    """How long is waited for the next bytes of a body, and for a document as a whole (``read_all``)."""
+
+    stall_s: float
+    document_s: float
+
+
 class WireBody:
-    """The body of one message on a connection. ``before_read`` runs once, before the first wait for it."""
+    """The body of one message on a connection. ``before_read`` runs once, before the first wait for it.
+
+    ``patience`` needs an owner who sweeps the connection's deadlines, as the server does.
+    """
 
     def __init__(
         self,
@@ -25,6 +39,7 @@ class WireBody:
         length: int,
         limit_bytes: int | None,
         before_read: Callable[[], None] | None = None,
+        patience: BodyPatience | None = None,
     ) -> None:
         self.finished = length == 0
         self.started = False
@@ -35,6 +50,8 @@ class WireBody:
         self._limit_bytes = limit_bytes
         self._read_bytes = 0
         self._before_read = before_read
+        self._patience = patience
+        self._document_deadline_s = math.inf
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -67,6 +84,8 @@ class WireBody:
     async def read_all(self, limit_bytes: int) -> bytes:
         if self._length > limit_bytes:
             raise BodyTooLargeError(limit_bytes)
+        if self._patience is not None:
+            self._document_deadline_s = self._connection.time() + self._patience.document_s
         pieces: list[bytes] = []
         total = 0
         while data := await self.read():
@@ -77,7 +96,7 @@ class WireBody:
         return b"".join(pieces)
 
     async def _read_until_eof(self) -> bytes:
-        if not self._connection.buffer and not await self._connection.fill():
+        if not self._connection.buffer and not await self._fill():
             self.finished = True
             return b""
         data = self._connection.take(_PIECE_BYTES)
@@ -85,7 +104,7 @@ class WireBody:
         return data
 
     async def _read_piece(self) -> bytes:
-        if not self._connection.buffer and not await self._connection.fill():
+        if not self._connection.buffer and not await self._fill():
             raise ProtocolError("unexpected EOF in the body")
         return self._connection.take(min(self._left, _PIECE_BYTES))
 
@@ -110,12 +129,25 @@ class WireBody:
         while (end := connection.buffer.find(b"\n", 0, _LINE_BYTES)) < 0:
             if len(connection.buffer) >= _LINE_BYTES:
                 raise ProtocolError("chunk line is too long")
-            if not await connection.fill():
+            if not await self._fill():
                 raise ProtocolError("unexpected EOF in the body")
         line = connection.take(end + 1)
         if not line.endswith(b"\r\n") or b"\r" in line[:-2]:
             raise ProtocolError("malformed chunk line")
         return line[:-2]
+
+    async def _fill(self) -> bool:
+        connection = self._connection
+        if self._patience is None:
+            return await connection.fill()
+        connection.deadline_s = min(connection.time() + self._patience.stall_s, self._document_deadline_s)
+        try:
+            more = await connection.fill()
+        finally:
+            connection.deadline_s = None
+        if connection.expired:
+            raise ProtocolError("the request's body took too long", 408)
+        return more
 
     def _count(self, size_bytes: int) -> None:
         self._read_bytes += size_bytes

@@ -89,7 +89,8 @@ class UnixClient:
         """Send a request; the answer's head is read, its body not.
 
         Framing headers are added here. Raises UnavailableError when the server cannot be reached or drops the request,
-        ProtocolError (502) for a malformed answer, InvalidParameterError for a header that would inject a line.
+        ProtocolError (502) for a malformed answer, InvalidParameterError for a header that would inject a line; and
+        what the body itself raises.
         """
         head = _request_head(method, target, list(headers), body)
         pooled = self._take()
@@ -143,8 +144,9 @@ class UnixClient:
                 sender = asyncio.get_running_loop().create_task(_send_pieces(connection, body), name="http-send")
             answer = await _next_response_head(connection, method)
         except ConnectionResetError as error:
-            await _stop(sender)
             connection.abort()
+            if (broken := await _stop(sender)) is not None:
+                raise broken from error
             raise UnavailableError("the engine closed the connection") from error
         except BaseException:
             await _stop(sender)
@@ -167,13 +169,18 @@ async def _send_pieces(connection: Connection, body: AsyncIterator[bytes]) -> No
         raise
 
 
-async def _stop(sender: asyncio.Task[None] | None) -> None:
+async def _stop(sender: asyncio.Task[None] | None) -> BaseException | None:
+    """End the sending of a body; what broke it, if something did before."""
     if sender is None:
-        return
+        return None
     sender.cancel()
     await asyncio.wait({sender})
-    if not sender.cancelled() and (error := sender.exception()) is not None:
+    if sender.cancelled():
+        return None
+    error = sender.exception()
+    if error is not None:
         logger.debug("sending a request body failed: %s", error)
+    return error
 
 
 async def _next_response_head(connection: Connection, method: str) -> ResponseHead:

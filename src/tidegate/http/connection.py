@@ -93,9 +93,13 @@ class Connection(asyncio.Protocol):
 
     # ---------------------------------------------------------------- called by the owner
 
+    def time(self) -> float:
+        """Now, on the clock of ``deadline_s``."""
+        return self._loop.time()
+
     async def fill(self) -> bool:
-        """Wait for more input. False once there will be none."""
-        if self.at_eof:
+        """Wait for more input. False once there will be none, or the owner's patience is over."""
+        if self.at_eof or self.expired:
             return False
         self._resume_reading()
         before = len(self.buffer)
@@ -109,7 +113,6 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """The owner's deadline has passed: a wait for input ends as if there were none."""
         self.expired = True
-        self.at_eof = True
         self._wake_reader()
 
     def take(self, limit_bytes: int) -> bytes:

@@ -21,7 +21,7 @@ from email.utils import formatdate
 from functools import lru_cache, partial
 
 from tidegate.base.errors import InternalError
-from tidegate.http.body import LAST_CHUNK, WireBody, chunk
+from tidegate.http.body import LAST_CHUNK, BodyPatience, WireBody, chunk
 from tidegate.http.connection import Connection
 from tidegate.http.head import CHUNKED, RequestHead, parse_request_head
 from tidegate.http.hijack import Hijack, Stream
@@ -42,13 +42,24 @@ _NO_HEADERS = Headers()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one connection may demand. ``body_bytes`` None leaves bodies to the handlers' own limits."""
+    """What one connection may demand. ``body_bytes`` None leaves bodies to the handlers' own limits.
+
+    ``stall_timeout_s`` is for the next bytes of a body, ``document_timeout_s`` for a document as a whole; an upload may
+    take as long as it progresses.
+    """
 
     head_bytes: int = 32 * 1024
     headers: int = 100
     body_bytes: int | None = None
     header_timeout_s: float = 10.0
     idle_timeout_s: float = 90.0
+    stall_timeout_s: float = 120.0
+    document_timeout_s: float = 60.0
+
+    @property
+    def shortest_s(self) -> float:
+        """The shortest of the times."""
+        return min(self.header_timeout_s, self.idle_timeout_s, self.stall_timeout_s, self.document_timeout_s)
 
 
 class Server:
@@ -57,6 +68,7 @@ class Server:
     def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
         self._handler = handler
         self._limits = limits or Limits()
+        self._patience = BodyPatience(self._limits.stall_timeout_s, self._limits.document_timeout_s)
         self._listeners: list[asyncio.Server] = []  # uvloop drops a listener that nobody holds
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: set[Connection] = set()
@@ -132,7 +144,7 @@ class Server:
         limit = self._limits.body_bytes
         if limit is not None and head.length > limit:
             raise ProtocolError(f"request body is larger than {limit} bytes", 413)
-        body = WireBody(connection, head.length, limit, _continuation(connection, head))
+        body = WireBody(connection, head.length, limit, _continuation(connection, head), self._patience)
         request = Request(head.method, head.target, head.headers, body, peer, head.version)
         try:
             response = await self._handler(request)
@@ -175,7 +187,7 @@ class Server:
     async def _sweep(self) -> None:
         """End the waits that took too long: one look at all connections costs less than a timer for each request."""
         while True:
-            await asyncio.sleep(min(1.0, self._limits.header_timeout_s / 4, self._limits.idle_timeout_s / 4))
+            await asyncio.sleep(min(1.0, self._limits.shortest_s / 4))
             now = self._loop_time()
             for connection in list(self._connections):
                 if connection.deadline_s is not None and connection.deadline_s <= now:
@@ -246,6 +258,7 @@ async def _linger(connection: Connection, all_read: bool) -> None:
     if all_read and not connection.buffer:
         return
     connection.write_eof()
+    connection.expired = False
     dropped = 0
     try:
         async with asyncio.timeout(_LINGER_S):

@@ -12,12 +12,13 @@ from tidegate.model.phases import State
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """``host_port`` 0 asks for an ephemeral one."""
+    """``host_port`` 0 asks for an ephemeral one, a ``last_host_port`` for the first free one from ``host_port`` on."""
 
     container_port: int
     protocol: str
     host_ip: str
     host_port: int
+    last_host_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,17 @@ def test_ports_volumes_and_rules_are_worked_out() -> None:
     )
 
 
+def test_a_range_of_host_ports_is_kept_as_one() -> None:
+    def ports(**host: object) -> list[tuple[int, int, int]]:
+        found = plan({"ExposedPorts": {"80": {}, "81/tcp": {}}, "Cmd": ["x"]}, HostConfig=host).settings.ports
+        return [(port.container_port, port.host_port, port.last_host_port) for port in found]
+
+    assert ports(PortBindings={"80/tcp": [{"HostPort": "8000-8010"}]}) == [(80, 8000, 8010)]
+    assert ports(PortBindings={"80": [{"HostPort": "8000-8000"}]}) == [(80, 8000, 0)]
+    assert ports(PortBindings={"80": [{"HostPort": "0"}]}) == [(80, 0, 0)]
+    assert ports(PortBindings={"80": [{"HostPort": "8000"}]}, PublishAllPorts=True) == [(80, 8000, 0), (81, 0, 0)]
+
+
 @pytest.mark.parametrize(
     ("host", "complaint"),
     [
@@ -94,7 +105,11 @@ def test_ports_volumes_and_rules_are_worked_out() -> None:
         ({"Binds": ["/a:/b:sometimes"]}, "invalid mode"),
         ({"Binds": ["/a:/"]}, "invalid volume specification"),
         ({"PortBindings": {"99999": [{}]}}, "invalid port specification"),
-        ({"PortBindings": {"80": [{"HostPort": "1-9"}]}}, "range"),
+        ({"PortBindings": {"80": [{"HostPort": "9-1"}]}}, "invalid port specification: '9-1'"),
+        ({"PortBindings": {"80": [{"HostPort": "1-70000"}]}}, "invalid port specification: '1-70000'"),
+        ({"PortBindings": {"80": [{"HostPort": "x"}]}}, "invalid port specification: 'x'"),
+        ({"PortBindings": {"80": [{"HostIp": "1.2.3"}]}}, "invalid IP address: 1.2.3"),
+        ({"PortBindings": {"80": [{"HostIp": "::1"}]}}, "the IPv6 address ::1"),
         ({"Memory": 1024}, "6MB"),
         ({"Memory": 1 << 30, "MemorySwap": 1 << 20}, "memoryswap"),
         ({"NetworkMode": "mine"}, "network mine not found"),

@@ -104,7 +104,7 @@ def test_a_volume_in_use_stays_and_an_anonymous_one_goes_with_its_container(tmp_
 @pytest.mark.parametrize(
     ("request_", "kind", "words"),
     [
-        (VolumeCreateRequest(name="a", driver="nfs"), NotFoundError, "plugin 'nfs' not found"),
+        (VolumeCreateRequest(name="a", driver="nfs"), NotFoundError, 'plugin "nfs" not found'),
         (VolumeCreateRequest(name="a", driver_opts={"device": "/x"}), NotSupportedError, "option 'device'"),
         (VolumeCreateRequest(name="a", driver_opts={"colour": "red"}), InvalidParameterError, 'option: "colour"'),
         (VolumeCreateRequest(name="a", cluster_volume_spec={}), NotSupportedError, "ClusterVolumeSpec"),

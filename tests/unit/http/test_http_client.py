@@ -9,7 +9,7 @@ from http_harness import LOOPS, LoopFactory, run, serving_at
 from tidegate.base.errors import InvalidParameterError, UnavailableError
 from tidegate.http.client import UnixClient
 from tidegate.http.hijack import Hijack, Stream
-from tidegate.http.messages import Request, Response
+from tidegate.http.messages import ProtocolError, Request, Response
 
 
 async def handler(request: Request) -> Response | Hijack:
@@ -41,6 +41,24 @@ def test_bodies_stream_and_connections_are_reused(loop: LoopFactory) -> None:
                     assert await response.read_all(3) == b"abc"
             assert len(client._idle) == 1
             await client.close()
+
+    run(main(), loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_body_that_breaks_is_no_fault_of_the_server(loop: LoopFactory) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ProtocolError("malformed chunk")
+
+    async def slow(request: Request) -> Response:
+        return Response(200, [], await request.read_all(100))
+
+    async def main() -> None:
+        async with serving_at(slow) as path:
+            client = UnixClient(path)
+            with pytest.raises(ProtocolError, match="malformed chunk"):
+                await client.request("POST", "/", body=broken())
 
     run(main(), loop)
 

@@ -5,15 +5,15 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import parsedate_to_datetime
 
 import pytest
-from http_harness import LOOPS, LoopFactory, exchange, run, serving, serving_at
+from http_harness import LOOPS, LoopFactory, Pair, exchange, run, serving, serving_at
 
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import Request, Response
-from tidegate.http.server import Limits
+from tidegate.http.server import Handler, Limits
 
 HOST = b"Host: docker\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -182,6 +182,52 @@ def test_slow_head_is_answered_408_and_idle_is_closed() -> None:
     slow, idle = run(main())
     assert slow.startswith(b"HTTP/1.1 408 ")
     assert idle == b""
+
+
+POST = b"POST / HTTP/1.1\r\n" + HOST
+
+
+async def upload(request: Request) -> Response:
+    size = 0
+    async for data in request.body:
+        size += len(data)
+    return Response(200, [], b"%d" % size)
+
+
+async def trickle(connect: Callable[[], Awaitable[Pair]], head: bytes, pieces: int) -> bytes:
+    """Send the head, then a byte of the body every 20 ms; the whole answer."""
+    reader, writer = await connect()
+    writer.write(head)
+    for _ in range(pieces):
+        await asyncio.sleep(0.02)
+        writer.write(b"1\r\n{\r\n" if b"chunked" in head else b"{")
+    if pieces and b"chunked" in head:
+        writer.write(b"0\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 10\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"])
+@pytest.mark.parametrize("handler", [echo, upload])
+def test_a_body_that_stalls_is_answered_408(framing: bytes, handler: Handler) -> None:
+    async def main() -> bytes:
+        async with serving(handler, Limits(stall_timeout_s=0.02)) as connect:
+            return await trickle(connect, POST + framing, 0)
+
+    answer = run(main())
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert answer.endswith(b'{"message": "the request\'s body took too long"}\n')
+
+
+def test_an_upload_may_take_its_time_and_a_document_may_not() -> None:
+    async def main(handler: Handler) -> bytes:
+        async with serving(handler, Limits(stall_timeout_s=5, document_timeout_s=0.1)) as connect:
+            head = POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            return await trickle(connect, head, 15)
+
+    assert run(main(upload)).endswith(b"\r\n\r\n15")
+    assert run(main(echo)).startswith(b"HTTP/1.1 408 ")
 
 
 def test_continue_is_sent_when_the_body_is_wanted() -> None:
