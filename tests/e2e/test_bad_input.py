@@ -18,6 +18,7 @@ from tests.e2e.running_engine import RunningEngine, running_engine
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root")
 CRLF = b"\r\n"
 HOST = b"Host: docker\r\n"
+JSON = b"Content-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +120,14 @@ FRAMING = {
     "a big header": (get(b"/_ping", b"A: " + b"x" * 40_000), 431, "header fields too large"),
     "many headers": (get(b"/_ping", *[b"A: b"] * 200), 431, "too many header fields"),
     "a chunk size": (
-        b"POST " + CREATE + b" HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST " + CREATE + b" HTTP/1.1\r\n" + HOST + JSON + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
         400,
         "malformed chunk",
     ),
     "a big document": (
-        b"POST " + CREATE + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 17000000\r\n\r\n",
+        b"POST " + CREATE + b" HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 17000000\r\n\r\n",
         413,
-        "request body is larger than 16777216 bytes",
+        "request body is larger than ",
     ),
     "no path": (b"GET docker HTTP/1.1\r\n" + HOST + CRLF, 400, ""),
     "an unknown path": (get(b"/nothing/here"), 404, "page not found"),
@@ -272,7 +273,7 @@ def test_nothing_is_left_of_all_that(engine: RunningEngine, connect: Connect) ->
 
 def test_a_body_that_is_cut_is_no_document(connect: Connect) -> None:
     for framing in (b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n64\r\n"):
-        head = b"POST " + CREATE + b" HTTP/1.1\r\n" + HOST + framing
+        head = b"POST " + CREATE + b" HTTP/1.1\r\n" + HOST + JSON + framing
         answer = ask_and_leave(connect, head + b'{"Image": "busybox"}')
         assert answer in (None, Answer(400, "unexpected EOF in the body"))
 

@@ -7,24 +7,16 @@ so is one that stalls, or a document that is not whole in time.
 import math
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from tidegate.http.connection import Connection
 from tidegate.http.head import CHUNKED, UNTIL_EOF
+from tidegate.http.limits import BodyPatience
 from tidegate.http.messages import BodyTooLargeError, ProtocolError
 
 _PIECE_BYTES = 256 * 1024
 _LINE_BYTES = 4096
 _TRAILER_LINES = 64
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
-
-
-@dataclass(frozen=True, slots=True)
-class BodyPatience:
-    """How long is waited for the next bytes of a body, and for a document as a whole (``read_all``)."""
-
-    stall_s: float
-    document_s: float
 
 
 class WireBody:

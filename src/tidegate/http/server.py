@@ -16,15 +16,15 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache, partial
 
 from tidegate.base.errors import InternalError
-from tidegate.http.body import LAST_CHUNK, BodyPatience, WireBody, chunk
+from tidegate.http.body import LAST_CHUNK, WireBody, chunk
 from tidegate.http.connection import Connection
 from tidegate.http.head import CHUNKED, RequestHead, parse_request_head
 from tidegate.http.hijack import Hijack, Stream
+from tidegate.http.limits import Limits
 from tidegate.http.messages import REASONS, Headers, Peer, ProtocolError, Request, Response
 from tidegate.http.tls import TLSListener, TLSProtocol
 
@@ -40,35 +40,13 @@ _BODILESS = frozenset({204, 304})
 _NO_HEADERS = Headers()
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one connection may demand. ``body_bytes`` None leaves bodies to the handlers' own limits.
-
-    ``stall_timeout_s`` is for the next bytes of a body, ``document_timeout_s`` for a document as a whole; an upload may
-    take as long as it progresses.
-    """
-
-    head_bytes: int = 32 * 1024
-    headers: int = 100
-    body_bytes: int | None = None
-    header_timeout_s: float = 10.0
-    idle_timeout_s: float = 90.0
-    stall_timeout_s: float = 120.0
-    document_timeout_s: float = 60.0
-
-    @property
-    def shortest_s(self) -> float:
-        """The shortest of the times."""
-        return min(self.header_timeout_s, self.idle_timeout_s, self.stall_timeout_s, self.document_timeout_s)
-
-
 class Server:
     """Listeners and the tasks of their connections."""
 
     def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
         self._handler = handler
         self._limits = limits or Limits()
-        self._patience = BodyPatience(self._limits.stall_timeout_s, self._limits.document_timeout_s)
+        self._patience = self._limits.patience
         self._listeners: list[asyncio.Server] = []  # uvloop drops a listener that nobody holds
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: set[Connection] = set()

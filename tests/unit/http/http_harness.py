@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tidegate.http.server import Handler, Limits, Server
+from tidegate.http.limits import Limits
+from tidegate.http.server import Handler, Server
 from tidegate.http.tls import TLSListener
 
 T = TypeVar("T")

@@ -12,8 +12,9 @@ import pytest
 from http_harness import LOOPS, LoopFactory, Pair, exchange, run, serving, serving_at
 
 from tidegate.http.hijack import Hijack, Stream
+from tidegate.http.limits import Limits
 from tidegate.http.messages import Request, Response
-from tidegate.http.server import Handler, Limits
+from tidegate.http.server import Handler
 
 HOST = b"Host: docker\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
