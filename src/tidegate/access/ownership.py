@@ -17,6 +17,14 @@ OWNER_LABEL = "tidegate.owner"
 Filters = Mapping[str, Sequence[str]]
 
 
+def administrators(owner: str) -> str:
+    """What is written on a container that an administrator makes: nobody's who is confined, in whatever role later.
+
+    Else a client that was an administrator once would own a privileged container, and with it the host.
+    """
+    return f"admin:{owner}"
+
+
 def owner_in(labels: object) -> str:
     """The owner that the labels of an object tell, "" for none."""
     owner = labels.get(OWNER_LABEL) if isinstance(labels, Mapping) else None

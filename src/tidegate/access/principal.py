@@ -38,7 +38,7 @@ class UnixPrincipal:
 
 @dataclass(frozen=True, slots=True)
 class UnknownPrincipal:
-    """A client on a plaintext TCP listener: nobody vouches for anything but its address."""
+    """A client on a plaintext TCP listener: nobody vouches for anything but its address, "host:port"."""
 
     address: str
 
@@ -53,15 +53,15 @@ def owner_of(principal: Principal) -> str:
     """The name that goes into the owner label of what ``principal`` creates.
 
     A certificate is known by its common name, so that it may be renewed; one without, by its first URI or its serial
-    number. No certificate can take the name of a unix peer.
+    number. No certificate can take the name of a unix peer, or of what administrators made.
     """
     if isinstance(principal, UnixPrincipal):
         return f"uid:{principal.uid}"
     if isinstance(principal, UnknownPrincipal):
-        return f"address:{principal.address}"
+        return f"address:{principal.address.rpartition(':')[0]}"
     if not principal.common_name:
         return next(iter(principal.uris), f"serial:{principal.serial_number}")
-    taken = principal.common_name.startswith(("uid:", "address:", "serial:"))
+    taken = principal.common_name.startswith(("uid:", "address:", "serial:", "admin:"))
     return f"cn:{principal.common_name}" if taken else principal.common_name
 
 

@@ -21,6 +21,7 @@ from tidegate.access.principal import (
     Principal,
     UnixPrincipal,
     UnknownPrincipal,
+    owner_of,
     principal_from_certificate,
 )
 from tidegate.base.errors import InvalidParameterError
@@ -105,17 +106,17 @@ class Live:
         if peer.credentials is not None:
             pid, uid, gid = peer.credentials
             unix = UnixPrincipal(uid, gid, pid)
-            return Identity(unix, door.role or self.policy.role_of(unix), f"uid:{uid}")
+            return Identity(unix, door.role or self.policy.role_of(unix), owner_of(unix))
         unknown = UnknownPrincipal(peer.address)
         if door.secured:
             return Identity(unknown, refusal=_NO_CERTIFICATE)
         # Whoever insisted on plaintext has given root to everybody who can reach it, but for what --default-role says.
-        return Identity(unknown, self.policy.role_of(unknown) or _ADMIN, "plaintext")
+        return Identity(unknown, self.policy.role_of(unknown) or _ADMIN, owner_of(unknown))
 
     def _of_certificate(self, peer: Peer) -> Identity:
         known = self._read_certificate(peer)
         facts, snapshot, now_s = known.facts, self.snapshot, self._clock_s()
-        identity = Identity(known.principal, owner=known.principal.common_name, not_after_s=facts.not_after_s)
+        identity = Identity(known.principal, owner=owner_of(known.principal), not_after_s=facts.not_after_s)
         if facts.not_after_s <= now_s:
             return _refused(identity, "has expired: renew it with `tidegate client renew`")
         record = snapshot.clients.get(facts.serial)

@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.access.asked import Usage
 from tidegate.access.decision import decide
-from tidegate.access.ownership import OWNER_LABEL, sign_document, sign_query, takes_own_filters
+from tidegate.access.ownership import OWNER_LABEL, administrators, sign_document, sign_query, takes_own_filters
 from tidegate.access.policy import Policy
 from tidegate.access.verdict import ObjectKind, ObjectReference, Signing, Verdict
 from tidegate.base.errors import InternalError, NotFoundError
@@ -109,7 +109,7 @@ class Permits:
             if not reference.may_be_absent:
                 return replace(permit, missing=error.message)
             return replace(permit, volumes=(*permit.volumes, reference.name_or_id)) if reference.make_first else permit
-        if found.owner != identity.owner:
+        if not identity.owner or found.owner != identity.owner:
             return replace(permit, missing=_NO_SUCH[reference.kind].format(reference.name_or_id))
         if reference.kind in _BY_ID and reference.name_or_id == reading.asked.object_id:
             return replace(permit, parameters=dict.fromkeys(permit.parameters, found.object_id))
@@ -121,6 +121,8 @@ def _signed(permit: Permit, operation_id: str, owner: str) -> Permit:
     query, document = permit.query, permit.document
     if permit.verdict.own_only and takes_own_filters(operation_id):
         query = query.with_filter("label", f"{OWNER_LABEL}={owner}")
+    if permit.verdict.sign is Signing.CONTAINER:
+        owner = administrators(owner)
     if permit.verdict.sign is not Signing.NOTHING:
         query = _signed_query(query, owner)
         if isinstance(document.tree, dict):

@@ -170,9 +170,10 @@ def test_usage_is_wanted_where_there_is_a_quota() -> None:
         (ALICE, "alice"),
         (ROOT, "uid:0"),
         (CertificatePrincipal("uid:0", (), (), (), "01"), "cn:uid:0"),
+        (CertificatePrincipal("admin:bob", (), (), (), "01"), "cn:admin:bob"),
         (CertificatePrincipal("", (), (), ("spiffe://a",), "01"), "spiffe://a"),
         (CertificatePrincipal("", (), (), (), "01"), "serial:01"),
-        (UnknownPrincipal("::1"), "address:::1"),
+        (UnknownPrincipal("[::1]:2375"), "address:[::1]"),
     ],
 )
 def test_the_owner_of_what_a_principal_creates(

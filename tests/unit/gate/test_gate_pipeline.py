@@ -22,11 +22,12 @@ def test_a_request_is_sent_on_in_canonical_form_with_its_body(tmp_path: Path) ->
         assert b"x-engine: yes" in answer.lower()
         method, target, sent = seen[0]
         assert (method, target) == ("POST", "/v1.41/containers/create?name=x")
-        owner = {"tidegate.owner": f"uid:{os.getuid()}"}
+        owner = {"tidegate.owner": f"admin:uid:{os.getuid()}"}
         assert json.loads(sent) == {"Image": "a", "Labels": owner, "HostConfig": {"Memory": 5}}
         assert answer.endswith(sent[::-1])
 
     log = through_gate(tmp_path, scenario)
+    assert audited(tmp_path)[0]["facts"] == {"UseRegistry": ["docker.io"]}
     assert "unix POST ContainerCreate 200 " in log
     assert "uid=" in log
 
@@ -233,6 +234,16 @@ def test_an_object_of_somebody_else_does_not_exist(tmp_path: Path) -> None:
     through_gate(tmp_path, scenario, role="developer", answers={"/containers/web/json": shown})
     refused, _ = audited(tmp_path)
     assert (refused["rule"], refused["allowed"]) == ("not-owned", False)
+
+
+def test_what_a_client_made_as_an_administrator_is_not_its_own_in_another_role(tmp_path: Path) -> None:
+    shown = {"Id": "c" * 64, "Config": {"Labels": {"tidegate.owner": f"admin:uid:{os.getuid()}"}}}
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "POST /containers/web/exec", b'{"Cmd":["sh"]}')
+        assert answer.startswith(b"HTTP/1.1 404")
+
+    through_gate(tmp_path, scenario, role="developer", answers={"/containers/web/json": shown})
 
 
 def test_an_own_object_is_acted_on_by_its_id(tmp_path: Path) -> None:

@@ -88,6 +88,19 @@ def test_a_foreign_certificate_has_the_default_role_until_its_ca_revokes_it(hold
     assert "out of date" in live(stale, "ci").identify(TLS, holder.peer).refusal
 
 
+def test_a_foreign_certificate_owns_under_a_name_that_nothing_else_has(holder: Holder) -> None:
+    def owner(name: str) -> str:
+        der = holder.peer.certificate
+        subject = {"subject": ((("commonName", name),),), "serialNumber": "0A"} if name else {"serialNumber": "0A"}
+        known = live(holder.snapshot(known=False, trusted_issuers=frozenset({holder.facts.issuer})), "ci")
+        return known.identify(TLS, Peer("1.2.3.4:5", der, subject=subject)).owner
+
+    assert owner("bob") == "bob"
+    assert owner("") == "serial:0A"
+    assert owner("admin:bob") == "cn:admin:bob"
+    assert owner("uid:0") == "cn:uid:0"
+
+
 def test_the_same_serial_number_of_another_ca_is_not_the_record(holder: Holder) -> None:
     record = ClientRecord("root", "admin", "0" * 64, holder.facts.not_after_s)
     snapshot = Snapshot(
@@ -103,6 +116,7 @@ def test_the_door_decides_where_there_is_no_certificate() -> None:
     assert known.identify(Door("/run/x", "operator"), unix).role == "operator"
     assert known.identify(Door("/run/x", "operator"), unix).owner == "uid:1000"
     assert known.identify(Door("plaintext"), Peer("1.2.3.4:5")).role == "viewer"
+    assert known.identify(Door("plaintext"), Peer("1.2.3.4:5")).owner == "address:1.2.3.4"
     assert live(Snapshot(generation=1)).identify(Door("plaintext"), Peer("1.2.3.4:5")).role == "admin"
     assert "wants a client certificate" in known.identify(TLS, Peer("1.2.3.4:5")).refusal
 
