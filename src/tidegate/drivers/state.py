@@ -1,7 +1,8 @@
 """Metadata records in SQLite: fits ``engine.ports.StateStore``.
 
 - one connection, used only by one thread: ``sqlite3`` never blocks the event loop, and writes keep their order;
-- WAL with ``synchronous=FULL``: a returned ``put`` survives a kill of the engine and a loss of power;
+- WAL: what was committed survives a kill of the engine. A durable change is committed with ``synchronous=FULL``, which
+  syncs the log with everything in it, so that it survives a loss of power; with ``NORMAL`` the log is only written;
 - ``MIGRATIONS`` are numbered by position and run once each, in one transaction; ``user_version`` is how many have run;
 - a database of a newer engine is refused, not guessed at.
 """
@@ -30,6 +31,7 @@ class SqliteStateStore:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
         self._connection: sqlite3.Connection | None = None
+        self._syncs = False
 
     async def open(self) -> None:
         """Open and migrate. Raises NotSupportedError for a newer database, InternalError when it cannot be read."""
@@ -42,17 +44,17 @@ class SqliteStateStore:
             self._connection = None
         self._thread.shutdown(wait=False)
 
-    async def put(self, kind: str, key: str, value: bytes) -> None:
+    async def put(self, kind: str, key: str, value: bytes, *, durable: bool = True) -> None:
         """Store one record. Raises InternalError."""
-        await self.apply([(kind, key, value)])
+        await self.apply([(kind, key, value)], durable=durable)
 
-    async def delete(self, kind: str, key: str) -> None:
+    async def delete(self, kind: str, key: str, *, durable: bool = True) -> None:
         """Forget one record; one that is not there is success. Raises InternalError."""
-        await self.apply([(kind, key, None)])
+        await self.apply([(kind, key, None)], durable=durable)
 
-    async def apply(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+    async def apply(self, changes: Sequence[tuple[str, str, bytes | None]], *, durable: bool = True) -> None:
         """Several puts and deletes (None) as one transaction. Raises InternalError."""
-        await self._run(lambda: self._write(changes))
+        await self._run(lambda: self._write(changes, durable))
 
     async def load(self, kind: str) -> Mapping[str, bytes]:
         """Every record of a kind. Raises InternalError."""
@@ -71,6 +73,7 @@ class SqliteStateStore:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            self._syncs = True
             self._path.chmod(0o600)
             migrate(connection, MIGRATIONS)
         except (sqlite3.Error, TidegateError):
@@ -83,8 +86,11 @@ class SqliteStateStore:
             raise InternalError("state database is not open")
         return self._connection
 
-    def _write(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+    def _write(self, changes: Sequence[tuple[str, str, bytes | None]], durable: bool) -> None:
         connection = self._opened()
+        if durable != self._syncs:
+            connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._syncs = durable
         connection.execute("BEGIN IMMEDIATE")
         with connection:
             for kind, key, value in changes:

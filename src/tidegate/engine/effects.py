@@ -75,7 +75,8 @@ class ContainerEffects:
 
     async def store(self, container: Container) -> None:
         """Record the container. Raises InternalError."""
-        await self._ports.state.put(CONTAINER, container.id, msgspec.json.encode(container))
+        record = msgspec.json.encode(container)
+        await self._ports.state.put(CONTAINER, container.id, record, durable=not container.state.is_passing)
 
     async def perform(self, container: Container, effect: Effect) -> Event | None:
         """See ``actor.Effects``."""
@@ -168,7 +169,7 @@ class ContainerEffects:
         ]
         attachment = await bridge.connect(container.id, wanted, settings.mac_address)
         self.attachments[container.id] = attachment
-        await self._ports.state.put(ATTACHMENT, container.id, msgspec.json.encode(attachment))
+        await self._ports.state.put(ATTACHMENT, container.id, msgspec.json.encode(attachment), durable=False)
         return bridge.netns_path(container.id)
 
     async def _release(self, container: Container) -> Event:
@@ -179,7 +180,7 @@ class ContainerEffects:
             lambda: self._ports.runtime.release(container.id),
             lambda: self._ports.bridge.disconnect(container.id),
             lambda: self._ports.rootfs.unmount(container.id),
-            lambda: self._ports.state.delete(ATTACHMENT, container.id),
+            lambda: self._ports.state.delete(ATTACHMENT, container.id, durable=False),
         )
         return p.Released()
 
@@ -193,7 +194,8 @@ class ContainerEffects:
             for use in container.settings.volumes:
                 if use.anonymous:
                     await self._ports.volumes.remove(use.name)
-        await self._ports.state.delete(CONTAINER, container.id)
+        # Found again after a loss of power, it is in the phase of removing, and is removed once more.
+        await self._ports.state.delete(CONTAINER, container.id, durable=False)
         return p.Removed()
 
     async def _signal(self, container: Container, signal: int) -> None:

@@ -366,11 +366,15 @@ class VolumeStore(Protocol):
 
 
 class StateStore(Protocol):
-    """Metadata records: (kind, key) -> JSON bytes, in SQLite. A returned ``put`` survives a kill of the engine."""
+    """Metadata records: (kind, key) -> JSON bytes, in SQLite.
 
-    async def put(self, kind: str, key: str, value: bytes) -> None: ...
-    async def delete(self, kind: str, key: str) -> None: ...
-    async def apply(self, changes: Sequence[tuple[str, str, bytes | None]]) -> None:
+    Whatever has returned survives a kill of the engine, and a loss of power too unless it is not ``durable``. A durable
+    change makes durable all that came before it: after a loss of power there is never a later one without an earlier.
+    """
+
+    async def put(self, kind: str, key: str, value: bytes, *, durable: bool = True) -> None: ...
+    async def delete(self, kind: str, key: str, *, durable: bool = True) -> None: ...
+    async def apply(self, changes: Sequence[tuple[str, str, bytes | None]], *, durable: bool = True) -> None:
         """Several puts and deletes (None) as one transaction."""
         ...
 

@@ -60,6 +60,15 @@ class State:
     release_owed: bool = False
     stop_timeout_s: int = 10
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether it need not outlive a loss of power: it lasts no longer than a launch or a release.
+
+        Those make and undo what is lost with the power anyway (processes, mounts, namespaces), and nobody has been told
+        of it yet. Making and removing what is on disk are orders that must be found again.
+        """
+        return self.release_owed and self.phase in (Phase.STARTING, Phase.CREATED, Phase.EXITED)
+
 
 # ----------------------------------------------------------------------------- events
 

@@ -24,6 +24,24 @@ def test_records_survive_an_engine_that_never_closes(tmp_path: Path) -> None:
     asyncio.run(body())
 
 
+def test_the_log_is_synced_for_durable_changes_only(tmp_path: Path) -> None:
+    """``PRAGMA synchronous``: 2 is FULL, 1 is NORMAL, which leaves the write-ahead log to the kernel."""
+
+    async def body() -> None:
+        store = SqliteStateStore(tmp_path / "state.db")
+        await store.open()
+        modes = []
+        for durable in (True, False, False, True):
+            await store.put("k", "a", b"1", durable=durable)
+            modes.append(await store._run(lambda: store._opened().execute("PRAGMA synchronous").fetchone()[0]))
+        assert modes == [2, 1, 1, 2]
+        await store.delete("k", "a", durable=False)
+        assert await store.load("k") == {}
+        await store.close()
+
+    asyncio.run(body())
+
+
 def test_a_failing_change_takes_the_whole_transaction_with_it(tmp_path: Path) -> None:
     async def body() -> None:
         store = SqliteStateStore(tmp_path / "state.db")

@@ -73,6 +73,16 @@ class Life:
         await self.service.recover()
         await settle()
 
+    async def lose_power(self) -> None:
+        """The machine stops and comes up again: what was not durable is gone, and so is all that lives in memory."""
+        await self.close()
+        self.store.records = dict(self.store.durable)
+        self.runtime, self.bridge = FakeRuntime(), FakeBridgeNetwork()
+        self.rootfs.mounted.clear()
+        self.boot()
+        await self.service.recover()
+        await settle()
+
     def actions(self) -> list[str]:
         return [event.action for event in self.bus.past(EventFilter(), None, None)]
 

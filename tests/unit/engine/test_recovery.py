@@ -1,12 +1,15 @@
 """Boot recovery: whatever instant the engine was killed at, nothing leaks and nothing that runs is lost."""
 
 import asyncio
+from typing import Any
 
+import msgspec
 from tests.unit.engine.life import Life, settle
 from tests.unit.engine.test_containers import play, started
 
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.ports import Exited, RunningProcess
+from tidegate.model.container import Container
 from tidegate.model.phases import Phase, Rules
 from tidegate.model.restart import RestartPolicy
 
@@ -67,5 +70,54 @@ def test_a_removal_is_finished_and_always_starts_again() -> None:
         await life.reboot()
         assert [each.name for each in life.service.list()] == ["db"]
         assert life.service.resolve("db").state.phase is Phase.RUNNING
+
+    play(body)
+
+
+def test_what_a_client_was_told_outlives_a_loss_of_power() -> None:
+    async def body(life: Life) -> None:
+        await life.service.create(NewContainer("made", "a", "i"))
+        await life.lose_power()
+        assert life.service.resolve("made").state.phase is Phase.CREATED
+        await started(life, "kept", rules=Rules(RestartPolicy("unless-stopped")))
+        await life.lose_power()
+        life.timers.fire()
+        await settle()
+        assert life.service.resolve("kept").state.phase is Phase.RUNNING
+        identity = await started(life, "told")
+        waited = life.service.wait("told", "next-exit")
+        life.runtime.exit(identity, 3)
+        assert (await waited).exit_code == 3
+        await life.lose_power()
+        assert life.service.resolve("told").state.exit_code == 3
+        await life.service.remove("told")
+        await life.lose_power()
+        assert {each.name for each in life.service.list()} == {"made", "kept"}
+        await life.service.stop("kept")
+        await life.lose_power()
+        assert life.service.resolve("kept").state.phase is Phase.EXITED
+
+    play(body)
+
+
+def test_a_run_waits_for_the_disk_only_where_somebody_relies_on_it() -> None:
+    """Creating and removing must be found again; what a launch and a release make and undo goes with the power."""
+
+    async def body(life: Life) -> None:
+        synced: list[Phase] = []
+        apply = life.store.apply
+
+        async def noting(changes: Any, *, durable: bool = True) -> None:
+            await apply(changes, durable=durable)
+            if durable:
+                synced.extend(msgspec.json.decode(value, type=Container).state.phase for _, _, value in changes)
+
+        life.store.apply = noting  # type: ignore[method-assign]
+        identity = await started(life, rules=Rules(auto_remove=True))
+        gone = life.service.wait(identity, "removed")
+        life.runtime.exit(identity, 0)
+        await gone
+        assert synced == [Phase.CREATING, Phase.CREATED, Phase.RUNNING, Phase.REMOVING]
+        assert not life.store.records
 
     play(body)
