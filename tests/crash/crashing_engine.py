@@ -1,4 +1,8 @@
-"""The engine's process alone, with roots and a network namespace of its own, to be killed and started at will."""
+"""The engine's process alone, with roots and a network namespace of its own, to be killed and started at will.
+
+Its shim can be killed too, in parts or as a whole. Of engine, worker and keeper at most two are killed at once, and
+others when they were replaced: that much must not cost anything.
+"""
 
 import os
 import signal
@@ -6,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +19,8 @@ import docker
 import pytest
 from tests.control_groups import groups_in
 from tests.e2e.running_engine import RunningEngine, running_engine
+from tests.kernel.shim_client import supervisors as supervisors_of
+from tests.kernel.shim_client import worker_and_keeper
 
 from tidegate.daemon.process_settings import EngineProcessSettings, encode_settings
 from tidegate.kernel.cgroups import open_cgroups
@@ -54,6 +61,38 @@ class CrashingEngine:
             self.process.kill()
             self.process.wait()
 
+    def supervisors(self) -> dict[str, int]:
+        """Pids of the shim's worker and keeper; waits for them where one was just killed."""
+        worker, keeper = worker_and_keeper(self.home.root / "exec/shim")
+        return {"worker": worker, "keeper": keeper}
+
+    def strike(self, victims: Sequence[str]) -> None:
+        """Kill -9 all of ``victims`` (engine, worker, keeper); an engine is started again."""
+        supervisors = self.supervisors()
+        if {"worker", "keeper"} <= set(victims):
+            self.wait_until_it_serves()  # else its copies of the descriptors may not be whole yet
+        doomed = [supervisors[name] for name in victims if name != "engine"]
+        for pid in doomed:
+            os.kill(pid, signal.SIGKILL)
+        if "engine" in victims:
+            self.kill()
+            self.start()
+        for pid in doomed:
+            while pid in supervisors_of(self.home.root / "exec/shim"):
+                time.sleep(0.001)
+
+    def held(self) -> "Counter[str]":
+        """How many pipes, pidfds, namespaces and terminals engine, worker and keeper have open."""
+        assert self.process is not None
+        kinds: Counter[str] = Counter()
+        for name, pid in {"engine": self.process.pid, **self.supervisors()}.items():
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                target = str(entry.readlink())
+                kind = next((kind for kind in ("pipe:", "pidfd", "net:", "ptmx") if kind in target), None)
+                if kind is not None:
+                    kinds[f"{name} {kind.strip(':')}"] += 1
+        return kinds
+
     def client(self) -> docker.DockerClient:
         # The version is given, since asking for it would fail while the engine is down.
         return docker.DockerClient(base_url=f"unix://{self.home.root}/docker.sock", version="1.43", timeout=60)
@@ -74,7 +113,8 @@ class CrashingEngine:
         found = [str(path) for path in groups_in(name)]
         mounts = Path(f"/proc/{self.process.pid}/mountinfo").read_text().splitlines()
         found += [line for line in mounts if f"{root}/data" in line.split()[4]]
-        for directory in ("data/rootfs", "exec/bundles", "exec/shim/processes", "exec/shim/crun", "exec/shim/r"):
+        shim = [f"exec/shim/{name}" for name in ("processes", "crun", "r", "exits", "journals")]
+        for directory in ("data/rootfs", "exec/bundles", *shim):
             if (root / directory).is_dir():
                 found += [str(path) for path in (root / directory).iterdir()]
         links = Path(f"/proc/{self.process.pid}/net/dev").read_text().splitlines()[2:]

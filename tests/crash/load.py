@@ -1,6 +1,7 @@
-"""A mixed load on an engine that keeps dying, and what each client may conclude from the answers it got.
+"""A mixed load on an engine and a shim that keep dying, and what each client may conclude from the answers it got.
 
-A request whose connection broke has an unknown outcome. An answer is a promise: what it said holds after any crash.
+A request whose connection broke, or that was answered by 503, has an unknown outcome. Every other answer is a promise:
+what it said holds after any crash.
 """
 
 import random
@@ -19,7 +20,9 @@ TICKER = "trap 'exit 5' TERM; i=0; while true; do echo line $i; i=$((i+1)); slee
 CONNECTION_LOST = (requests.exceptions.RequestException, HTTPError, OSError, ValueError)
 TICKERS_ALIVE = 2
 LEFT_LYING = 3
-WEIGHTS = {"run": 30, "exec": 20, "logs": 10, "pause": 10, "stop": 8, "remove": 8, "restart": 4}
+PHOENIXES = 1
+WEIGHTS = {"run": 30, "exec": 20, "logs": 10, "pause": 10, "stop": 8, "remove": 8, "restart": 4, "policy": 4}
+CUT = b"shim was killed"  # what a stream says whose output lacks something
 
 
 @dataclass
@@ -45,6 +48,14 @@ class Short:
 
 
 @dataclass
+class Phoenix:
+    """A container that ends every moment and is started again by its policy, until it is stopped."""
+
+    name: str
+    started: bool = False
+
+
+@dataclass
 class Client:
     """One thread of the load. ``complaints`` are promises the engine broke."""
 
@@ -55,6 +66,7 @@ class Client:
     complaints: list[str] = field(default_factory=list)
     tickers: list[Ticker] = field(default_factory=list)
     shorts: list[Short] = field(default_factory=list)
+    phoenixes: list[Phoenix] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
     created: int = 0
 
@@ -67,6 +79,8 @@ class Client:
                 while not self.stop.is_set():
                     self._one(client, chance)
             except APIError as error:
+                if error.status_code == 503:
+                    continue
                 where = [f"{each.name}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__)]
                 self.complaints.append(f"client {self.number}: {error} ({' '.join(where)})")
             except CONNECTION_LOST:
@@ -78,6 +92,8 @@ class Client:
         """Look at everything that is left, and remove it."""
         while self.shorts:
             self._clear_short(client)
+        while self.phoenixes:
+            self._clear_phoenix(client)
         while self.tickers:
             self._clear_ticker(client, self.tickers[0])
 
@@ -99,6 +115,8 @@ class Client:
     def _on_ticker(self, client: docker.DockerClient, chance: random.Random, what: str, ticker: Ticker) -> None:
         if what == "run":
             return self._run_short(client, chance)
+        if what == "policy":
+            return self._keep_phoenix(client)
         container = client.containers.get(ticker.name)
         self._check_alive(container, ticker)
         match what:
@@ -155,9 +173,43 @@ class Client:
         client.ping()
         self.shorts.append(short)
         container = client.containers.create("busybox", ["sh", "-c", script], name=short.name, network_mode=network)
+        shown = container.attach(stdout=True, stderr=True, stream=True) if chance.random() < 0.5 else None
         container.start()
         short.started = True
+        if shown is not None:
+            output = b"".join(shown)
+            if not short.output.encode().startswith(output) and CUT not in output:
+                self.complaints.append(f"{short.name} showed {output!r}")
         self._end_short(container, short)
+
+    def _keep_phoenix(self, client: docker.DockerClient) -> None:
+        if len(self.phoenixes) > PHOENIXES:
+            return self._clear_phoenix(client)
+        phoenix = Phoenix(self._name())
+        client.ping()
+        self.phoenixes.append(phoenix)
+        container = client.containers.create(
+            "busybox", ["sh", "-c", "echo up; sleep 0.2; exit 1"], name=phoenix.name,
+            restart_policy={"Name": "always"}, network_mode="none",
+        )  # fmt: skip
+        container.start()
+        phoenix.started = True
+        return None
+
+    def _clear_phoenix(self, client: docker.DockerClient) -> None:
+        phoenix = self.phoenixes[0]
+        if self._gone(client, phoenix.name, lambda container: self._end_phoenix(container, phoenix)):
+            self.phoenixes.remove(phoenix)
+
+    def _end_phoenix(self, container: Container, phoenix: Phoenix) -> None:
+        if phoenix.started and container.status not in ("running", "restarting"):
+            self.complaints.append(f"{phoenix.name} is {container.attrs['State']} though its policy is always")
+        logged = container.logs()
+        if logged != b"up\n" * logged.count(b"u"):
+            self.complaints.append(f"{phoenix.name} logged {logged!r}")
+        phoenix.started = False
+        container.remove(force=True)
+        self.phoenixes.remove(phoenix)
 
     def _end_short(self, container: Container, short: Short) -> None:
         if short.started:
@@ -207,7 +259,7 @@ class Client:
         if container.status == "paused":
             container.unpause()
         code, output = container.exec_run(["sh", "-c", "echo inside; exit 3"])
-        if code is not None and (code, output) != (3, b"inside\n"):
+        if code is not None and (code, output) != (3, b"inside\n") and CUT not in output:
             self.complaints.append(f"exec in {ticker.name}: {code} {output!r}")
 
     def _pause(self, container: Container, ticker: Ticker) -> None:

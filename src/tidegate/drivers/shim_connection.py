@@ -84,6 +84,8 @@ class ShimConnection:
             raise ConnectionLostError(f"the shim went away during {op}") from error
         finally:
             self._waiting.pop(number, None)
+            if future.done() and not future.cancelled():
+                future.exception()  # both the write and the answer failed: one error is enough
 
     async def close(self) -> None:
         """Idempotent."""

@@ -12,6 +12,8 @@ from pathlib import Path
 from tidegate.base.errors import UnavailableError
 from tidegate.shim.spares import Spares, send_spares
 
+DEADLINE_S = 10.0
+
 
 class SpareHolder:
     """Follows one shim after another. Not for several event loops."""
@@ -20,20 +22,30 @@ class SpareHolder:
         self._held = Spares()
         self._coming = Spares()
         self._link: socket.socket | None = None
+        self._settled: asyncio.Future[None] | None = None
 
     async def follow(self, path: Path) -> None:
-        """Hold what the shim that listens at ``path`` tells of. Raises UnavailableError."""
+        """Hold what the shim that listens at ``path`` tells of; returns when that is everything.
+
+        Raises UnavailableError.
+        """
         self._unfollow()
+        loop = asyncio.get_running_loop()
         link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         link.setblocking(False)
         try:
-            await asyncio.get_running_loop().sock_connect(link, str(path))
+            await loop.sock_connect(link, str(path))
         except OSError as error:
             link.close()
             raise UnavailableError(f"the shim does not answer at {path}: {error.strerror}") from error
         self._link = link
         self._coming = Spares()
-        asyncio.get_running_loop().add_reader(link.fileno(), self._readable)
+        self._settled = loop.create_future()
+        loop.add_reader(link.fileno(), self._readable)
+        try:
+            await asyncio.wait_for(self._settled, DEADLINE_S)
+        except TimeoutError as error:
+            raise UnavailableError("the shim does not tell what it holds") from error
 
     def hand_over(self, link: socket.socket) -> None:
         """Send everything to a new shim and close ``link``; blocks while the shim does not read."""
@@ -54,6 +66,7 @@ class SpareHolder:
                 if self._coming.complete and self._coming is not self._held:
                     self._held.close()
                     self._held = self._coming
+                    self._settle(None)
         except BlockingIOError:
             return
         self._unfollow()
@@ -65,3 +78,12 @@ class SpareHolder:
             self._link = None
         if self._coming is not self._held:
             self._coming.close()
+        self._settle(UnavailableError("the shim was killed before it had told what it holds"))
+
+    def _settle(self, error: UnavailableError | None) -> None:
+        if self._settled is None or self._settled.done():
+            return
+        if error is None:
+            self._settled.set_result(None)
+        else:
+            self._settled.set_exception(error)

@@ -86,13 +86,18 @@ def _released(state: State, event: p.Released) -> Step:
     state = replace(state, release_owed=not event.clean)
     died = p.Publish("die", (("exitCode", str(state.exit_code)),))
     rules = state.rules
-    if decide_restart(rules.restart, state.exit_code, state.restart_count, stopped_by_user=state.stopped_by_user):
+    if _restarts(state):
         delay_ns = next_delay_ns(state.delay_ns, state.finished_at_ns - state.started_at_ns)
         waiting = replace(state, phase=Phase.RESTARTING, delay_ns=delay_ns, restart_count=state.restart_count + 1)
         return Step(waiting, (died, p.Announce("exit"), p.ArmTimer("restart", delay_ns)))
     if rules.auto_remove:
         return Step(replace(state, phase=Phase.REMOVING), (died, p.Announce("exit"), p.Remove()))
     return Step(state, (died, p.Announce("exit")))
+
+
+def _restarts(state: State) -> bool:
+    policy = state.rules.restart
+    return decide_restart(policy, state.exit_code, state.restart_count, stopped_by_user=state.stopped_by_user)
 
 
 def _kill(state: State, event: p.KillRequested) -> Step:
@@ -212,6 +217,16 @@ def _found_at_rest(state: State, _event: Event) -> Step:
     if state.phase is Phase.EXITED and rules.auto_remove:
         return _remove(state, p.RemoveRequested())
     return Step(state)
+
+
+def seen_phase(state: State) -> Phase:
+    """The phase as clients know it: what they could not tell from the one before or after is not shown."""
+    if state.phase is Phase.STARTING:
+        before = Phase.EXITED if state.started_at_ns else Phase.CREATED
+        return before if state.attended else Phase.RESTARTING
+    if state.phase is Phase.EXITED and state.release_owed and _restarts(state):
+        return Phase.RESTARTING
+    return state.phase
 
 
 Transition = Callable[[State, Any], Step]

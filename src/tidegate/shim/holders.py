@@ -5,7 +5,7 @@ A worker never waits for a holder: what cannot be sent now is told later, as it 
 
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tidegate.shim.loop import READ, WRITE, Loop
 from tidegate.shim.process import Process
@@ -30,10 +30,10 @@ class Holders:
         self._keeper: SpareLink | None = None
         loop.watch(listener.fileno(), READ, self._accept)
 
-    def follow_keeper(self, link: socket.socket) -> None:
-        """Tell a keeper, from the beginning."""
+    def follow_keeper(self, link: socket.socket, holding: Iterable[str]) -> None:
+        """Tell a keeper, from the beginning; ``holding`` are the keys it holds something for."""
         self._keeper = SpareLink(self._loop, link, self._processes, self._on_note, self._keeper_ended)
-        self._begin(self._keeper)
+        self._begin(self._keeper, holding)
 
     def require_keeper(self) -> None:
         """Raises KeeperGoneError where there is none."""
@@ -52,9 +52,9 @@ class Holders:
             return  # the holder gave up meanwhile
         self._begin(SpareLink(self._loop, connection, self._processes, lambda: None, self._ended))
 
-    def _begin(self, link: "SpareLink") -> None:
+    def _begin(self, link: "SpareLink", holding: Iterable[str] = ()) -> None:
         self._links.add(link)
-        link.tell_all()
+        link.tell_all(holding)
 
     def _ended(self, link: "SpareLink") -> None:
         self._links.discard(link)
@@ -97,9 +97,10 @@ class SpareLink:
         self._behind[key] = None
         self._flush()
 
-    def tell_all(self) -> None:
-        """Begin with everything there is."""
-        self._behind.update(dict.fromkeys(self._processes))
+    def tell_all(self, holding: Iterable[str]) -> None:
+        """Begin with everything there is, and with what the holder should not hold any more."""
+        self._told.update(holding)
+        self._behind.update(dict.fromkeys([*self._told, *self._processes]))
         self._completes = True
         self._flush()
 

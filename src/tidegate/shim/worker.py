@@ -52,7 +52,7 @@ class Worker:
         self._holders = Holders(self._loop, estate.holders, self._processes, self._keeper_spoke)
         self._watch_children()
         self._adopt_all()
-        self._holders.follow_keeper(link)
+        self._holders.follow_keeper(link, estate.spares.held)
         self._loop.watch(estate.control.fileno(), READ, self._accept)
 
     def serve(self) -> Ward | None:
@@ -239,27 +239,25 @@ class Worker:
         return self._find(text(request, "container_id"), request.get("exec_id"))
 
     def _adopt_all(self) -> None:
-        """Go on with what an earlier worker recorded."""
+        """Go on with what an earlier worker recorded; spares of anything that does not run are let go."""
         held = dict(self._estate.spares.held)
         for process in load_all(self._records):
-            self._adopt(process, held.pop(process.key, {}))
-        for named in held.values():  # of a process that was forgotten meanwhile
-            for fd in named.values():
-                os.close(fd)
+            self._processes[process.key] = process
+            if process.status == "running":
+                self._adopt_running(process, dict(held.pop(process.key, {})))
+            elif process.status == "created":
+                self._make_streams(process)
+            elif process.status == "starting":  # cut short; its release is owed
+                process.status = "failed"
+        for fd in {fd for named in held.values() for fd in named.values()}:
+            os.close(fd)
         self._reaper.drop_records()
 
-    def _adopt(self, process: Process, held: dict[str, int]) -> None:
-        """A start cut short has failed, and its release is owed."""
-        self._processes[process.key] = process
+    def _adopt_running(self, process: Process, held: dict[str, int]) -> None:
         process.pidfd = held.pop("pidfd", -1)
-        if process.status == "starting":
-            process.status = "failed"
-        elif process.status == "created":
-            self._make_streams(process)
-        elif process.status == "running":
-            if held:
-                self._make_streams(process).restore(held)
-            self._watch_process(process, process.start_ticks)
+        if held:
+            self._make_streams(process).restore(held)
+        self._watch_process(process, process.start_ticks)
 
     def _watch_process(self, process: Process, ticks: int) -> None:
         """Have its end told; one that has ended and was reaped by another has its exit now."""
@@ -309,6 +307,7 @@ class Worker:
 
     def _succeed_keeper(self) -> Ward | None:
         """Fork; None in the fork, which serves on with every connection. Raises nothing: without a fork, it serves."""
+        held = {key: fds for key, process in self._processes.items() if (fds := process.held_fds())}
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
@@ -320,11 +319,10 @@ class Worker:
         if pid == 0:
             ours.close()
             oci.become_subreaper()
-            self._holders.follow_keeper(theirs)
+            self._holders.follow_keeper(theirs, held)
             self._reaper.look_again()
             return None
         signal.set_wakeup_fd(-1)
-        held = {key: fds for key, process in self._processes.items() if (fds := process.held_fds())}
         estate = replace(self._estate, spares=Spares(held))
         close_all_but(estate.fds() | {ours.fileno()})
         return Ward(pid, ours, estate, past=self)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tidegate.model import phases as p
-from tidegate.model.lifecycle import TABLE, NotAllowedError, step
+from tidegate.model.lifecycle import TABLE, NotAllowedError, seen_phase, step
 from tidegate.model.phases import Effect, Event, Phase, Rules, State
 from tidegate.model.restart import RestartPolicy
 
@@ -155,3 +155,14 @@ def test_what_is_not_in_the_table_is_not_allowed() -> None:
         step(RUNNING, p.RemoveRequested())
     with pytest.raises(NotAllowedError):
         step(State(phase=Phase.EXITED), p.KillRequested(9))
+
+
+def test_clients_see_nothing_of_the_moments_in_between() -> None:
+    seen, state = [], replace(RUNNING, rules=ALWAYS)
+    for event in (p.Exited(1, 2), p.Released(), p.TimerFired("restart"), p.Launched(8, 3)):
+        state = step(state, event).state
+        seen.append(seen_phase(state))
+    assert seen == [Phase.RESTARTING] * 3 + [Phase.RUNNING]
+    state = step(State(phase=Phase.CREATED), p.StartRequested()).state
+    assert seen_phase(state) is Phase.CREATED
+    assert seen_phase(step(RUNNING, p.Exited(1, 2)).state) is Phase.EXITED

@@ -10,6 +10,7 @@ from tidegate.api.views.mounts import mounts_view
 from tidegate.engine.inspection import Inspection
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container
+from tidegate.model.lifecycle import seen_phase
 from tidegate.model.phases import ALIVE, Phase, State
 from tidegate.spec.codec import document
 from tidegate.spec.stored import stored_request
@@ -17,7 +18,7 @@ from tidegate.spec.timestamps import format_time
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 _STATUS = {
-    Phase.CREATING: "created", Phase.CREATED: "created", Phase.STARTING: "created", Phase.RUNNING: "running",
+    Phase.CREATING: "created", Phase.CREATED: "created", Phase.RUNNING: "running",
     Phase.STOPPING: "running", Phase.PAUSED: "paused", Phase.RESTARTING: "restarting", Phase.EXITED: "exited",
     Phase.REMOVING: "removing", Phase.DEAD: "dead",
 }  # fmt: skip
@@ -25,7 +26,7 @@ _STATUS = {
 
 def status_of(state: State) -> str:
     """Docker's word for the phase."""
-    return _STATUS[state.phase]
+    return _STATUS[seen_phase(state)]
 
 
 def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
@@ -68,12 +69,13 @@ def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
 
 def state_view(state: State) -> dict[str, Any]:
     """``State`` of inspect."""
-    alive = state.phase in ALIVE - {Phase.STARTING}
+    phase = seen_phase(state)
+    alive = phase in ALIVE
     return {
-        "Status": status_of(state),
-        "Running": alive or state.phase is Phase.RESTARTING,
-        "Paused": state.phase is Phase.PAUSED,
-        "Restarting": state.phase is Phase.RESTARTING,
+        "Status": _STATUS[phase],
+        "Running": alive or phase is Phase.RESTARTING,
+        "Paused": phase is Phase.PAUSED,
+        "Restarting": phase is Phase.RESTARTING,
         "OOMKilled": state.oom_killed,
         "Dead": state.phase is Phase.DEAD,
         "Pid": state.pid if alive else 0,
