@@ -13,7 +13,14 @@ import msgspec
 
 from tidegate.access.asked import Usage
 from tidegate.access.decision import decide
-from tidegate.access.ownership import OWNER_LABEL, administrators, sign_document, sign_query, takes_own_filters
+from tidegate.access.ownership import (
+    OWNER_LABEL,
+    administrators,
+    owner_in,
+    sign_document,
+    sign_query,
+    takes_own_filters,
+)
 from tidegate.access.policy import Policy
 from tidegate.access.verdict import ObjectKind, ObjectReference, Signing, Verdict
 from tidegate.base.errors import InternalError, NotFoundError
@@ -85,7 +92,10 @@ class Permits:
         return _signed(permit, reading.operation_id, identity.owner)
 
     async def make_volumes(self, permit: Permit, owner: str) -> None:
-        """Raises UnavailableError, or InternalError with the engine's words when it refuses."""
+        """Raises UnavailableError, InternalError with the engine's words when it refuses.
+
+        A volume that somebody else has made meanwhile is answered as it is, and raises NotFoundError.
+        """
         for name in permit.volumes:
             body = msgspec.json.encode({"Name": name, "Labels": {OWNER_LABEL: owner}})
             headers = (("content-type", "application/json"),)
@@ -93,6 +103,8 @@ class Permits:
                 content = await answer.read_all(_ANSWER_BYTES)
             if answer.status >= 400:
                 raise InternalError(f"the volume {name} could not be made: {content.decode('utf-8', 'replace')}")
+            if owner_in(_labels(content)) != owner:
+                raise NotFoundError(_NO_SUCH[ObjectKind.VOLUME].format(name))
 
     async def _full_id(self, reading: Reading) -> str:
         """The id of the container that an update changes; "" for a create."""
@@ -114,6 +126,13 @@ class Permits:
         if reference.kind in _BY_ID and reference.name_or_id == reading.asked.object_id:
             return replace(permit, parameters=dict.fromkeys(permit.parameters, found.object_id))
         return permit
+
+
+def _labels(content: bytes) -> object:
+    try:
+        return msgspec.json.decode(content, type=dict[str, object]).get("Labels")
+    except msgspec.MsgspecError as error:
+        raise InternalError("the engine's answer about a volume is not JSON") from error
 
 
 def _signed(permit: Permit, operation_id: str, owner: str) -> Permit:

@@ -28,6 +28,7 @@ from tidegate.gate.doors import Door
 from tidegate.gate.enrolment import EnrolmentDoor, is_enrolment
 from tidegate.gate.forward import Sending, end_to_end_headers, forward
 from tidegate.gate.live import ENROLMENT, Identity, Live
+from tidegate.gate.made import made_by
 from tidegate.gate.permits import Permit, Permits
 from tidegate.gate.ping import PingCache
 from tidegate.gate.rates import Rates
@@ -106,6 +107,8 @@ class Gate:
             if not permit.verdict.allowed:
                 raise ForbiddenError(permit.verdict.reason)
             response = await self._carry_out(identity, request, reading, permit)
+            response, made = await made_by(reading.operation_id, response)
+            entry.made(made)
         return response
 
     def _wait_s(self, identity: Identity) -> float:

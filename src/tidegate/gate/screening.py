@@ -63,16 +63,15 @@ class Screening:
                 response = await self._rewritten(operation_id, response)
         if self.plugins:
             if _is_document(response):
-                response = await _whole(response)
+                response, _ = await whole_response(response)
             content = response.body if isinstance(response.body, bytes) else b""
             await self.plugins.authorize_response(self._question(), response.status, response.headers, content)
         return response
 
     async def _rewritten(self, operation_id: str, response: Response) -> Response:
-        whole = await _whole(response)
-        assert isinstance(whole.body, bytes)  # noqa: S101 - what _whole is for
+        whole, content = await whole_response(response)
         try:
-            answer = msgspec.json.decode(whole.body)
+            answer = msgspec.json.decode(content)
         except msgspec.MsgspecError as error:
             raise InternalError(f"the engine's answer to {operation_id} is not JSON, and cannot be screened") from error
         if self.verdict.own_only:
@@ -99,14 +98,14 @@ def _is_document(response: Response) -> bool:
     return isinstance(response.body, bytes) or (media_type == _JSON and "content-length" in headers)
 
 
-async def _whole(response: Response) -> Response:
-    """The response with its body in memory. Raises InternalError beyond WHOLE_BYTES."""
+async def whole_response(response: Response) -> tuple[Response, bytes]:
+    """The response with its body in memory, and that body. Raises InternalError beyond WHOLE_BYTES."""
     content = bytearray()
     async for piece in _pieces(response):
         content += piece
         if len(content) > WHOLE_BYTES:
             raise InternalError(f"the engine's answer is larger than the {WHOLE_BYTES} bytes that can be screened")
-    return Response(response.status, _without_length(response), bytes(content))
+    return Response(response.status, _without_length(response), bytes(content)), bytes(content)
 
 
 def _without_length(response: Response) -> tuple[tuple[str, str], ...]:

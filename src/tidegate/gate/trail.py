@@ -29,6 +29,7 @@ class Entry:
         self._version = ""
         self._object = request.target.partition("?")[0]
         self._decided: int | None = None
+        self._made = ""
 
     def found(self, found: Match) -> None:
         """The operation that the request names."""
@@ -39,6 +40,10 @@ class Entry:
     def named(self, operation: str) -> None:
         """An operation of the gate's own."""
         self._operation = operation
+
+    def made(self, name_or_id: str) -> None:
+        """What came of it, "" for nothing."""
+        self._made = name_or_id
 
     async def refuse(self, rule: str, reason: str) -> None:
         """The audit's line for what is refused before the policy is asked. Raises UnavailableError."""
@@ -60,7 +65,8 @@ class Entry:
         """The outcome: what the client was answered."""
         elapsed_ms = (time.monotonic() - self._started_s) * 1e3
         if self._decided is not None:
-            self._trail.audit.outcome(Outcome(self._decided, status, round(elapsed_ms, 3), error=error))
+            outcome = Outcome(self._decided, status, round(elapsed_ms, 3), object=self._made, error=error)
+            self._trail.audit.outcome(outcome)
         line = f"{self._identity.principal} {self._where} {self._request.method} {self._operation} {status}"
         self._trail.log.record(f"{line} {elapsed_ms:.1f}ms")
 

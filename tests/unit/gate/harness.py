@@ -34,7 +34,7 @@ from tidegate.spec.audit_verify import Walk, pieces_of
 Seen = list[tuple[str, str, bytes]]
 """Method, target and body of each request that reached the engine."""
 Answers = Mapping[str, object]
-"""What the engine answers by path (without version): JSON, or bytes as they are."""
+"""What the engine answers by path (without version): JSON, bytes as they are, or a whole response."""
 
 
 def through_gate(
@@ -95,6 +95,8 @@ async def _engine(seen: Seen, answers: Answers, request: Request) -> Response | 
 
         return Hijack(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n", echo)
     answer = answers.get(request.target.partition("?")[0])
+    if isinstance(answer, Response):
+        return answer
     if answer is not None:
         return Response(200, (), answer if isinstance(answer, bytes) else json.dumps(answer).encode())
     return Response(200, (("X-Engine", "yes"),), body[::-1] or b"plain")

@@ -256,6 +256,33 @@ def test_an_own_object_is_acted_on_by_its_id(tmp_path: Path) -> None:
     through_gate(tmp_path, scenario, role="developer", answers={"/containers/web/json": shown})
 
 
+def test_the_audit_names_what_was_made(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "POST /containers/create", b'{"Image":"a"}')
+        assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"Id": "c" * 64, "Warnings": []}
+
+    through_gate(tmp_path, scenario, answers={"/containers/create": {"Id": "c" * 64, "Warnings": []}})
+    assert audited(tmp_path)[-1]["object"] == "c" * 64
+
+
+@pytest.mark.parametrize(("owner", "status"), [(f"uid:{os.getuid()}", 200), ("eve", 404), (None, 404)])
+def test_a_volume_is_made_with_its_owner_before_a_bind_would_make_it_without(
+    tmp_path: Path, owner: str | None, status: int
+) -> None:
+    """Somebody else may have made it meanwhile: then it is theirs."""
+    body = json.dumps({"Image": "a", "HostConfig": {"Binds": ["data:/d"]}}).encode()
+    made = {"Name": "data", "Labels": {"tidegate.owner": owner} if owner else None}
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        answer = await ask(gate, "POST /containers/create", body)
+        assert answer.startswith(b"HTTP/1.1 %d" % status)
+        assert json.loads(seen[1][2]) == {"Name": "data", "Labels": {"tidegate.owner": f"uid:{os.getuid()}"}}
+        assert len(seen) == (3 if status == 200 else 2)
+
+    answers = {"/volumes/data": Response(404, (), b'{"message":"get data: no such volume"}'), "/volumes/create": made}
+    through_gate(tmp_path, scenario, role="developer", answers=answers)
+
+
 def test_secrets_of_others_are_left_out(tmp_path: Path) -> None:
     shown = {"Id": "c" * 64, "Config": {"Env": ["PASSWORD=x"], "Labels": {}}}
 
