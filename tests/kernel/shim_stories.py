@@ -15,7 +15,7 @@ from tests.kernel.shim_client import supervisors, worker_and_keeper
 from tidegate.drivers.oci_config import OCIRequest, ProcessRequest, ResourceRequest, plan_config
 from tidegate.drivers.shim_runtime import ShimRuntime
 from tidegate.drivers.shim_stream import SocketStream
-from tidegate.engine.ports import ContainerProcess, LogTarget, Stdio
+from tidegate.engine.ports import ContainerProcess, Exited, LogTarget, OutOfMemory, Stdio
 from tidegate.kernel.cgroups import open_cgroups
 
 
@@ -94,6 +94,24 @@ async def life(world: World) -> None:
     await world.finish("c1")
 
 
+async def memory(world: World) -> None:
+    """A process that is not the container's first runs out of memory; the container goes on."""
+    assert await world.runtime.recover() == []
+    await world.start("c1", "busybox dd if=/dev/zero of=/dev/null bs=100M count=1; echo goes on; read word; exit 7", Stdio(open_stdin=True))
+    told: list[object] = []
+    async for event in world.runtime.events():
+        told.append(event)
+        if isinstance(event, OutOfMemory):
+            stream = await world.attach("c1")
+            await stream.write(b"hello\n")
+        else:
+            break
+    assert isinstance(told[0], OutOfMemory) and isinstance(told[-1], Exited), told
+    assert (told[-1].exit_code, told[-1].oom_killed, world.logged("c1")) == (7, True, "Killed\ngoes on\n"), told
+    assert [each.exit for each in await world.runtime.recover()] == [told[-1]]
+    await world.finish("c1")
+
+
 async def kills(world: World) -> None:
     """``words`` say who is killed together, one after another: w the worker, k the keeper, wk both."""
     reads = "trap '' HUP; echo first; read word; echo got $word; exit 7"
@@ -133,6 +151,6 @@ async def kill(world: World, victims: str) -> None:
 
 
 if __name__ == "__main__":
-    story = {"life": life, "kills": kills}[sys.argv[1]]
+    story = {"life": life, "memory": memory, "kills": kills}[sys.argv[1]]
     asyncio.run(asyncio.wait_for(story(World(Path(sys.argv[2]), sys.argv[3], sys.argv[4:])), 60))
     print("told")

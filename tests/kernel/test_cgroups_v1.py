@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import select
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,3 +121,19 @@ def test_resources_become_writes_in_an_order_the_kernel_accepts() -> None:
         Write("memory", "memory.memsw.limit_in_bytes", "200"),
     ]
     assert plan_writes({}) == []
+
+
+@needs_v1
+def test_a_group_that_runs_out_of_memory_is_told_of_and_its_removal_is_not_taken_for_it(parent: str) -> None:
+    groups = CgroupsV1(parent)
+    directories = groups.create("c1", {"memory": {"limit": 8 << 20, "swap": 8 << 20}})
+    notice = groups.watch_oom("c1")
+    assert notice is not None
+    script = "".join(f"echo 0 > {directory}/tasks; " for directory in directories)
+    hungry = subprocess.Popen(["sh", "-c", f"{script} exec tail /dev/zero"])
+    assert hungry.wait(20) == -9
+    assert select.select([notice.fd], [], [], 10)[0] and notice.happened()
+    assert not select.select([notice.fd], [], [], 0)[0]
+    groups.remove("c1")
+    assert select.select([notice.fd], [], [], 10)[0] and not notice.happened()
+    notice.close()

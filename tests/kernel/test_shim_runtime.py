@@ -53,6 +53,10 @@ def test_a_container_from_create_to_release(tmp_path: Path) -> None:
     tell(tmp_path, "life")
 
 
+def test_a_container_that_outlives_the_want_of_memory_is_told_of(tmp_path: Path) -> None:
+    tell(tmp_path, "memory")
+
+
 @pytest.mark.parametrize("victims", ["w", "k", "wk wk", "w k wk k w wk"])
 def test_killed_supervisors_lose_nothing_while_the_engine_lives(tmp_path: Path, victims: str) -> None:
     tell(tmp_path, "kills", *victims.split())

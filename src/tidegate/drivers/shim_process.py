@@ -8,7 +8,9 @@
 import asyncio
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tidegate.base.descriptors import raise_descriptor_limit
 from tidegate.base.errors import UnavailableError
@@ -49,6 +51,11 @@ class ShimProcess:
             if self._connection is None:
                 self._connection = await self._connect()
             return self._connection
+
+    def add_event(self, event: Mapping[str, Any]) -> None:
+        """Have an event of the engine's own told after those that have come from the shim; without one, it is lost."""
+        if self._connection is not None:
+            self._connection.events.put_nowait(event)
 
     async def close(self) -> None:
         """Drop the connection; the shim and its containers live on."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tidegate.base.errors import NotFoundError, UnavailableError
+from tidegate.drivers.oom_watch import OOMWatch
 from tidegate.drivers.shim_connection import ConnectionLostError, ShimConnection, error_from
 from tidegate.drivers.shim_process import ShimProcess
 from tidegate.drivers.shim_stream import READ_SIZE_BYTES, SocketStream
@@ -29,6 +30,7 @@ from tidegate.engine.ports import (
     RunningProcess,
     Stdio,
 )
+from tidegate.kernel.oom_notices import OOMNotice
 
 ATTEMPTS = 5
 RETRY_S = 1.0
@@ -45,6 +47,7 @@ class Cgroups(Protocol):
     def update(self, container_id: str, resources: Mapping[str, Any]) -> None: ...
     def pids(self, container_id: str) -> Sequence[int]: ...
     def oom_kills(self, container_id: str) -> int: ...
+    def watch_oom(self, container_id: str) -> OOMNotice | None: ...
     def freeze(self, container_id: str) -> None: ...
     def thaw(self, container_id: str) -> None: ...
     def is_frozen(self, container_id: str) -> bool: ...
@@ -81,6 +84,7 @@ class ShimRuntime:
         self._shim = ShimProcess(exec_root / "shim")
         self._bundles = exec_root / "bundles"
         self._cgroups = cgroups
+        self._oom = OOMWatch(cgroups.watch_oom, self._tell_oom)
 
     async def create(self, process: ContainerProcess) -> None:
         bundle = self._bundles / process.container_id
@@ -103,7 +107,9 @@ class ShimRuntime:
         )
 
     async def start(self, container_id: str) -> int:
-        return await self._start("start", container_id, None)
+        pid = await self._start("start", container_id, None)
+        self._oom.begin(container_id)
+        return pid
 
     async def exec_create(self, process: ExecProcess) -> None:
         await self._call(
@@ -162,6 +168,7 @@ class ShimRuntime:
         return await asyncio.to_thread(self._cgroups.pids, container_id)
 
     async def release(self, container_id: str) -> None:
+        self._oom.end(container_id)
         await asyncio.to_thread(self._cgroups.remove, container_id)
         with contextlib.suppress(NotFoundError):  # released before; the rest of the undo has to be seen through
             await self._call("release", container_id=container_id)
@@ -192,6 +199,10 @@ class ShimRuntime:
             elif event["event"] == "oom":
                 yield OutOfMemory(str(event["container_id"]))
 
+    def _tell_oom(self, container_id: str) -> None:
+        """In the order of what the shim tells."""
+        self._shim.add_event({"event": "oom", "container_id": container_id})
+
     def _with_memory(self, exited: Exited) -> Exited:
         """What the container's own group says of the end; it exists until ``release``."""
         if exited.exec_id is not None or exited.oom_killed or not self._cgroups.oom_kills(exited.container_id):
@@ -200,11 +211,20 @@ class ShimRuntime:
 
     async def recover(self) -> Sequence[RunningProcess]:
         """Raises UnavailableError when no shim answers and none can be started."""
-        entries = await self._entries()
-        return [_running_from(entry, self._cgroups.is_frozen(str(entry["container_id"]))) for entry in entries]
+        return [self._recovered(entry) for entry in await self._entries()]
+
+    def _recovered(self, entry: Mapping[str, Any]) -> RunningProcess:
+        container_id = str(entry["container_id"])
+        process = _running_from(entry, self._cgroups.is_frozen(container_id))
+        if process.exit is not None:
+            return replace(process, exit=self._with_memory(process.exit))
+        if process.exec_id is None and entry["status"] == "running":
+            self._oom.begin(container_id)
+        return process
 
     async def close(self) -> None:
         """Drop the connection; the shim and its containers live on."""
+        self._oom.close()
         await self._shim.close()
 
     async def _start(self, op: str, container_id: str, exec_id: str | None) -> int:

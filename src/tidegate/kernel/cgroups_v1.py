@@ -27,6 +27,7 @@ from tidegate.kernel.cgroup_files import (
     remove_tree,
     write_text,
 )
+from tidegate.kernel.oom_notices import OOMNotice, OOMNoticeV1
 
 ROOT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
@@ -182,6 +183,15 @@ class CgroupsV1:
         """How many processes of the group the kernel killed for want of memory."""
         lines = read_text(f"{self._directory('memory', container_id)}/memory.oom_control").splitlines()
         return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+    def watch_oom(self, container_id: str) -> OOMNotice | None:
+        """Be told of it; None without a memory controller. Raises InternalError, also when the group is gone."""
+        if "memory" not in self._controllers:
+            return None
+        try:
+            return OOMNoticeV1(self.path("memory", container_id))
+        except OSError as error:
+            raise InternalError(f"cannot watch the memory of {container_id}: {error.strerror}") from error
 
     def freeze(self, container_id: str) -> None:
         """Stop every process; returns when all have. Raises NotFoundError, InternalError."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
 from tidegate.kernel.cgroup_files import REMOVE_DEADLINE_S, Write, kill_all, pids_below, read_text, remove_tree
+from tidegate.kernel.oom_notices import OOMNotice, OOMNoticeV2
 
 ROOT = Path("/sys/fs/cgroup")
 _FREEZE_DEADLINE_S = 10.0
@@ -112,6 +113,15 @@ class CgroupsV2:
     def oom_kills(self, container_id: str) -> int:
         """How many processes of the group the kernel killed for want of memory."""
         return self._event("memory.events", "oom_kill", container_id)
+
+    def watch_oom(self, container_id: str) -> OOMNotice | None:
+        """Be told of it; None without a memory controller. Raises InternalError."""
+        if not (self.path(container_id) / "memory.events").exists():
+            return None
+        try:
+            return OOMNoticeV2(self.path(container_id), lambda: self.oom_kills(container_id))
+        except OSError as error:
+            raise InternalError(f"cannot watch the memory of {container_id}: {error.strerror}") from error
 
     def freeze(self, container_id: str) -> None:
         """Stop every process; returns when all have. Raises NotFoundError, InternalError."""
