@@ -97,7 +97,8 @@ async def life(world: World) -> None:
 async def memory(world: World) -> None:
     """A process that is not the container's first runs out of memory; the container goes on."""
     assert await world.runtime.recover() == []
-    await world.start("c1", "busybox dd if=/dev/zero of=/dev/null bs=100M count=1; echo goes on; read word; exit 7", Stdio(open_stdin=True))
+    hungry = "busybox dd if=/dev/zero of=/dev/null bs=100M count=1"
+    await world.start("c1", f"{hungry}; echo goes on; read word; exit 7", Stdio(open_stdin=True))
     told: list[object] = []
     async for event in world.runtime.events():
         told.append(event)
