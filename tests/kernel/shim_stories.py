@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.control_groups import groups_in
 from tests.kernel.shim_client import supervisors, worker_and_keeper
 
 from tidegate.drivers.oci_config import OCIRequest, ProcessRequest, ResourceRequest, plan_config
@@ -66,7 +67,7 @@ class World:
         for name in names:
             await self.runtime.release(name)
             await self.runtime.release(name)
-            assert not self.groups.path("pids", name).exists()
+            assert name not in [each.name for each in groups_in(self.parent)]
         assert await self.runtime.recover() == []
         await (await self.runtime._shim.connection()).call("shutdown")
         await self.runtime.close()
