@@ -18,7 +18,10 @@ class BodyPatience:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes and times. ``body_bytes`` None leaves bodies to the handlers' own limits."""
+    """Sizes and times. ``body_bytes`` None leaves bodies to the handlers' own limits.
+
+    ``connections`` is for all together: those beyond it are cut off.
+    """
 
     head_bytes: int = 32 * 1024
     headers: int = 100
@@ -27,6 +30,7 @@ class Limits:
     idle_timeout_s: float = 90.0
     stall_timeout_s: float = 120.0
     document_timeout_s: float = 60.0
+    connections: int | None = None
 
     @property
     def shortest_s(self) -> float:

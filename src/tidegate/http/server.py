@@ -14,10 +14,8 @@ import json
 import logging
 import socket
 import struct
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from email.utils import formatdate
-from functools import lru_cache, partial
+from functools import partial
 
 from tidegate.base.errors import InternalError
 from tidegate.http.body import LAST_CHUNK, WireBody, chunk
@@ -25,26 +23,29 @@ from tidegate.http.connection import Connection
 from tidegate.http.head import CHUNKED, RequestHead, parse_request_head
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.limits import Limits
-from tidegate.http.messages import REASONS, Headers, Peer, ProtocolError, Request, Response
+from tidegate.http.messages import Headers, Peer, ProtocolError, Request, Response
+from tidegate.http.response_head import BODILESS, response_head
 from tidegate.http.tls import TLSListener, TLSProtocol
 
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response | Hijack]]
+Refusal = Callable[[ProtocolError], Response]
 
 _LINGER_S = 2.0
 _TLS_HANDSHAKE = b"\x16\x03"
 _UNREAD_BODY_BYTES = 256 * 1024
 _ONE_PIECE_BYTES = 16 * 1024
-_BODILESS = frozenset({204, 304})
 _NO_HEADERS = Headers()
 
 
 class Server:
     """Listeners and the tasks of their connections."""
 
-    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+    def __init__(self, handler: Handler, limits: Limits | None = None, refusal: Refusal | None = None) -> None:
+        """``refusal`` says how a broken request is answered; by default as Docker's errors are."""
         self._handler = handler
+        self._refusal = refusal or _refusal
         self._limits = limits or Limits()
         self._patience = self._limits.patience
         self._listeners: list[asyncio.Server] = []  # uvloop drops a listener that nobody holds
@@ -89,6 +90,9 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _begin(self, peer_of: Callable[[asyncio.Transport], Peer], connection: Connection) -> None:
+        if self._limits.connections is not None and len(self._tasks) >= self._limits.connections:
+            connection.abort()
+            return
         peer = peer_of(connection.transport)
         task = asyncio.get_running_loop().create_task(self._serve(connection, peer), name="http-connection")
         self._tasks.add(task)
@@ -102,7 +106,7 @@ class Server:
                 pass
             connection.close()
         except ProtocolError as error:
-            await _refuse(connection, error)
+            await _refuse(connection, self._refusal(error))
         except ConnectionResetError:
             connection.abort()
         except BaseException as error:
@@ -248,15 +252,19 @@ async def _linger(connection: Connection, all_read: bool) -> None:
         return
 
 
-async def _refuse(connection: Connection, error: ProtocolError) -> None:
+async def _refuse(connection: Connection, answer: Response) -> None:
     head = RequestHead("GET", "", "1.1", _NO_HEADERS, 0, False, False)
     try:
-        await _send(connection, head, _message(error.status, error.message), keep_alive=False)
+        await _send(connection, head, answer, keep_alive=False)
         await _linger(connection, all_read=False)
     except ConnectionResetError:
         logger.debug("the client left before it was refused")
     finally:
         connection.close()
+
+
+def _refusal(error: ProtocolError) -> Response:
+    return _message(error.status, error.message)
 
 
 def _message(status: int, text: str) -> Response:
@@ -272,7 +280,7 @@ async def _hijack(connection: Connection, body: WireBody, hijack: Hijack) -> Non
 
 
 async def _send(connection: Connection, head: RequestHead, response: Response, keep_alive: bool) -> None:
-    bodiless = response.status in _BODILESS or head.method == "HEAD"
+    bodiless = response.status in BODILESS or head.method == "HEAD"
     content = response.body
     if isinstance(content, bytes):
         out = response_head(head, response, len(content), keep_alive)
@@ -329,47 +337,6 @@ async def _send_unstated(connection: Connection, out: bytes, content: AsyncItera
         connection.write(LAST_CHUNK)
     else:
         connection.write_eof()
-
-
-def response_head(head: RequestHead, response: Response, length: int, keep_alive: bool) -> bytes:
-    """The status line and headers. Raises InternalError when a value would inject a line."""
-    headers = response.headers if isinstance(response.headers, tuple) else tuple(response.headers)
-    first, rest, is_dated = _encode_head(response.status, headers, length, keep_alive, head.version == "1.0")
-    return first + rest if is_dated else b"%bDate: %b\r\n%b" % (first, _date(int(time.time())), rest)
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> bytes:
-    """The time as of RFC 9110, section 5.6.7. A client compares it with its own clock when a certificate fails."""
-    return formatdate(second, usegmt=True).encode("ascii")
-
-
-@lru_cache(maxsize=256)
-def _encode_head(
-    status: int, headers: tuple[tuple[str, str], ...], length: int, keep_alive: bool, is_old: bool
-) -> tuple[bytes, bytes, bool]:
-    """The status line, the rest, and whether that has a Date; ``is_old`` is HTTP/1.0.
-
-    Most answers have one of a few heads, so that they are remembered.
-    """
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    has_length = any(name.lower() == "content-length" for name, _ in headers)
-    if status not in _BODILESS and not has_length:
-        if length != CHUNKED:
-            lines.append(f"Content-Length: {length}")
-        elif not is_old:
-            lines.append("Transfer-Encoding: chunked")
-    unframed = length == CHUNKED and is_old
-    if not keep_alive or unframed:
-        lines.append("Connection: close")
-    elif is_old:
-        lines.append("Connection: keep-alive")
-    text = "\r\n".join(lines)
-    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
-        raise InternalError("a response header contains a line break")
-    first, _, rest = f"{text}\r\n\r\n".encode("latin-1").partition(b"\r\n")
-    return first + b"\r\n", rest, any(name.lower() == "date" for name, _ in headers)
 
 
 def _unix_peer(transport: asyncio.Transport) -> Peer:
