@@ -27,6 +27,7 @@ class Family:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._children: dict[int, str] = {}
         self._held: set[socket.socket] = set()
+        self._expendable: set[int] = set()
         self._ended = False
 
     def hold(self, sockets: Iterable[socket.socket]) -> None:
@@ -39,8 +40,13 @@ class Family:
             each.close()
         self._held.clear()
 
-    def start(self, name: str, run: Callable[[], None], keep: Collection[socket.socket] = ()) -> None:
-        """Fork a child that does ``run`` and exits; 1 with a message if it raises."""
+    def start(
+        self, name: str, run: Callable[[], None], keep: Collection[socket.socket] = (), expendable: bool = False
+    ) -> None:
+        """Fork a child that does ``run`` and exits; 1 with a message if it raises.
+
+        The end of one that is ``expendable`` is told and ends nothing else.
+        """
         sys.stdout.flush()
         sys.stderr.flush()
         gc.collect()
@@ -50,13 +56,18 @@ class Family:
             self.release(keep)
             os._exit(_live(name, run, self._mask))
         self._children[pid] = name
+        if expendable:
+            self._expendable.add(pid)
 
     def has_lost_one(self) -> bool:
         """Whether a child has ended. Ends are noticed here and in ``wait``."""
         for pid in list(self._children):
             if os.waitpid(pid, os.WNOHANG)[0]:
-                del self._children[pid]
-                self._ended = True
+                name = self._children.pop(pid)
+                if pid in self._expendable:
+                    print(f"{name} has ended; the others go on without it", file=sys.stderr, flush=True)
+                else:
+                    self._ended = True
         return self._ended
 
     def wait(self) -> int:

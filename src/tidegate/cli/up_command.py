@@ -15,14 +15,16 @@ from typing import Any
 
 from tidegate.base.errors import InternalError, InvalidParameterError
 from tidegate.cli.family import Family
-from tidegate.cli.up_settings import engine_settings, gate_settings, registrar_settings
+from tidegate.cli.up_settings import decoy_settings, engine_settings, gate_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig, decide_config, parse_file
 from tidegate.daemon.settings import SETTINGS, Kind
 from tidegate.gate.authz_plugins import find_plugin
 from tidegate.gate.process import ENGINE, PLUGIN, REGISTRAR, open_entrances
+from tidegate.http.listeners import bind_tcp
 
 GATE_USER = "nobody"
 START_DEADLINE_S = 60
+_WITHOUT_VALUE = {"allow-plaintext": "loopback", "decoy": "0.0.0.0:2375"}
 
 
 class _Once(argparse.Action):
@@ -44,8 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         destination = setting.flag.replace("-", "_")
         if setting.kind is Kind.FLAG:
             parser.add_argument(*names, dest=destination, action=_Once, nargs="?", const="true", help=setting.help)
-        elif setting.flag == "allow-plaintext":
-            parser.add_argument(*names, dest=destination, action=_Once, nargs="?", const="loopback", help=setting.help)
+        elif setting.flag in _WITHOUT_VALUE:
+            const = _WITHOUT_VALUE[setting.flag]
+            parser.add_argument(*names, dest=destination, action=_Once, nargs="?", const=const, help=setting.help)
         elif setting.kind in (Kind.LIST, Kind.MAP):
             parser.add_argument(*names, dest=destination, action="append", help=setting.help)
         else:
@@ -86,7 +89,7 @@ def _file(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _supervise(config: DaemonConfig) -> int:
-    from tidegate.cli.gate_family import start_gate
+    from tidegate.cli.gate_family import fork_decoy, start_gate
     from tidegate.daemon.process import run_engine  # imported once, here: the forked processes share the pages
     from tidegate.registrar.process import run_registrar
 
@@ -94,6 +97,7 @@ def _supervise(config: DaemonConfig) -> int:
     gate_socket = config.exec_root / "gate.sock"
     settings = engine_settings(config, gate_socket)
     gate = gate_settings(config, (user.pw_uid, user.pw_gid))
+    decoy = decoy_settings(config, (user.pw_uid, user.pw_gid), gate is not None)
     plugins = {f"{PLUGIN}{name}": find_plugin(name) for name in gate.plugins} if gate is not None else {}
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     gate_socket.unlink(missing_ok=True)
@@ -101,7 +105,8 @@ def _supervise(config: DaemonConfig) -> int:
     family = Family()
     try:
         entrances = open_entrances(gate) if gate is not None else []  # first: a taken port shall start nothing
-        family.hold(each.sock for row in entrances for each in row)
+        decoy_port = bind_tcp(decoy.address, decoy.port) if decoy is not None else []
+        family.hold([*decoy_port, *(each.sock for row in entrances for each in row)])
         family.start("tidegate-engine", lambda: run_engine(settings))
         _wait_for_socket(gate_socket, family, "engine")
         if gate is not None:
@@ -109,7 +114,10 @@ def _supervise(config: DaemonConfig) -> int:
             family.start("tidegate-registrar", lambda: run_registrar(registrar))
             _wait_for_socket(registrar.socket, family, "registrar")
             addresses = {ENGINE: gate_socket, REGISTRAR: registrar.socket, **plugins}
-            start_gate(family, gate, entrances, addresses)
+            others = []
+            if decoy is not None and registrar.decoy_socket is not None:
+                others.append(fork_decoy(family, decoy, decoy_port[0], registrar.decoy_socket))
+            start_gate(family, gate, entrances, addresses, others)
         if pidfile:
             Path(pidfile).write_text(f"{os.getpid()}\n")
         return family.wait()

@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.sizes import parse_size
-from tidegate.daemon.config import DaemonConfig
+from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig
 from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
 from tidegate.gate.audit_start import FILE, AuditSettings, parse_audit_kind
+from tidegate.gate.decoy_process import WRITER, DecoyProcessSettings
 from tidegate.gate.doors import parse_scoped_socket
 from tidegate.gate.process import GateProcessSettings, Listener
 from tidegate.registrar.process import RegistrarProcessSettings
@@ -70,6 +72,33 @@ def gate_settings(
     )
 
 
+def decoy_settings(config: DaemonConfig, owner: tuple[int, int], has_gate: bool) -> DecoyProcessSettings | None:
+    """What the decoy is told; None unless it was asked for. Its audit is signed by the gate's registrar."""
+    asked = config.settings.get("decoy")
+    if asked is None:
+        return None
+    if not has_gate:
+        raise InvalidParameterError("decoy: needs a gate beside it: listen on 2376 too (-H tcp://ADDRESS:2376)")
+    address, port = parse_decoy(asked)
+    audit = AuditSettings(config.data_root, parse_audit_kind(config.settings.get("audit", FILE)), WRITER)
+    root = config.exec_root / "decoy"
+    return DecoyProcessSettings(os.getpid(), address, port, root, owner, audit, log_level(config.settings))
+
+
+def parse_decoy(text: str) -> tuple[str, int]:
+    """``[tcp://]ADDRESS[:PORT]``; the port is 2375 unless named. Raises InvalidParameterError."""
+    try:
+        parts = urlsplit(f"//{text.removeprefix('tcp://')}")
+        port = PLAINTEXT_PORT if parts.port is None else parts.port
+    except ValueError as error:
+        raise InvalidParameterError(f"decoy: {text!r} is no address and port: {error}") from error
+    if parts.path or parts.query or parts.username or not parts.hostname:
+        raise InvalidParameterError(f"decoy: {text!r} must be ADDRESS or ADDRESS:PORT")
+    if port == TLS_PORT:
+        raise InvalidParameterError(f"decoy: {port} is the port of the gate; the decoy's is {PLAINTEXT_PORT}")
+    return parts.hostname, port
+
+
 def registrar_settings(
     config: DaemonConfig, gate: GateProcessSettings, tls_files: Callable[[DaemonConfig], tuple[Path, Path, Path]]
 ) -> RegistrarProcessSettings:
@@ -78,6 +107,7 @@ def registrar_settings(
         parent_pid=os.getpid(),
         data_root=config.data_root,
         socket=config.exec_root / "registrar.sock",
+        decoy_socket=config.exec_root / "signer.sock" if "decoy" in config.settings else None,
         tls=TLSFiles(*tls_files(config)) if any(listener.tls for listener in gate.listeners) else None,
         log_level=log_level(config.settings),
     )

@@ -63,6 +63,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("exec-root", "exec-root", T, help="run-time state (default /run/tidegate)"),
     Setting(None, "config-file", T, help="a daemon.json with Docker's keys; none is read unless named"),
     Setting(None, "audit", T, help="where the gate records what it decides: file (default), journald or syslog"),
+    Setting(
+        None,
+        "decoy",
+        T,
+        help="answer strangers here as a lonely engine that runs nothing and records all (0.0.0.0:2375)",
+    ),
     Setting("pidfile", "pidfile", T, short="p", help="write the process id here"),
     Setting("log-level", "log-level", T, short="l", help="debug, info, warn, error or fatal"),
     Setting("debug", "debug", F, short="D", help="the same as --log-level debug"),

@@ -75,8 +75,12 @@ class AuditLog:
 
     async def decision(self, record: Decision) -> int:
         """Write ``record``; returns its number, for ``outcome``. Raises AuditUnavailableError: refuse the request."""
+        return await self.write(Kind.DECISION, tidy(record))
+
+    async def write(self, kind: Kind, record: msgspec.Struct) -> int:
+        """Write any line; returns and raises as ``decision`` does."""
         self._refuse_while_behind()
-        seq = self._append(Kind.DECISION, tidy(record))
+        seq = self._append(kind, record)
         written = asyncio.get_running_loop().create_future()
         self._waiting.append((seq, written))
         self._plan_flush()
@@ -86,11 +90,6 @@ class AuditLog:
     def outcome(self, record: Outcome) -> None:
         """Note what came of a decision. It is written with the next lines, at the latest in this turn of the loop."""
         self._append(Kind.OUTCOME, record)
-        self._plan_flush()
-
-    def note(self, kind: Kind, record: msgspec.Struct) -> None:
-        """Write a line that nobody waits for."""
-        self._append(kind, record)
         self._plan_flush()
 
     async def keep(self, sign: Sign, next_file: NextFile | None = None) -> None:

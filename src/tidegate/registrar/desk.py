@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tidegate.base.errors import ForbiddenError
 from tidegate.pki.audit_memory import PUBLIC_KEY_FILE, signer_directory
 from tidegate.pki.registrar_messages import Enrol, Renew, Reply, Retire, SignCheckpoint, Signed
 from tidegate.registrar.service import Desk
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tidegate.pki.enrolment import Enrolment
 
 T = TypeVar("T")
+DECOY_WRITER = "decoy"
 
 
 class RegistrarDesk:
@@ -71,6 +73,16 @@ class RegistrarDesk:
             return Signed(checkpoint)
 
         return await self._in_thread(sign)
+
+    def calls_of_decoy(self) -> Desk:
+        """All that a process may ask for which strangers speak to."""
+        return {SignCheckpoint: self.sign_decoy_checkpoint}
+
+    async def sign_decoy_checkpoint(self, request: SignCheckpoint) -> Reply:
+        """Raises ForbiddenError for a chain that is not the decoy's, and as ``sign_checkpoint``."""
+        if request.chain.partition("/")[2].partition("@")[0] != DECOY_WRITER:
+            raise ForbiddenError(f"the decoy has no say in the chain {request.chain}")
+        return await self.sign_checkpoint(request)
 
     def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)

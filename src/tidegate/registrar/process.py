@@ -27,7 +27,8 @@ SOCKET_MODE = 0o600
 class RegistrarProcessSettings:
     """``tls`` None: no listener has TLS. The registrar ends with ``parent_pid``.
 
-    When asked to end it waits ``grace_s`` for the gate workers, which have their audits signed last of all.
+    When asked to end it waits ``grace_s`` for the gate workers, which have their audits signed last of all. On
+    ``decoy_socket`` nothing is told, and only the decoy's own audit is signed.
     """
 
     parent_pid: int
@@ -37,6 +38,7 @@ class RegistrarProcessSettings:
     uids: frozenset[int] = field(default_factory=lambda: frozenset({0}))
     log_level: str = "info"
     grace_s: float = 10.0
+    decoy_socket: Path | None = None
 
 
 def run_registrar(settings: RegistrarProcessSettings) -> None:
@@ -64,9 +66,15 @@ async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Even
     following = asyncio.create_task(publisher.follow(), name="registrar-follow")
     following.add_done_callback(lambda _: stop.set())
     server = await asyncio.start_unix_server(service.serve, sock=bind_unix(settings.socket, SOCKET_MODE), backlog=64)
+    decoy = RegistrarService(desk.calls_of_decoy(), settings.uids)
+    servers = [server]
+    if settings.decoy_socket is not None:
+        sock = bind_unix(settings.decoy_socket, SOCKET_MODE)
+        servers.append(await asyncio.start_unix_server(decoy.serve, sock=sock))
     await stop.wait()
-    server.close()
-    await service.close(settings.grace_s)
+    for each in servers:
+        each.close()
+    await asyncio.gather(service.close(settings.grace_s), decoy.close(settings.grace_s))
     desk.close()
     following.cancel()
     with suppress(asyncio.CancelledError):

@@ -82,6 +82,25 @@ class Checkpoint(msgspec.Struct, frozen=True):
     signature: str
 
 
+class DecoyVisit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request that the decoy got, and how it answered. What was sent is kept: a stranger has no secrets of ours.
+
+    ``document`` is the text of the body or of a stream's input, up to a limit; ``document_bytes`` and ``digest`` are of
+    the whole. ``suppressed`` counts visits before this one that were not recorded: a flood shall not fill the disk.
+    """
+
+    address: str
+    method: str
+    target: str
+    operation: str
+    status: int
+    user_agent: str = ""
+    document: str = ""
+    document_bytes: int = 0
+    digest: str = ""
+    suppressed: int = 0
+
+
 BEGINNINGS = ("genesis", "started", "rotated", "torn", "broken")
 
 

@@ -7,10 +7,12 @@ import pytest
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.sizes import parse_size
 from tidegate.cli.up_settings import (
+    decoy_settings,
     engine_settings,
     log_level,
     parse_bip,
     parse_cgroup_namespace,
+    parse_decoy,
     parse_gate_workers,
     parse_group,
     parse_log_defaults,
@@ -89,3 +91,27 @@ def test_the_audit_has_a_kind() -> None:
     assert parse_audit_kind("journald") == "journald"
     with pytest.raises(InvalidParameterError, match="audit: 'stone' is none of file, journald, syslog"):
         parse_audit_kind("stone")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("0.0.0.0:2375", ("0.0.0.0", 2375)), ("tcp://10.0.0.1", ("10.0.0.1", 2375)), ("[::]:4243", ("::", 4243))],
+)
+def test_the_decoy_s_address(text: str, found: tuple[str, int]) -> None:
+    assert parse_decoy(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "a:b", "a/b", ":2375", "0.0.0.0:2376"])
+def test_addresses_that_no_decoy_has(text: str) -> None:
+    with pytest.raises(InvalidParameterError, match="decoy: "):
+        parse_decoy(text)
+
+
+def test_a_decoy_has_a_chain_of_its_own_and_needs_a_gate() -> None:
+    config = decide_config({"hosts": ["tcp://127.0.0.1:2376"], "decoy": "127.0.0.1"}, {})
+    settings = decoy_settings(config, (1, 1), has_gate=True)
+    assert settings is not None
+    assert (settings.audit.writer, settings.root.name) == ("decoy", "decoy")
+    with pytest.raises(InvalidParameterError, match="needs a gate"):
+        decoy_settings(config, (1, 1), has_gate=False)
+    assert decoy_settings(decide_config({}, {}), (1, 1), has_gate=True) is None

@@ -12,7 +12,13 @@ from socket import AF_UNIX, socket
 
 import pytest
 
-from tidegate.base.errors import ConflictError, InvalidParameterError, UnavailableError
+from tidegate.base.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidParameterError,
+    NotSupportedError,
+    UnavailableError,
+)
 from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.http.tls_context import context_of_texts
 from tidegate.pki.audit_memory import read_key_id, signer_directory
@@ -243,3 +249,29 @@ def test_the_registrar_waits_for_workers_that_have_their_audits_signed_last(data
         assert (await worker.client.sign_checkpoint(chain, 7, "aa")).of == 7
 
     run(data_root, scenario)
+
+
+def test_the_decoy_is_told_nothing_and_has_its_own_audit_signed_only(data_root: Path) -> None:
+    async def main() -> None:
+        admitted, stop = frozenset({os.geteuid()}), asyncio.Event()
+        settings = RegistrarProcessSettings(
+            os.getppid(), data_root, data_root / "all.sock", None, admitted, decoy_socket=data_root / "registrar.sock"
+        )
+        serving = asyncio.create_task(serve_registrar(settings, stop))
+        client = await connect(data_root)
+        key = read_key_id(signer_directory(data_root))
+        assert (await client.sign_checkpoint(f"{key}/decoy", 3, "aa")).of == 3
+        assert (await client.sign_checkpoint(f"{key}/decoy@17", 3, "aa")).of == 3
+        with pytest.raises(ForbiddenError, match="no say in the chain"):
+            await client.sign_checkpoint(f"{key}/gate-1", 10**12, "aa")
+        with pytest.raises(NotSupportedError):
+            await client.enrol(Enrol("id", "csr", "proof"))
+        news = asyncio.ensure_future(anext(client.snapshots()))
+        done, _ = await asyncio.wait({news}, timeout=0.1)
+        assert not done
+        news.cancel()
+        await client.close()
+        stop.set()
+        await serving
+
+    asyncio.run(main())
