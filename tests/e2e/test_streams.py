@@ -1,10 +1,8 @@
-"""Terminals, big streams, followed logs and published ports with the stock docker CLI."""
+"""Terminals, big streams and followed logs with the stock docker CLI."""
 
 import hashlib
-import http.client
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,15 +13,12 @@ import pytest
 from tests.e2e.running_engine import RunningEngine, running_engine
 from tests.e2e.terminal import Terminal
 
-from tidegate.kernel.namespaces import in_network_namespace
-
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"),
     pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
 ]
 both_doors = pytest.mark.parametrize("tls", [True, False], ids=["mtls", "unix"])
 BIG_BYTES = 100 * 1024 * 1024
-SERVE = "mkdir /www; echo served > /www/index.html; exec httpd -f -p 80 -h /www"
 
 
 @pytest.fixture(scope="module")
@@ -106,70 +101,3 @@ def test_followed_logs_end_with_the_container_and_miss_nothing(engine: RunningEn
     assert lines == [*(b"line %d\n" % number for number in range(len(lines) - 1)), b"bye\n"]
     assert engine.docker("logs", name, tls=tls).stdout.encode() == b"".join(lines)
     assert engine.docker("rm", name, tls=tls).returncode == 0
-
-
-@pytest.fixture
-def neighbour(engine: RunningEngine) -> Iterator[int]:
-    """The pid of a process in another network namespace, 10.99.7.2, joined to the engine's, 10.99.7.1."""
-    process = subprocess.Popen(["unshare", "--net", "sleep", "1000"])
-    try:
-        own = os.stat("/proc/self/ns/net").st_ino
-        deadline = time.monotonic() + 20
-        while os.stat(f"/proc/{process.pid}/ns/net").st_ino == own and time.monotonic() < deadline:
-            time.sleep(0.01)
-        near, far = ["nsenter", f"--net={engine.root}/netns", "ip"], ["nsenter", f"--net=/proc/{process.pid}/ns/net"]
-        create = ["link", "add", "out0", "type", "veth", "peer", "name", "in0", "netns", str(process.pid)]
-        subprocess.run([*near, *create], check=True)
-        for side, device, address in ((near, "out0", "10.99.7.1/24"), ([*far, "ip"], "in0", "10.99.7.2/24")):
-            subprocess.run([*side, "address", "add", address, "dev", device], check=True)
-            subprocess.run([*side, "link", "set", device, "up"], check=True)
-        yield process.pid
-    finally:
-        process.kill()
-        process.wait()
-
-
-def fetched(net: str, address: str, port: int) -> str:
-    """The page there, "" when it cannot be reached."""
-
-    def get() -> str:
-        connection = http.client.HTTPConnection(address, port, timeout=5)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().read().decode()
-        except (OSError, http.client.HTTPException):
-            return ""
-        finally:
-            connection.close()
-
-    fd = os.open(net, os.O_RDONLY)
-    try:
-        return in_network_namespace(fd, get)
-    finally:
-        os.close(fd)
-
-
-def test_published_ports_from_next_door_and_from_loopback(engine: RunningEngine, neighbour: int) -> None:
-    own, other = f"{engine.root}/netns", f"/proc/{neighbour}/ns/net"
-    ports = ["-p", "8081:80", "-p", "127.0.0.1:8082:80", "-p", "10.99.7.1:8083:80"]
-    started = engine.docker("run", "-d", "--name", "web", *ports, "busybox", "sh", "-c", SERVE)
-    assert started.returncode == 0, started.stderr
-    deadline = time.monotonic() + 20
-    while not fetched(own, "127.0.0.1", 8081) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert fetched(own, "127.0.0.1", 8081) == "served\n"
-    assert fetched(own, "127.0.0.1", 8082) == "served\n"
-    assert fetched(own, "10.99.7.1", 8083) == "served\n"
-    assert fetched(other, "10.99.7.1", 8081) == "served\n"
-    assert fetched(other, "10.99.7.1", 8083) == "served\n"
-    assert fetched(other, "10.99.7.1", 8082) == ""
-    hairpin = ["run", "--rm", "busybox", "wget", "-q", "-O", "-", "http://10.99.7.1:8081/"]
-    assert engine.docker(*hairpin).stdout == "served\n"
-    assert engine.docker("rm", "-f", "web").returncode == 0
-    assert fetched(own, "127.0.0.1", 8081) == ""
-
-    def free() -> None:
-        with socket.socket() as probe:
-            probe.bind(("0.0.0.0", 8081))
-
-    engine.in_its_network(free)

@@ -10,7 +10,8 @@ import pytest
 from tests.kernel.fresh_netns import in_fresh_netns
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
-from tidegate.drivers.bridge import BridgeSettings, LinuxBridge, remove_bridge, veth_name
+from tidegate.drivers.bridge import BridgeSettings, LinuxBridge, remove_bridge
+from tidegate.drivers.bridge_names import veth_name
 from tidegate.engine.ports import BridgeAttachment, PortPublication
 from tidegate.kernel import links
 from tidegate.kernel.namespaces import create_network_namespace, in_network_namespace
@@ -190,6 +191,85 @@ def test_of_a_range_the_first_free_port_is_taken() -> None:
         listening.close()
         attachment = await bridge.connect("c2", [of_range], None)
         assert [port.host_port for port in attachment.ports] == [8000]
+
+    on_a_host(scenario)
+
+
+def test_a_datagram_socket_that_goes_on_sending_meets_who_has_the_port_now() -> None:
+    async def scenario(bridge: LinuxBridge) -> None:
+        world = outside_world()
+        port = PortPublication(53, "udp", "", 5353)
+
+        def sender() -> socket.socket:
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            client.settimeout(TIMEOUT_S)
+            client.connect(("10.9.0.1", 5353))
+            return client
+
+        def ask(client: socket.socket, server: socket.socket, answer: bytes) -> bytes:
+            client.send(b"?")
+            _, peer = server.recvfrom(9)
+            server.sendto(answer, peer)
+            return client.recv(9)
+
+        with within(world, sender) as client, listen(socket.SOCK_DGRAM, 5353) as of_the_host:
+            assert ask(client, of_the_host, b"host") == b"host"
+            of_the_host.close()
+            for name in ("c1", "c2"):
+                await bridge.connect(name, [port], None)
+                with within(bridge.netns_path(name), lambda: listen(socket.SOCK_DGRAM, 53)) as server:
+                    assert ask(client, server, name.encode()) == name.encode()
+                if name == "c1":
+                    await bridge.isolate("none")  # c2 must not get the address of c1 by chance
+                    await bridge.connect("holder", [], None)
+                await bridge.disconnect(name)
+
+    on_a_host(scenario)
+
+
+DROPPED = """
+table ip filter {
+  chain DOCKER-USER { counter return; }
+  chain FORWARD { type filter hook forward priority filter; policy drop; counter jump DOCKER-USER; }
+}
+"""
+
+
+def test_way_is_made_where_docker_drops_what_is_forwarded_and_nowhere_else() -> None:
+    async def scenario(bridge: LinuxBridge) -> None:
+        firewall = Nftables()
+        firewall.run(DROPPED)
+        await bridge.ensure()
+        await bridge.ensure()
+        assert bridge.obstacles == ()
+        assert firewall.run("list chain ip filter DOCKER-USER").count('comment "tidegate-tgtest0"') == 2
+        world = outside_world()
+        await bridge.connect("c1", [PortPublication(80, "tcp", "", 8080)], None)
+        abroad = within(world, lambda: listen(socket.SOCK_STREAM, 9002))
+        assert_reaches(within(bridge.netns_path("c1"), lambda: connect("10.9.0.2", 9002)), abroad)
+        server = within(bridge.netns_path("c1"), lambda: listen(socket.SOCK_STREAM, 80))
+        assert_reaches(within(world, lambda: connect("10.9.0.1", 8080)), server)
+        firewall.run("flush chain ip filter DOCKER-USER\ndelete chain ip filter FORWARD")
+        firewall.run("delete chain ip filter DOCKER-USER")
+        firewall.run("add chain ip filter FORWARD { type filter hook forward priority filter; policy drop; }")
+        await bridge.ensure()
+        (obstacle,) = bridge.obstacles
+        assert obstacle.startswith("chain FORWARD of table ip filter drops what it does not know: accept what")
+        assert firewall.query("list chain ip filter FORWARD")[0]["chain"]["policy"] == "drop"
+        firewall.close()
+
+    on_a_host(scenario)
+
+
+def test_uninstalling_closes_the_way_again() -> None:
+    async def scenario(bridge: LinuxBridge) -> None:
+        firewall = Nftables()
+        firewall.run(DROPPED)
+        await bridge.ensure()
+        remove_bridge(SETTINGS)
+        assert "tidegate" not in firewall.run("list ruleset")
+        remove_bridge(SETTINGS)
+        firewall.close()
 
     on_a_host(scenario)
 

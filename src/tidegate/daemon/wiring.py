@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network
 
 from tidegate.api.handlers import system
@@ -50,7 +51,7 @@ from tidegate.engine.shutdown import stop_all
 from tidegate.engine.system import EngineFacts, Holdings, SystemService
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.kernel.cgroups import ROOT, is_unified, open_cgroups
-from tidegate.kernel.host import read_cgroups, read_host
+from tidegate.kernel.host import HostFacts, read_cgroups, read_host
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.spec.oci_image import Platform
@@ -104,7 +105,7 @@ class Engine:
         self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
         holdings = Holdings(self._containers, self._images, volumes, rootfs, self._layers)
         facts = engine_facts(settings, defaults)
-        self._system = SystemService(holdings, facts, self._bus, self._state, time.time_ns, read_host)
+        self._system = SystemService(holdings, facts, self._bus, self._state, time.time_ns, self._host_facts)
         self._events: asyncio.Task[None] | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -135,6 +136,9 @@ class Engine:
             "com.docker.network.driver.mtu": str(self._bridge.mtu),
         }
         return BridgeFacts(str(self._bridge.subnet), str(self._bridge.gateway), options)
+
+    def _host_facts(self) -> HostFacts:
+        return replace(read_host(), obstacles=self._bridge.obstacles)
 
     async def start(self) -> None:
         """Open the records and adopt what runs. Raises what the drivers raise."""

@@ -15,6 +15,7 @@ import hashlib
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,8 +25,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from tidegate.base.errors import ConflictError, InternalError, InvalidParameterError, NotFoundError, UnavailableError
+from tidegate.drivers.bridge_flows import forget_datagrams
+from tidegate.drivers.bridge_names import choose_subnet, mac_of, veth_name, veth_prefix
 from tidegate.drivers.bridge_ports import HostPorts, parse_publication
 from tidegate.drivers.bridge_ruleset import render_publish, render_ruleset, render_withdraw, table_name
+from tidegate.drivers.foreign_firewalls import close_way, make_way
 from tidegate.engine.ports import BridgeAttachment, PortPublication
 from tidegate.kernel import links
 from tidegate.kernel.namespaces import create_network_namespace, in_network_namespace
@@ -36,10 +40,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 CONTAINER_INTERFACE = "eth0"
-DEFAULT_SUBNETS = (
-    *(IPv4Network(f"172.{second}.0.0/16") for second in range(18, 32)),
-    *(IPv4Network(f"192.168.{third}.0/20") for third in range(0, 256, 16)),
-)
+LOOK_EVERY_S = 30.0
 _BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 _SYSCTL = Path("/proc/sys/net/ipv4")
 
@@ -51,28 +52,6 @@ class BridgeSettings:
     name: str = "tidegate0"
     subnet: IPv4Network | None = None
     mtu: int = 1500
-
-
-def choose_subnet(taken: Sequence[IPv4Network]) -> IPv4Network:
-    """The first default subnet that overlaps no route of the host."""
-    for subnet in DEFAULT_SUBNETS:
-        if not any(subnet.overlaps(other) for other in taken):
-            return subnet
-    raise UnavailableError("could not find an available IPv4 address pool for the bridge")
-
-
-def veth_prefix(bridge: str) -> str:
-    return f"tg{hashlib.sha256(bridge.encode()).hexdigest()[:4]}"
-
-
-def veth_name(bridge: str, container_id: str) -> str:
-    """At most 15 characters, as interface names are (IFNAMSIZ)."""
-    return veth_prefix(bridge) + hashlib.sha256(container_id.encode()).hexdigest()[:9]
-
-
-def mac_of(address: IPv4Address) -> str:
-    """Docker's derivation: a reused address keeps its MAC, so no neighbour cache goes stale."""
-    return (b"\x02\x42" + address.packed).hex(":")
 
 
 @contextmanager
@@ -92,7 +71,10 @@ class _Endpoint:
 
 
 class LinuxBridge:
-    """Fits ``BridgeNetwork``. ``ensure`` comes first; ``close`` gives back sockets and thread, nothing else."""
+    """Fits ``BridgeNetwork``. ``ensure`` comes first; ``close`` gives back sockets and thread, nothing else.
+
+    ``obstacles`` are firewalls of others that keep containers from the world, in words for the administrator.
+    """
 
     def __init__(self, settings: BridgeSettings) -> None:
         if not _BRIDGE_NAME.fullmatch(settings.name):
@@ -105,6 +87,8 @@ class LinuxBridge:
         self._bridge_index = 0
         self._closed = False
         self._nftables: Nftables | None = None
+        self._looked_s = 0.0
+        self.obstacles: tuple[str, ...] = ()
 
     @property
     def subnet(self) -> IPv4Network:
@@ -191,9 +175,23 @@ class LinuxBridge:
             links.set_up(netlink, bridge.index)
             (_SYSCTL / "ip_forward").write_text("1")
             (_SYSCTL / "conf" / name / "route_localnet").write_text("1")
+        self._make_way()
         # At boot the former table is left alone: published ports work on until ``adopt`` replaces it.
         if self._endpoints or not self._has_table():
             self._rebuild_ruleset()
+
+    def _make_way(self) -> None:
+        """Whoever else rules the firewall may have come, or begun anew, since the last look."""
+        self._looked_s = time.monotonic()
+        try:
+            left = tuple(make_way(self._firewall(), self._settings.name))
+        except InternalError as error:  # of chains of others that changed meanwhile: the next look finds them settled
+            _log.warning("the firewalls of others could not be read: %s", error)
+            return
+        for obstacle in left:
+            if obstacle not in self.obstacles:
+                _log.warning("%s", obstacle)
+        self.obstacles = left
 
     def _has_table(self) -> bool:
         tables = [entry["table"] for entry in self._firewall().query("list tables ip")]
@@ -248,6 +246,8 @@ class LinuxBridge:
     def _connect(
         self, container_id: str, ports: Sequence[PortPublication], mac_address: str | None
     ) -> BridgeAttachment:
+        if time.monotonic() - self._looked_s > LOOK_EVERY_S:
+            self._make_way()
         wanted = [parse_publication(port) for port in ports]
         address = self._allocate()
         mac_address = mac_address or mac_of(address)
@@ -266,6 +266,7 @@ class LinuxBridge:
             if endpoint.ports:
                 endpoint.is_published = True
                 self._apply(render_publish(self._settings.name, str(address), endpoint.ports))
+                forget_datagrams(address, endpoint.ports)
         except BaseException:
             self._disconnect(container_id)
             raise
@@ -315,6 +316,7 @@ class LinuxBridge:
         if endpoint is not None and endpoint.is_published:
             self._apply(render_withdraw(self._settings.name, endpoint.ports), without=container_id)
             endpoint.is_published = False
+            forget_datagrams(endpoint.address, endpoint.ports)
 
     def _unplug(self, container_id: str) -> None:
         with _translated(f"disconnect container {container_id}"), NetlinkSocket() as netlink:
@@ -360,6 +362,7 @@ def remove_bridge(settings: BridgeSettings) -> None:
     firewall = Nftables()
     try:
         table = table_name(settings.name)
+        close_way(firewall, settings.name)
         firewall.run(f"table ip {table}\ndelete table ip {table}")
     finally:
         firewall.close()

@@ -32,7 +32,10 @@ class CgroupAbilities:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """``operating_system`` is the distribution's pretty name; ``machine`` the kernel's name of the architecture."""
+    """``operating_system`` is the distribution's pretty name; ``machine`` the kernel's name of the architecture.
+
+    ``obstacles`` are what else keeps containers from working as asked, in words; whoever finds one adds it.
+    """
 
     hostname: str
     operating_system: str
@@ -43,6 +46,7 @@ class HostFacts:
     memory_bytes: int
     ipv4_forwarding: bool
     cgroups: CgroupAbilities
+    obstacles: tuple[str, ...] = ()
 
 
 def read_host(root: Path = Path("/")) -> HostFacts:

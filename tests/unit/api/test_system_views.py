@@ -42,8 +42,17 @@ def test_cgroup_namespaces_by_default_are_a_security_option() -> None:
 
 
 def test_what_a_host_cannot_do_is_a_warning() -> None:
-    poor = replace(INFO, host=replace(HOST, ipv4_forwarding=False, cgroups=replace(ABLE, swap=False)))
-    assert info_view(poor)["Warnings"] == ["WARNING: No swap limit support", "WARNING: IPv4 forwarding is disabled"]
+    poor = replace(
+        INFO,
+        host=replace(
+            HOST, ipv4_forwarding=False, obstacles=("the chain in the way",), cgroups=replace(ABLE, swap=False)
+        ),
+    )
+    assert info_view(poor)["Warnings"] == [
+        "WARNING: No swap limit support",
+        "WARNING: IPv4 forwarding is disabled",
+        "WARNING: the chain in the way",
+    ]
 
 
 def test_disk_usage_in_both_shapes() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tidegate import __version__
 from tidegate.engine.system import DiskUsage, EngineFacts, EngineInfo
-from tidegate.kernel.host import CgroupAbilities
+from tidegate.kernel.host import HostFacts
 from tidegate.spec.timestamps import format_time
 
 _NO_SWARM = {
@@ -99,7 +99,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "SecurityOptions": ["name=seccomp,profile=builtin", *(["name=cgroupns"] if facts.private_cgroups else [])],
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [],
-        "Warnings": _warnings(cgroups, host.ipv4_forwarding) or None,
+        "Warnings": _warnings(host) or None,
     }  # fmt: skip
 
 
@@ -117,7 +117,8 @@ def _registry_view(facts: EngineFacts) -> Mapping[str, Any]:
     }
 
 
-def _warnings(cgroups: CgroupAbilities, forwarding: bool) -> list[str]:
+def _warnings(host: HostFacts) -> list[str]:
+    cgroups = host.cgroups
     able = {
         "No memory limit support": cgroups.memory,
         "No swap limit support": cgroups.swap,
@@ -125,9 +126,10 @@ def _warnings(cgroups: CgroupAbilities, forwarding: bool) -> list[str]:
         "No cpu shares support": cgroups.cpu_shares,
         "No cpuset support": cgroups.cpu_set,
         "No pids limit support": cgroups.pids,
-        "IPv4 forwarding is disabled": forwarding,
+        "IPv4 forwarding is disabled": host.ipv4_forwarding,
     }
-    return [f"WARNING: {text}" for text, is_able in able.items() if not is_able]
+    missing = [text for text, is_able in able.items() if not is_able]
+    return [f"WARNING: {text}" for text in (*missing, *host.obstacles)]
 
 
 def usage_view(usage: DiskUsage, rows: UsageRows, *, verbose: bool) -> dict[str, Any]:
