@@ -1,6 +1,6 @@
-"""``tidegate pki init | server | client NAME | ls``: the certificates under DATA_ROOT/pki, from the command line.
+"""``tidegate pki``: the CA and the certificates under DATA_ROOT/pki, from the command line.
 
-The rules are in ``tidegate.pki.authority``; this module only reads arguments and prints.
+The rules are in ``tidegate.pki.authority`` and ``rotation``; this module only reads arguments and prints.
 """
 
 import argparse
@@ -43,12 +43,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
     client.add_argument("name", type=checked(parse_client_name), metavar="NAME")
     add_lifetime(client)
     add_destination(client)
+    rotate_server = actions.add("rotate-server", "give the server a new key and certificate, at once", _rotate_server)
+    add_lifetime(rotate_server, "valid")
+    rotate_ca = actions.add("rotate-ca", "change the CA, or tell how far the change is", _rotate_ca)
+    step = rotate_ca.add_mutually_exclusive_group()
+    step.add_argument("--begin", action="store_true", help="trust a next CA beside the present one")
+    step.add_argument("--finish", action="store_true", help="trust the next CA only")
+    rotate_ca.add_argument("--force", action="store_true", help="lock out the clients that have not renewed")
     actions.add("ls", "list the certificates", _ls)
 
 
 def run(args: argparse.Namespace) -> int:
     run_action: Callable[[argparse.Namespace], int] = args.run_action
     return run_action(args)
+
+
+def _rotate_server(args: argparse.Namespace) -> int:
+    certificate = _authority(args).rotate_server(args.lifetime)
+    print(f"server certificate, valid until {certificate.not_valid_after_utc:%Y-%m-%d}, with a new key")
+    return 0
+
+
+def _rotate_ca(args: argparse.Namespace) -> int:
+    from tidegate.pki.rotation import Rotation
+
+    if args.force and not args.finish:
+        args.usage_error("--force belongs to --finish")
+    rotation = Rotation(_authority(args))
+    if args.begin:
+        rotation.begin()
+    elif args.finish:
+        rotation.finish(force=args.force)
+        print("the CA was changed: only the new one is trusted")
+        return 0
+    if not rotation.has_begun():
+        print("the CA is not being changed")
+        return 0
+    late = rotation.stragglers()
+    print("two CAs are trusted: clients get certificates of the next one when they renew")
+    for name, not_after in late.items():
+        print(f"  {name} has only one of the old CA, until {not_after:%Y-%m-%d %H:%M}Z")
+    if not late:
+        print("every client has one: `tidegate pki rotate-ca --finish` may drop the old CA")
+    return 0
 
 
 def _authority(args: argparse.Namespace) -> "Authority":
@@ -58,7 +95,10 @@ def _authority(args: argparse.Namespace) -> "Authority":
 
 
 def _init(args: argparse.Namespace) -> int:
+    from tidegate.pki.rotation import Rotation
+
     authority = _authority(args)
+    Rotation(authority).complete()
     authority.ensure_all(args.tls_san)
     print(f"CA      {authority.ca_path}")
     print(f"server  {authority.server_directory}")

@@ -1,7 +1,8 @@
 """The PKI of one data root: files, and what must hold between them.
 
 Layout under DATA_ROOT/pki (0700): ``ca.pem``, ``ca-key.pem``, ``server/{cert,key}.pem``, ``server/names`` (SANs
-asked for beyond the host's own, one a line), ``clients/NAME/{ca,cert,key}.pem``, ``issued/`` (see ``issued``).
+asked for beyond the host's own, one a line), ``clients/NAME/{ca,cert,key}.pem``, ``issued/`` (see ``issued``), and
+while the CA is being changed ``next/{ca,ca-key}.pem`` (see ``rotation``): clients are then certified by the next CA.
 
 - Every ``ensure_*`` leaves what is good alone and makes what is missing, foreign, outdated or about to expire. A run
   that was killed anywhere is therefore completed by the next one.
@@ -24,7 +25,7 @@ from tidegate.base.errors import ConflictError, NotFoundError
 from tidegate.pki import certificates as certs
 from tidegate.pki.certificates import Issuer, Leaf, PrivateKey, PublicKey, Purpose
 from tidegate.pki.context_archive import TLSMaterial
-from tidegate.pki.der import fingerprint, serial_text
+from tidegate.pki.der import fingerprint, name_key, serial_text
 from tidegate.pki.durable_files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
@@ -32,6 +33,7 @@ from tidegate.pki.durable_files import (
     make_private_directory,
     remove_leftovers,
     write_durably,
+    write_together,
 )
 from tidegate.pki.host_names import host_names
 from tidegate.pki.issued import Grant, IssuedRecords, IssueRecord, Origin
@@ -60,11 +62,13 @@ class Authority:
         self.directory = data_root / "pki"
         self.ca_path = self.directory / "ca.pem"
         self.ca_key_path = self.directory / "ca-key.pem"
+        self.next_ca_path = self.directory / "next/ca.pem"
+        self.next_ca_key_path = self.directory / "next/ca-key.pem"
         self.server_directory = self.directory / "server"
         self._names_path = self.server_directory / "names"
         self.now = now
         self._own_names = own_names
-        self._write = write
+        self.write = write
         self.records = IssuedRecords(self.directory, write)
 
     def client_directory(self, name: str) -> Path:
@@ -84,8 +88,8 @@ class Authority:
         with self.changing(self.directory):
             if not self.ca_path.exists():
                 self._refuse_to_replace_a_lost_ca()
-                key = self._ensure_key(self.ca_key_path)
-                self._write_certificate(self.ca_path, certs.make_ca(key, self.now()))
+                key = self.ensure_key(self.ca_key_path)
+                self.write_certificate(self.ca_path, certs.make_ca(key, self.now()))
             return self.ca()
 
     def ensure_server(self, extra_names: Sequence[str] = (), lifetime: timedelta | None = None) -> x509.Certificate:
@@ -100,15 +104,39 @@ class Authority:
         with self.changing(self.server_directory):
             extra = usable_names([*self.extra_names(), *asked])
             if extra != self.extra_names():
-                self._write(self._names_path, "".join(f"{n}\n" for n in extra).encode(), PUBLIC_MODE)
-            names = usable_names([*self._own_names(), *extra])
-            key = self._ensure_key(self.server_directory / "key.pem")
-            leaf = Leaf(key.public_key(), "Tidegate server", Purpose.SERVER, names)
+                self.write(self._names_path, "".join(f"{n}\n" for n in extra).encode(), PUBLIC_MODE)
+            key = self.ensure_key(self.server_directory / "key.pem")
+            leaf = self._server_leaf(key.public_key(), extra)
             path = self.server_directory / "cert.pem"
             if lifetime is None and (present := self._present(path)) and self._is_good(present, ca, leaf):
                 return present
-            certificate = certs.make_leaf(self._issuer(ca), leaf, self.now(), lifetime or LIFETIME)
-            self._write_certificate(path, certificate)
+            certificate = certs.make_leaf(self._issuer(ca, self.ca_key_path), leaf, self.now(), lifetime or LIFETIME)
+            self.write_certificate(path, certificate)
+            return certificate
+
+    def is_server_due(self) -> bool:
+        """Whether the server's certificate is in its last third, or not of the CA. Raises as ``ca``."""
+        present = self._present(self.server_directory / "cert.pem")
+        if present is None:
+            return True
+        names = certs.alternative_names(present)
+        leaf = Leaf(certs.public_key(present), certs.common_name(present), Purpose.SERVER, names)
+        return not self._is_good(present, self.ca(), leaf)
+
+    def rotate_server(self, lifetime: timedelta | None = None) -> x509.Certificate:
+        """A new key and a new certificate for the server's names, replaced together. Raises as ``ensure_server``."""
+        self.ca()
+        make_private_directory(self.server_directory)
+        with self.changing(self.server_directory):
+            key = certs.new_key()
+            leaf = self._server_leaf(key.public_key(), self.extra_names())
+            issuer = self._issuer(self.ca(), self.ca_key_path)
+            certificate = certs.make_leaf(issuer, leaf, self.now(), lifetime or LIFETIME)
+            files = {
+                "key.pem": (certs.encode_key(key), PRIVATE_MODE),
+                "cert.pem": (certs.encode_certificate(certificate), PUBLIC_MODE),
+            }
+            write_together(self.server_directory, files)
             return certificate
 
     def ensure_client(
@@ -119,14 +147,14 @@ class Authority:
         ``role`` counts for a name that has no live certificate yet.
         """
         directory = self.client_directory(name)
-        ca = self.ca()
+        self.ca()
         make_private_directory(directory)
         with self.changing(directory):
-            certificate = self._ensure_client_leaf(ca, name, lifetime, (role, origin))
-            ca_pem = self.ca_path.read_bytes()
+            certificate = self._ensure_client_leaf(name, lifetime, (role, origin))
+            ca_pem = self.bundle()
             copy = directory / "ca.pem"
             if not copy.exists() or copy.read_bytes() != ca_pem:
-                self._write(copy, ca_pem, PUBLIC_MODE)
+                self.write(copy, ca_pem, PUBLIC_MODE)
             return certificate
 
     def ca(self) -> x509.Certificate:
@@ -139,6 +167,22 @@ class Authority:
         if certificate.not_valid_after_utc <= self.now():
             raise ConflictError(f"the CA {self.ca_path} has expired: move {self.directory} away to start a new one")
         return certificate
+
+    def bundle(self) -> bytes:
+        """What clients shall trust: the CA, and while it is being changed the next one too. Raises as ``ca``."""
+        self.ca()
+        parts = [path.read_bytes() for path in (self.ca_path, self.next_ca_path) if path.exists()]
+        return b"".join(dict.fromkeys(parts))
+
+    def client_ca(self) -> tuple[x509.Certificate, Path]:
+        """The CA that certifies clients now, and where its key is. Raises as ``ca``."""
+        current = self.ca()
+        if not self.next_ca_path.exists():
+            return current, self.ca_key_path
+        if not self.next_ca_key_path.exists() and self.bundle() == self.ca_path.read_bytes():
+            return current, self.ca_key_path  # the next one was made the present one; only its copy is left
+        upcoming = certs.decode_certificate(self.next_ca_path.read_bytes(), str(self.next_ca_path))
+        return upcoming, self.next_ca_key_path
 
     def extra_names(self) -> tuple[str, ...]:
         """The names asked for so far beyond the host's own."""
@@ -162,9 +206,8 @@ class Authority:
         self, key: PublicKey, grant: Grant, lifetime: timedelta | None = None
     ) -> tuple[x509.Certificate, IssueRecord]:
         """A certificate for ``key``, and the record that is owed before it is given away. Raises as ``issue``."""
-        ca = self.ca()
         leaf = Leaf(key, grant.name, Purpose.CLIENT)
-        certificate = certs.make_leaf(self._issuer(ca), leaf, self.now(), lifetime or LIFETIME)
+        certificate = certs.make_leaf(self._issuer(*self.client_ca()), leaf, self.now(), lifetime or LIFETIME)
         return certificate, _record(certificate, grant, self.now())
 
     def adopt(self) -> None:
@@ -195,26 +238,27 @@ class Authority:
                 "restore them, or move the directory away to start anew"
             )
 
-    def _ensure_client_leaf(
-        self, ca: x509.Certificate, name: str, lifetime: timedelta | None, grant: tuple[str, Origin]
-    ) -> x509.Certificate:
+    def _server_leaf(self, key: PublicKey, extra_names: Sequence[str]) -> Leaf:
+        return Leaf(key, "Tidegate server", Purpose.SERVER, usable_names([*self._own_names(), *extra_names]))
+
+    def _ensure_client_leaf(self, name: str, lifetime: timedelta | None, grant: tuple[str, Origin]) -> x509.Certificate:
         directory = self.client_directory(name)
         path, key_path = directory / "cert.pem", directory / "key.pem"
         records = self.records.of(name)
-        key = self._ensure_key(key_path)
+        key = self.ensure_key(key_path)
         known = certs.key_fingerprint(key.public_key())
         if any(record.revoked_at and record.key == known for record in records):
             key_path.unlink()
-            key = self._ensure_key(key_path)
+            key = self.ensure_key(key_path)
         leaf = Leaf(key.public_key(), name, Purpose.CLIENT)
-        if lifetime is None and (present := self._present(path)) and self._is_good(present, ca, leaf):
+        if lifetime is None and (present := self._present(path)) and self._is_good(present, self.client_ca()[0], leaf):
             serial = serial_text(present.serial_number)
             if any(record.serial == serial and record.is_live(self.now()) for record in records):
                 return present
         role, origin = grant
         live = [record.role for record in records if record.is_live(self.now())]
         certificate = self.issue(key.public_key(), Grant(name, live[-1] if live else role, origin), lifetime)
-        self._write_certificate(path, certificate)
+        self.write_certificate(path, certificate)
         return certificate
 
     def _present(self, path: Path) -> x509.Certificate | None:
@@ -233,30 +277,32 @@ class Authority:
             and set(leaf.names) <= set(certs.alternative_names(certificate))
         )
 
-    def _issuer(self, ca: x509.Certificate) -> Issuer:
-        if not self.ca_key_path.exists():
-            raise ConflictError(f"cannot sign: the CA's key {self.ca_key_path} is not there")
-        key = self._ensure_key(self.ca_key_path)
+    def _issuer(self, ca: x509.Certificate, key_path: Path) -> Issuer:
+        if not key_path.exists():
+            raise ConflictError(f"cannot sign: the CA's key {key_path} is not there")
+        key = self.ensure_key(key_path)
         if not certs.belongs_to(ca, key):
-            raise ConflictError(f"cannot sign: {self.ca_key_path} is not the key of {self.ca_path}")
+            raise ConflictError(f"cannot sign: {key_path} is not the key of {key_path.with_name('ca.pem')}")
         return Issuer(ca, key)
 
-    def _ensure_key(self, path: Path) -> PrivateKey:
+    def ensure_key(self, path: Path) -> PrivateKey:
+        """The key at ``path``, made if need be. Hold ``changing``. Raises InvalidParameterError for a bad one."""
         if not path.exists():
             key = certs.new_key()
-            self._write(path, certs.encode_key(key), PRIVATE_MODE)
+            self.write(path, certs.encode_key(key), PRIVATE_MODE)
             return key
         if path.stat().st_mode & _OTHERS:
             path.chmod(PRIVATE_MODE)
         return certs.decode_key(path.read_bytes(), str(path))
 
-    def _write_certificate(self, path: Path, certificate: x509.Certificate) -> None:
-        self._write(path, certs.encode_certificate(certificate), PUBLIC_MODE)
+    def write_certificate(self, path: Path, certificate: x509.Certificate) -> None:
+        self.write(path, certs.encode_certificate(certificate), PUBLIC_MODE)
 
 
 def _record(certificate: x509.Certificate, grant: Grant, now: datetime) -> IssueRecord:
     return IssueRecord(
         serial=serial_text(certificate.serial_number),
+        issuer=name_key(certificate.issuer.public_bytes()),
         name=grant.name,
         role=grant.role,
         origin=grant.origin,

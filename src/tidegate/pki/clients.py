@@ -51,9 +51,7 @@ class Clients:
             grant = Grant(name, self.role_of(name, role), "create")
             key = certs.new_key()
             certificate = self._authority.issue(key.public_key(), grant, lifetime)
-        return TLSMaterial(
-            self._authority.ca_path.read_bytes(), certs.encode_certificate(certificate), certs.encode_key(key)
-        )
+        return TLSMaterial(self._authority.bundle(), certs.encode_certificate(certificate), certs.encode_key(key))
 
     def invite(self, name: str, role: str | None, ttl: timedelta, lifetime: timedelta | None) -> JoinToken:
         """A token for whoever shall become ``name``, good once, for ``ttl``. Raises as ``role_of``."""

@@ -118,7 +118,7 @@ class Enrolment:
             raise ConflictError("this key has a certificate already: make a new key")
 
     def _issued(self, certificate_pem: bytes) -> Issued:
-        return Issued(certificate_pem.decode(), self._authority.ca_path.read_text())
+        return Issued(certificate_pem.decode(), self._authority.bundle().decode())
 
 
 def renewal_proof(key: PrivateKey, certificate_pem: str, csr_pem: str) -> str:

@@ -30,9 +30,13 @@ class Grant:
 
 
 class IssueRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """``fingerprint`` and ``key`` are the SHA-256 of the certificate and of its public key (SubjectPublicKeyInfo)."""
+    """``fingerprint`` and ``key`` are the SHA-256 of the certificate and of its public key (SubjectPublicKeyInfo).
+
+    ``issuer`` is the ``der.name_key`` of the CA, of which there are two while it is being changed.
+    """
 
     serial: str
+    issuer: str
     name: str
     role: str
     origin: Origin

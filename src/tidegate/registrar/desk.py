@@ -4,12 +4,14 @@ One thread does all of it, one after the other: files and keys have one user at 
 """
 
 import asyncio
+import itertools
+import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tidegate.base.errors import ForbiddenError
+from tidegate.base.errors import ForbiddenError, TidegateError
 from tidegate.pki.audit_memory import PUBLIC_KEY_FILE, signer_directory
 from tidegate.pki.registrar_messages import Enrol, Renew, Reply, Retire, SignCheckpoint, Signed
 from tidegate.registrar.service import Desk
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DECOY_WRITER = "decoy"
+_UPKEEP_S = 1800.0  # certificates for machines may live for hours; one look costs some milliseconds
+_LOOKS_A_DAY = round(86400 / _UPKEEP_S)
+_log = logging.getLogger("tidegate.registrar")
 
 
 class RegistrarDesk:
@@ -65,6 +70,17 @@ class RegistrarDesk:
         await self._refresh()
         return retired
 
+    async def keep_up(self, server: Path | None) -> None:
+        """Renew what is due and, once a day, warn of what ends; for ever. ``server`` is what the gate shows."""
+        for look in itertools.count():
+            try:
+                for warning in await self._in_thread(lambda: self._keep_up(server)):
+                    if look % _LOOKS_A_DAY == 0:
+                        _log.warning("%s", warning)
+            except (TidegateError, OSError) as error:
+                _log.error("the certificates could not be kept up: %s", error)
+            await asyncio.sleep(_UPKEEP_S)
+
     async def sign_checkpoint(self, request: SignCheckpoint) -> Reply:
         """Raises ConflictError for a chain that went back, InvalidParameterError for a foreign one."""
 
@@ -89,6 +105,16 @@ class RegistrarDesk:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _keep_up(self, server: Path | None) -> list[str]:
+        from tidegate.pki.authority import Authority
+        from tidegate.pki.rotation import Rotation
+        from tidegate.pki.upkeep import keep_up, warnings
+
+        authority = Authority(self._data_root)
+        Rotation(authority).complete()
+        keep_up(authority)
+        return warnings(authority, server)
 
     def _enrolment(self) -> "Enrolment":
         from tidegate.pki.authority import Authority

@@ -71,7 +71,10 @@ async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Even
     if settings.decoy_socket is not None:
         sock = bind_unix(settings.decoy_socket, SOCKET_MODE)
         servers.append(await asyncio.start_unix_server(decoy.serve, sock=sock))
+    shown = settings.tls.certificate if settings.tls else None
+    upkeep = asyncio.create_task(desk.keep_up(shown), name="registrar-upkeep")
     await stop.wait()
+    upkeep.cancel()
     for each in servers:
         each.close()
     await asyncio.gather(service.close(settings.grace_s), decoy.close(settings.grace_s))

@@ -16,6 +16,7 @@ from tidegate.kernel.inotify import REPLACEMENT, Watch
 from tidegate.pki.snapshot import Snapshot
 from tidegate.registrar.sources import Sources
 
+_SETTLE_S = 0.05
 _log = logging.getLogger("tidegate.registrar")
 
 
@@ -35,33 +36,46 @@ class Publisher:
         self._renew(await asyncio.to_thread(self._sources.read))
 
     async def refresh(self) -> None:
-        """Read, and publish what is new."""
-        async with self._reading:
-            try:
-                self._renew(await asyncio.to_thread(self._sources.read))
-                self._failure = ""
-            except (TidegateError, OSError) as error:
-                reason = error.message if isinstance(error, TidegateError) else str(error)
-                if reason != self._failure:
-                    _log.error("what was published stays in force: %s", reason)
-                self._failure = reason
+        """Read, and publish what is new; a failure is logged, once while it lasts."""
+        failure = await self._read()
+        if failure and failure != self._failure:
+            _log.error("what was published stays in force: %s", failure)
+            self._failure = failure
 
     async def follow(self) -> None:
         """Refresh at each change, for ever. Raises OSError when the directories cannot be watched."""
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
         with Watch(*self._sources.directories(), mask=REPLACEMENT) as watch:
-            loop.add_reader(watch.fd, changed.set)
+
+            def note() -> None:
+                watch.drain()
+                changed.set()
+
+            loop.add_reader(watch.fd, note)
             try:
                 while True:
-                    await self.refresh()  # first of all: what happened before the watch began
+                    if await self._read():  # perhaps the second of two files that belong together is on its way
+                        await asyncio.sleep(_SETTLE_S)
+                        await self.refresh()
                     await changed.wait()
                     changed.clear()
-                    watch.drain()
                     for directory in self._sources.directories():
                         watch.add(directory)  # a link may point elsewhere now
             finally:
                 loop.remove_reader(watch.fd)
+
+    async def _read(self) -> str:
+        """What is wrong with the files, "" when they were read and, if new, published."""
+        async with self._reading:
+            try:
+                self._renew(await asyncio.to_thread(self._sources.read))
+            except TidegateError as error:
+                return error.message
+            except OSError as error:
+                return str(error)
+            self._failure = ""
+            return ""
 
     def _renew(self, read: Snapshot) -> None:
         snapshot = msgspec.structs.replace(read, generation=self._published.generation)

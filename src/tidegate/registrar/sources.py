@@ -52,14 +52,16 @@ class Sources:
 
     def read(self) -> Snapshot:
         """With generation 0. Raises InvalidParameterError naming the file that cannot be used, OSError."""
-        own = [certificate_facts(der).subject for der in self._own_authorities()]
-        clients = {record.serial: _client(record) for record in self._records.all() if self._counts(record)}
+        own = frozenset(certificate_facts(der).subject for der in self._own_authorities())
+        clients = {
+            each.serial: _client(each) for each in self._records.all() if self._counts(each) and each.issuer in own
+        }
         access = {path.name: _text(path) for path in sorted(self._access.glob("[!.]*")) if path.is_file()}
         if self._tls is None:
-            return Snapshot(generation=0, clients=clients, own_issuers=frozenset(own), access=access)
+            return Snapshot(generation=0, clients=clients, own_issuers=own, access=access)
         ca_pem, certificate_pem, key_pem = (_text(p) for p in (self._tls.ca, self._tls.certificate, self._tls.key))
         if self._tls.ca == self._pki / "ca.pem":
-            ca_pem += self._next_ca_pem()
+            ca_pem = self._own_bundle()
         try:
             context_of_texts(ca_pem, certificate_pem, key_pem)
         except InvalidParameterError as error:
@@ -75,20 +77,18 @@ class Sources:
             key_pem=key_pem,
             not_after_s=server.not_after_s,
             clients=clients,
-            own_issuers=frozenset(own),
+            own_issuers=own,
             trusted_issuers=frozenset(trusted),
             access=access,
         )
 
     def _own_authorities(self) -> list[bytes]:
         path = self._pki / "ca.pem"
-        if not path.exists():
-            return []
-        return split_pem(_text(path) + self._next_ca_pem(), str(path))
+        return split_pem(self._own_bundle(), str(path)) if path.exists() else []
 
-    def _next_ca_pem(self) -> str:
-        path = self._pki / "next/ca.pem"
-        return _text(path) if path.exists() else ""
+    def _own_bundle(self) -> str:
+        paths = (self._pki / "ca.pem", self._pki / "next/ca.pem")
+        return "".join(dict.fromkeys(_text(path) for path in paths if path.exists()))
 
     def _counts(self, record: IssueRecord) -> bool:
         """An expired certificate is kept for a while: its connection may live on, and is to be told why it is cut."""

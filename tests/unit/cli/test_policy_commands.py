@@ -82,6 +82,7 @@ def test_explain_knows_the_role_on_record(tmp_path: Path, capsys: pytest.Capture
     now = datetime.now(UTC)
     record = IssueRecord(
         serial="0A",
+        issuer="i",
         name="alice",
         role="viewer",
         origin="create",

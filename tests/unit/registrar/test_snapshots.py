@@ -25,7 +25,7 @@ from tidegate.pki.audit_memory import read_key_id, signer_directory
 from tidegate.pki.audit_signer import load_verifier
 from tidegate.pki.authority import Authority
 from tidegate.pki.der import certificate_facts, split_pem
-from tidegate.pki.issued import IssuedRecords, IssueRecord
+from tidegate.pki.issued import IssueRecord
 from tidegate.pki.registrar_messages import Enrol
 from tidegate.pki.snapshot import Snapshot
 from tidegate.registrar.process import RegistrarProcessSettings, serve_registrar
@@ -35,17 +35,26 @@ from tidegate.spec.audit_chain import Head, checkpoint_message
 NOW = datetime.now(UTC)
 
 
-def record(serial: str = "0A", name: str = "bob", role: str = "viewer", days: int = 1) -> IssueRecord:
+def record(root: Path, serial: str = "0A", days: int = 1) -> IssueRecord:
+    """Of a client of the CA in ``root``."""
     return IssueRecord(
         serial=serial,
-        name=name,
-        role=role,
+        issuer=certificate_facts(ssl.PEM_cert_to_DER_cert((root / "pki/ca.pem").read_text())).subject,
+        name="bob",
+        role="viewer",
         origin="create",
         issued_at=NOW,
         not_after=NOW + timedelta(days=days),
         fingerprint="f" * 64,
         key="k" * 64,
     )
+
+
+def put(root: Path, record: IssueRecord) -> None:
+    """As every writer does it: under the lock, or the registrar's upkeep takes the unfinished file for a leftover."""
+    authority = Authority(root)
+    with authority.changing(authority.records.directory):
+        authority.records.put(record)
 
 
 @pytest.fixture
@@ -125,11 +134,10 @@ def test_the_first_snapshot_makes_a_server(data_root: Path) -> None:
 def test_records_and_rules_are_published_as_they_change(data_root: Path) -> None:
     async def scenario(worker: Worker) -> None:
         await worker.next()
-        records = IssuedRecords(data_root / "pki")
-        records.put(record())
+        put(data_root, record(data_root))
         snapshot = await worker.next()
         assert (snapshot.generation, snapshot.clients["0A"].role) == (2, "viewer")
-        records.put(IssueRecord(**{**_fields(record()), "revoked_at": NOW, "reason": "lost"}))
+        put(data_root, IssueRecord(**{**_fields(record(data_root)), "revoked_at": NOW, "reason": "lost"}))
         revoked = (await worker.next()).clients["0A"]
         assert (revoked.revoked_at_s, revoked.reason) == (int(NOW.timestamp()), "lost")
         rules = data_root / "access/policy.cedar"
@@ -162,7 +170,7 @@ def test_a_broken_file_changes_nothing_and_its_mend_is_seen(
     data_root: Path, broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = data_root / "pki" / broken
-    IssuedRecords(data_root / "pki").put(record())
+    put(data_root, record(data_root))
     whole = path.read_bytes()
 
     async def scenario(worker: Worker) -> None:
@@ -171,7 +179,7 @@ def test_a_broken_file_changes_nothing_and_its_mend_is_seen(
         while "stays in force" not in caplog.text:
             await asyncio.sleep(0)
         path.write_bytes(whole)
-        IssuedRecords(data_root / "pki").put(record("0B"))
+        put(data_root, record(data_root, "0B"))
         snapshot = await worker.next()
         assert snapshot.generation == 2
         assert {"0A", "0B"} < set(snapshot.clients)
@@ -188,8 +196,8 @@ def test_files_that_cannot_be_used_stop_the_start(data_root: Path) -> None:
 
 
 def test_an_expired_record_stays_for_a_day(data_root: Path) -> None:
-    IssuedRecords(data_root / "pki").put(record("0A", days=0))
-    IssuedRecords(data_root / "pki").put(record("0B", days=-2))
+    put(data_root, record(data_root, "0A", days=0))
+    put(data_root, record(data_root, "0B", days=-2))
     assert set(Sources(data_root, None).read().clients) & {"0A", "0B"} == {"0A"}
 
 
