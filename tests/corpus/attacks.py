@@ -316,7 +316,7 @@ def side_doors() -> Iterator[Attack]:
         "remote=git%40198.51.100.1%3Ax.git",
         "cgroupparent=%2F",
         "extrahosts=a%3A198.51.100.1&networkmode=host",
-        "outputs=%5B%7B%22Type%22%3A%22local%22%7D%5D",
+        "outputs=%5B%7B%22Type%22%3A%22image%22%2C%22Attrs%22%3A%7B%22push%22%3A%22true%22%7D%7D%5D",
         "securityopt=%5B%22seccomp%3Dunconfined%22%5D",
         "privileged=1",
     ):

@@ -32,16 +32,26 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The object that a request is about, as the engine knows it: a client may have named it by any part of its id."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """``object_id`` is the ``{id}`` or ``{name}`` of the path, "" where the operation has none.
 
-    A body that is a stream (a build context, an archive, a hijacked connection) has no facts.
+    A body that is a stream (a build context, an archive, a hijacked connection) has no facts. ``subject`` is looked up
+    where ``Policy.subject_kind`` wants it.
     """
 
     operation_id: str
     object_id: str = ""
     query: Facts = field(default_factory=Facts)
     document: Facts = field(default_factory=Facts)
+    subject: Subject | None = None
 
 
 def read_asked(method: str, target: str, body: bytes = b"") -> Asked:

@@ -1,6 +1,7 @@
 """The least policy that would have allowed what an audit says was done: one role for each client.
 
 - A role has exactly the operations that were carried out, and a grant for each demand, as narrow as the demand was.
+- Pings are not in an audit, and every command begins with one: they are always there.
 - Scope is ``own`` when every container that was touched or looked at was made by the client in the same audit,
   ``see-all`` when only looking went further, else ``all``: an object nobody saw being made may be another's.
 - What no role can be granted (a bind of the host's root) stands in a comment: that client is an administrator.
@@ -25,7 +26,7 @@ _ROLE_LETTERS = re.compile(r"[^a-z0-9]+")
 class _Done:
     """What one client did."""
 
-    operations: set[str] = field(default_factory=set)
+    operations: set[str] = field(default_factory=lambda: {"SystemPing", "SystemPingHead"})
     demands: dict[DemandKind, set[str]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)

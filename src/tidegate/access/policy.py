@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from tidegate.access.grants import text_fits
 from tidegate.access.principal import CertificatePrincipal, Principal, UnixPrincipal
-from tidegate.access.reach import QUOTAED
+from tidegate.access.reach import QUOTAED, looked_at_kind, touched_kind
+from tidegate.access.references import ObjectKind
 from tidegate.access.roles import BUILT_IN_ROLES, NO_QUOTA, Role
 from tidegate.access.rules import Rules
 
@@ -83,6 +84,13 @@ class Policy:
         """Whether ``decide`` wants to know what the client's objects take already."""
         role = self.roles.get(role_name)
         return role is not None and operation_id in QUOTAED and role.quota != NO_QUOTA
+
+    def subject_kind(self, role_name: str, operation_id: str) -> ObjectKind | None:
+        """The kind of the object in the path, where rules may ask for its name and labels."""
+        role = self.roles.get(role_name)
+        if self.rules is None or role is None or role.unconfined:
+            return None
+        return touched_kind(operation_id) or looked_at_kind(operation_id)
 
 
 def built_in_policy(default_role: str = "") -> Policy:

@@ -4,18 +4,21 @@ Every fact is always there, with "" or 0 where the request does not say it, so t
 ``FACTS`` is the schema of it: the names and types that a rule is checked against when its file is read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from tidegate.access.asked import Asked
+from tidegate.access.asked import Asked, Subject
 from tidegate.access.confinement.tree import Tree, mapping, number, text, texts
 from tidegate.access.demands import Demand
+from tidegate.access.ownership import owner_in
 from tidegate.access.quotas import host_config, nano_cpus
 from tidegate.access.rules import Question, Value
 
 OPERATION_FACTS: Mapping[str, str] = MappingProxyType(
     {
         "object": "String",
+        "object_labels": "Set<String>",
+        "object_owner": "String",
         "name": "String",
         "image": "String",
         "user": "String",
@@ -35,14 +38,17 @@ def operation_question(asked: Asked) -> Question:
     """May this operation be done, with this document?"""
     document, query = asked.document.tree, asked.query.tree
     host = host_config(document)
+    subject = asked.subject or Subject(asked.object_id, {})
     context: dict[str, Value] = {
-        "object": asked.object_id,
-        "name": _text(query, "name") or _text(document, "Name") or _text(query, "t"),
-        "image": _text(document, "Image") or _text(query, "fromImage"),
-        "user": _text(document, "User"),
+        "object": subject.name,
+        "object_labels": _pairs(subject.labels),
+        "object_owner": owner_in(subject.labels),
+        "name": _name(asked),
+        "image": text(document, "Image") or text(query, "fromImage"),
+        "user": text(document, "User"),
         "command": " ".join([*texts(document, "Entrypoint"), *texts(document, "Cmd")]),
         "environment": sorted({entry.partition("=")[0] for entry in texts(document, "Env")}),
-        "labels": sorted(f"{name}={value}" for name, value in mapping(document, "Labels").items()),
+        "labels": _pairs(mapping(document, "Labels")),
         "memory_bytes": number(host, "Memory"),
         "nano_cpus": nano_cpus(host),
     }
@@ -60,8 +66,13 @@ def demand_question(asked: Asked, demand: Demand) -> Question:
     return Question(demand.kind.value, demand.value, context)
 
 
-def _text(tree: Tree, name: str) -> str:
-    value = tree.get(name)
-    if isinstance(value, list | tuple):
-        return next((item for item in value if isinstance(item, str)), "")
-    return text(tree, name)
+def _pairs(labels: Tree) -> Sequence[str]:
+    return sorted(f"{name}={value}" for name, value in labels.items())
+
+
+def _name(asked: Asked) -> str:
+    """The name that the request gives; a build's is its first tag."""
+    query = asked.query.tree
+    if asked.operation_id == "ImageBuild":
+        return next(iter(texts(query, "t")), "")
+    return text(query, "name") or text(asked.document.tree, "Name")

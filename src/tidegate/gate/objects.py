@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from tidegate.access.asked import Subject
 from tidegate.access.ownership import owner_in
 from tidegate.base.errors import InternalError, NotFoundError, UnavailableError
 from tidegate.http.client import UnixClient
@@ -69,6 +70,16 @@ class Objects:
         if kind == "container":
             _remember(self._owners, found.object_id, found.owner)
         return found
+
+    async def describe(self, kind: str, name_or_id: str) -> Subject:
+        """The object's name and labels, as they are now; an exec's are its container's. Raises as ``find`` does."""
+        if kind == "exec":
+            return await self.describe("container", await self._container_of(name_or_id))
+        lookup = _LOOKUPS[kind]
+        shown = await self._show(lookup.template.format(quote(name_or_id, safe="/:@-._~")))
+        labels = _labels(shown, lookup.labels)
+        texts = {str(key): str(value) for key, value in labels.items()} if isinstance(labels, Mapping) else {}
+        return Subject(_text(shown, "Name").removeprefix("/"), texts)
 
     async def _container_of(self, exec_id: str) -> str:
         known = self._containers_of_execs.get(exec_id)

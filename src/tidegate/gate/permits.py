@@ -72,6 +72,17 @@ class Permits:
         self._objects = Objects(engine)
         self._locks = locks
 
+    async def with_subject(self, policy: Policy, role: str, reading: Reading) -> Reading:
+        """The reading with what rules may ask of the object in its path; an object that is not there has no name."""
+        kind = policy.subject_kind(role, reading.operation_id)
+        if kind is None:
+            return reading
+        try:
+            subject = await self._objects.describe(kind, reading.asked.object_id)
+        except NotFoundError:
+            return reading
+        return replace(reading, asked=replace(reading.asked, subject=subject))
+
     async def permit(self, policy: Policy, identity: Identity, reading: Reading, stack: AsyncExitStack) -> Permit:
         """``stack`` keeps a quota's lock until the request has been carried out.
 

@@ -96,6 +96,7 @@ class Gate:
             await entry.refuse("rate", f"next request in {wait_s:.1f} s")
             return _too_fast(identity, wait_s)
         reading = await _read(request, entry)
+        reading = await self._behind.permits.with_subject(self._live.policy, identity.role, reading)
         self._live.presences.note((door, request.peer), reading.asked)
         async with AsyncExitStack() as stack:
             permit = await self._behind.permits.permit(self._live.policy, identity, reading, stack)

@@ -3,13 +3,15 @@
 import pytest
 from tests.unit.access.asking import ALICE, ask, create
 
-from tidegate.access.asked import Asked
+from tidegate.access.asked import Asked, Subject
 from tidegate.access.cedar.schema import schema
 from tidegate.access.cedar.statements import cut
+from tidegate.access.decision import decide
 from tidegate.access.files import parse_policy, read_policy
-from tidegate.access.policy import Policy
+from tidegate.access.policy import Policy, built_in_policy
 from tidegate.access.principal import CertificatePrincipal
 from tidegate.access.questions import operation_question
+from tidegate.access.references import ObjectKind
 from tidegate.access.rules import Answer
 from tidegate.base.errors import InvalidParameterError
 
@@ -60,6 +62,25 @@ def test_a_rule_forbids_what_the_role_reaches() -> None:
     assert not ask("developer", "ImageCreate", query={"fromImage": "alpine"}, policy=policy).allowed
     assert ask("developer", "ImageCreate", query={"fromImage": "quay.io/x/y"}, policy=policy).allowed
     assert ask("admin", "ContainerLogs", object_id="db-1", policy=policy).allowed
+
+
+def test_rules_know_the_object_by_what_the_engine_calls_it() -> None:
+    policy = rules("""
+        forbid(principal, action in Action::"view", resource)
+        when { context has object && (context.object like "db*" || context.object_labels.contains("secret=yes")) };
+    """)
+    assert policy.subject_kind("viewer", "ContainerLogs") is ObjectKind.CONTAINER
+    assert policy.subject_kind("admin", "ContainerLogs") is None
+    assert policy.subject_kind("viewer", "ContainerList") is None
+    assert built_in_policy().subject_kind("viewer", "ContainerLogs") is None
+
+    def allowed(subject: Subject | None) -> bool:
+        return decide(policy, ALICE, "viewer", Asked("ContainerLogs", "c" * 64, subject=subject)).allowed
+
+    assert allowed(None)
+    assert allowed(Subject("web", {"a": "b"}))
+    assert not allowed(Subject("db-1", {}))
+    assert not allowed(Subject("web", {"secret": "yes"}))
 
 
 def test_rules_know_the_certificate() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.access.asked import Subject
 from tidegate.base.errors import InternalError, NotFoundError, UnavailableError
 from tidegate.gate.objects import Found, Objects
 from tidegate.http.client import UnixClient
@@ -67,6 +68,21 @@ def test_the_owner_is_what_the_label_says(
         assert await objects.find(kind, name) == found
 
     with_engine(tmp_path, {target: (200, document)}, scenario)
+
+
+def test_an_object_is_described_as_the_engine_calls_it(tmp_path: Path) -> None:
+    shown: Shown = {
+        "/containers/c1/json": (200, {"Id": "c1", "Name": "/web", "Config": {"Labels": {"a": "b"}}}),
+        "/exec/e1/json": (200, {"ID": "e1", "ContainerID": "c1"}),
+        "/networks/n1": (200, {"Id": "n1", "Name": "back", "Labels": None}),
+    }
+
+    async def scenario(objects: Objects) -> None:
+        for kind, name in (("container", "c1"), ("exec", "e1")):
+            assert await objects.describe(kind, name) == Subject("web", {"a": "b"})
+        assert await objects.describe("network", "n1") == Subject("back", {})
+
+    with_engine(tmp_path, shown, scenario)
 
 
 def test_ids_are_remembered_and_names_are_not(tmp_path: Path) -> None:
