@@ -12,13 +12,13 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.gate.audit import AuditLog
 from tidegate.gate.decoy_answers import Persona
 from tidegate.gate.decoy_engine import Asked, TakeOver, answer
 from tidegate.gate.decoy_visitors import Visitors
+from tidegate.gate.line_budget import LineBudget
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.limits import Limits
 from tidegate.http.messages import Request, Response, split_target
@@ -39,27 +39,6 @@ _log = logging.getLogger(__name__)
 _LINE_BYTES = 600
 _SWITCHING = 101
 _ZEROS = re.compile(rb"\0{2,}")
-
-
-@dataclass(slots=True)
-class Budget:
-    """Bytes of lines that may be written: a store that refills slowly."""
-
-    now_s: Callable[[], float]
-    left: float = BUDGET_BYTES
-    suppressed: int = 0
-    _at_s: float = field(default=0.0)
-
-    def take(self, size_bytes: int) -> bool:
-        """Whether a line of that size may be written; one that may not is counted."""
-        now_s = self.now_s()
-        self.left = min(BUDGET_BYTES, self.left + (now_s - self._at_s) * BUDGET_BYTES_PER_S)
-        self._at_s = now_s
-        if size_bytes > self.left:
-            self.suppressed += 1
-            return False
-        self.left -= size_bytes
-        return True
 
 
 class Sample:
@@ -93,7 +72,7 @@ class Decoy:
         self._persona = persona
         self._now_s = now_s
         self._visitors = Visitors()
-        self._budget = Budget(now_s, _at_s=now_s())
+        self._budget = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)
 
     async def handle(self, request: Request) -> Response | Hijack:
         """Answer as a lonely engine would; hang up when it cannot be written down, or the body takes too long."""
@@ -150,7 +129,7 @@ class Decoy:
         if not self._budget.take(_LINE_BYTES + len(visit.document) + len(visit.target)):
             return
         await self._audit.write(Kind.DECOY, visit)
-        self._budget.suppressed -= visit.suppressed
+        self._budget.told(visit.suppressed)
 
 
 async def _hang_up(stream: Stream) -> None:

@@ -1,19 +1,28 @@
 """The trail of one request: its decision in the audit before it is carried out, its outcome, its line in the log."""
 
 import time
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from tidegate.access.principal import CertificatePrincipal
 from tidegate.gate.audit import AuditLog
 from tidegate.gate.doors import Door
+from tidegate.gate.line_budget import LineBudget
 from tidegate.gate.live import Identity
 from tidegate.gate.permits import Permit
 from tidegate.gate.reading import Reading
 from tidegate.gate.request_log import RequestLog
-from tidegate.http.messages import Request
+from tidegate.http.messages import ProtocolError, Request
 from tidegate.spec.audit_records import Decision, Outcome
 from tidegate.spec.catalogue import Match
+
+BUDGET_BYTES = 4 * 1024 * 1024
+BUDGET_BYTES_PER_S = 4096.0
+"""For lines about those who are nobody here, or ask faster than they may."""
+
+_LINES_BYTES = 1000
+_CHEAP = frozenset({"identity", "rate"})
 
 
 class Entry:
@@ -47,11 +56,25 @@ class Entry:
 
     async def refuse(self, rule: str, reason: str) -> None:
         """The audit's line for what is refused before the policy is asked. Raises UnavailableError."""
-        await self._write(self._decision(allowed=False, rule=rule, reason=reason))
+        decision = self._decision(allowed=False, rule=rule, reason=reason)
+        if rule not in _CHEAP:
+            await self._write(decision)
+            return
+        budget = self._trail.refusals
+        if budget.take(_LINES_BYTES + len(decision.object)):
+            decision = replace(decision, suppressed=budget.suppressed)
+            budget.told(decision.suppressed)
+            await self._write(decision)
 
     async def allow(self, rule: str) -> None:
-        """The audit's line for an operation of the gate's own. Raises UnavailableError."""
-        await self._write(self._decision(allowed=True, rule=rule))
+        """The audit's line for an operation of the gate's own.
+
+        Raises UnavailableError; ProtocolError (429) when strangers have asked for too many.
+        """
+        decision = self._decision(allowed=True, rule=rule)
+        if not decision.certificate and not self._trail.enrolments.take(_LINES_BYTES + len(decision.object)):
+            raise ProtocolError("tidegate: too many strangers ask at once; try again later", 429)
+        await self._write(decision)
 
     async def decide(self, reading: Reading, permit: Permit) -> None:
         """The audit's line for what the policy and the owners said. Raises UnavailableError: do not carry it out."""
@@ -96,9 +119,11 @@ class Entry:
 class Trail:
     """Where entries go."""
 
-    def __init__(self, audit: AuditLog, log: RequestLog) -> None:
+    def __init__(self, audit: AuditLog, log: RequestLog, now_s: Callable[[], float] = time.monotonic) -> None:
         self.audit = audit
         self.log = log
+        self.refusals = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)
+        self.enrolments = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)
 
     def open(self, door: Door, identity: Identity, request: Request) -> Entry:
         """The entry of a request that has just arrived."""

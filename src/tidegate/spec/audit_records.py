@@ -30,6 +30,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``certificate`` is the serial number; ``operation`` an operation id, "-" for a request that is none; ``object`` the
     full id or the name that the path gave; ``rule`` what decided. ``document`` and ``query`` are digests.
+    ``suppressed`` counts requests of strangers before this one that were refused and only counted.
     """
 
     principal: str
@@ -46,6 +47,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     document: str = ""
     query: str = ""
     facts: dict[str, list[str]] = {}
+    suppressed: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):

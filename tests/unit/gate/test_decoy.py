@@ -15,7 +15,7 @@ import pytest
 from tidegate.gate import decoy as decoys
 from tidegate.gate.audit import AuditLog
 from tidegate.gate.audit_sinks import FileSink
-from tidegate.gate.decoy import Budget, Decoy
+from tidegate.gate.decoy import Decoy
 from tidegate.gate.decoy_answers import Persona, refuse_as_go
 from tidegate.gate.decoy_visitors import MOST_CONTAINERS, MOST_VISITORS, Bounded, Visitors
 from tidegate.http.server import Server
@@ -292,19 +292,6 @@ def test_a_flood_is_counted_and_does_not_fill_the_disk(tmp_path: Path, monkeypat
             assert visit.lines[-1]["suppressed"] == 100 - written
 
     asyncio.run(main())
-
-
-def test_a_budget_refills_slowly_and_to_its_brim() -> None:
-    now_s = [0.0]
-    budget = Budget(lambda: now_s[0], left=1000.0)
-    assert budget.take(900)
-    assert not budget.take(900)
-    now_s[0] = 1.0
-    assert budget.take(1000)
-    now_s[0] = 1e9
-    assert budget.take(decoys.BUDGET_BYTES)
-    assert not budget.take(1)
-    assert budget.suppressed == 2
 
 
 def test_what_cannot_be_written_down_gets_no_answer(tmp_path: Path) -> None:
