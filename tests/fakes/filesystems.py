@@ -31,6 +31,7 @@ class FakeRootFilesystems:
     async def remove(self, container_id: str) -> None:
         if self.busy:
             raise InternalError("device or resource busy")
+        self.mounted.discard(container_id)
         self.prepared.pop(container_id, None)
 
     async def container_ids(self) -> Sequence[str]:

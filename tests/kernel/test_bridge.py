@@ -69,7 +69,7 @@ def assert_reaches(client: socket.socket, server: socket.socket) -> str:
 
 def outside_world(subnet: str = "10.9.0") -> str:
     """Another machine at .2, this host being .1; returns the path of its namespace."""
-    netns_fd = create_network_namespace()
+    netns_fd = create_network_namespace(lambda: None)[0]
     inside = in_network_namespace(netns_fd, NetlinkSocket)
     with NetlinkSocket() as host, inside:
         links.add_veth(host, "wan0", 1500, links.Peer("eth0", "02:00:00:00:00:02", netns_fd))

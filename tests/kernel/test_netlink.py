@@ -15,7 +15,7 @@ from tidegate.kernel.netlink import NetlinkSocket
 
 def test_a_bridge_with_a_veth_whose_peer_is_in_another_namespace() -> None:
     def body() -> None:
-        netns_fd = create_network_namespace()
+        netns_fd = create_network_namespace(lambda: None)[0]
         inside = in_network_namespace(netns_fd, NetlinkSocket)
         with NetlinkSocket() as host, inside:
             links.add_bridge(host, "br9", "02:42:00:00:00:09", 1400)
@@ -62,7 +62,7 @@ def test_a_refusal_carries_the_errno_of_the_kernel() -> None:
 def test_making_a_namespace_leaves_the_caller_where_it_was() -> None:
     def body() -> None:
         before = Path("/proc/thread-self/ns/net").readlink()
-        netns_fd = create_network_namespace()
+        netns_fd = create_network_namespace(lambda: None)[0]
         assert Path("/proc/thread-self/ns/net").readlink() == before
         inside = in_network_namespace(netns_fd, lambda: Path("/proc/thread-self/ns/net").readlink())
         assert inside == Path(f"/proc/self/fd/{netns_fd}").readlink() != before

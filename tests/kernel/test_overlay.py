@@ -41,6 +41,9 @@ def test_many_layers_mount_write_unmount_remove(tmp_path: Path) -> None:
         await filesystems.remove("c1")
         await filesystems.remove("c1")
         assert await filesystems.container_ids() == []
+        assert (tmp_path / "trash/c1/upper/new").exists()
+        filesystems.trash.empty()
+        assert list((tmp_path / "trash").iterdir()) == []
 
     asyncio.run(story())
 

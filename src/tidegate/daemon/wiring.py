@@ -74,6 +74,7 @@ class Engine:
         store = LocalVolumeStore(data / "volumes")
         volumes = LocalVolumes(store, self._state, self._bus, time.time_ns, lambda: self._containers.list())
         rootfs = OverlayRootFilesystems(data, self._layers.diff_path)
+        self._trash = rootfs.trash
         planner = ProcessPlanner(
             lambda identity: data / "rootfs" / identity, volumes, settings.bridge, SeccompCompiler(), settings.log
         )
@@ -151,6 +152,7 @@ class Engine:
         await self._bridge.ensure()
         await self._networks.load()
         await self._containers.recover()
+        self._trash.start()
         in_use = [chain_id for each in self._containers.list() for chain_id in each.settings.chain_ids]
         await self._images.collect_garbage(in_use)
         self._events = asyncio.create_task(self._containers.run(), name="runtime-events")

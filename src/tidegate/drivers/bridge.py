@@ -32,7 +32,7 @@ from tidegate.drivers.bridge_ruleset import render_publish, render_ruleset, rend
 from tidegate.drivers.foreign_firewalls import close_way, make_way
 from tidegate.engine.ports import BridgeAttachment, PortPublication
 from tidegate.kernel import links
-from tidegate.kernel.namespaces import create_network_namespace, in_network_namespace
+from tidegate.kernel.namespaces import create_network_namespace
 from tidegate.kernel.netlink import NetlinkSocket
 from tidegate.kernel.nftables import Nftables
 
@@ -129,6 +129,10 @@ class LinuxBridge:
             os.close(netns_fd)
 
     async def disconnect(self, container_id: str) -> None:
+        endpoint = self._endpoints.get(container_id)
+        if endpoint is not None and endpoint.address is None:  # it was isolated
+            await self._do(lambda: self._forget(container_id))
+            return
         # Deleting a link takes the kernel tens of milliseconds, mostly outside any lock: only that runs in parallel.
         # The address goes back last, lest another container gets it while the link still answers to it.
         await self._do(lambda: self._withdraw(container_id))
@@ -282,8 +286,7 @@ class LinuxBridge:
     def _make_netns(self, endpoint: _Endpoint) -> NetlinkSocket:
         """A new namespace with its loopback up, and a socket that speaks to it."""
         with _translated("make a network namespace"):
-            endpoint.netns_fd = create_network_namespace()
-            inside = in_network_namespace(endpoint.netns_fd, NetlinkSocket)
+            endpoint.netns_fd, inside = create_network_namespace(NetlinkSocket)
             links.set_up(inside, links.LOOPBACK_INDEX)
             return inside
 

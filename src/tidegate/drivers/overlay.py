@@ -1,7 +1,8 @@
 """Writable root filesystems of containers on overlayfs; fits ``RootFilesystems`` of ``engine/ports.py``.
 
 Layout: ``DATA_ROOT/rootfs/CONTAINER_ID/{upper,work,merged,lower}``; ``lower`` is a text file of chain ids, base first,
-written last by ``prepare``, so that a directory without it is a preparation that was cut off and can be removed.
+written last by ``prepare``, so that a directory without it is a preparation that was cut off and can be removed. What
+was removed lies in ``DATA_ROOT/trash`` until it has been deleted.
 
 - Layers are mounted with ``lowerdir+`` (Linux 6.7): one option a layer, so that their number is not limited by a page
   of options. Older kernels get mount(2) and a clear refusal where the options do not fit.
@@ -14,11 +15,11 @@ import asyncio
 import errno
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.drivers.trash import Trash
 from tidegate.kernel import mounts
 from tidegate.kernel.tree_size import tree_bytes
 
@@ -33,6 +34,7 @@ class OverlayRootFilesystems:
     def __init__(self, data_root: Path, layer_path: Callable[[str], Path]) -> None:
         self._root = data_root / "rootfs"
         self._layer_path = layer_path
+        self.trash = Trash(data_root / "trash")
 
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
         """Raises NotFoundError when a layer is missing; InternalError when the disk refuses."""
@@ -48,7 +50,7 @@ class OverlayRootFilesystems:
 
     async def remove(self, container_id: str) -> None:
         """Raises InternalError when the disk refuses; one already gone is success."""
-        await asyncio.to_thread(_remove, self._home(container_id))
+        await asyncio.to_thread(self._remove, self._home(container_id))
 
     async def container_ids(self) -> Sequence[str]:
         return await asyncio.to_thread(self._container_ids)
@@ -103,6 +105,13 @@ class OverlayRootFilesystems:
             raise InternalError(f"cannot mount the root filesystem of {home.name}: {error}") from error
         return merged
 
+    def _remove(self, home: Path) -> None:
+        _unmount(home / "merged")
+        try:
+            self.trash.put(home)
+        except OSError as error:
+            raise InternalError(f"cannot remove the root filesystem of {home.name}: {error}") from error
+
 
 def _mount_overlay(lower: Sequence[str], home: Path) -> None:
     """``lower`` topmost first. Raises OSError; NotSupportedError when only a newer kernel could mount them."""
@@ -151,14 +160,3 @@ def _unmount(merged: Path) -> None:
             if error.errno in {errno.EINVAL, errno.ENOENT}:  # not (or no longer) a mount point
                 return
             raise InternalError(f"cannot unmount {merged}: {error}") from error
-
-
-def _remove(home: Path) -> None:
-    _unmount(home / "merged")
-    try:
-        (home / "lower").unlink(missing_ok=True)
-        shutil.rmtree(home)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise InternalError(f"cannot remove the root filesystem of {home.name}: {error}") from error

@@ -89,8 +89,12 @@ class ShimRuntime:
     async def create(self, process: ContainerProcess) -> None:
         bundle = self._bundles / process.container_id
         resources: Mapping[str, Any] = process.oci_config.get("linux", {}).get("resources", {})
-        join = await asyncio.to_thread(self._cgroups.create, process.container_id, resources)
-        await asyncio.to_thread(_write_bundle, bundle, process.oci_config)
+
+        def prepare() -> Sequence[Path]:
+            _write_bundle(bundle, process.oci_config)
+            return self._cgroups.create(process.container_id, resources)
+
+        join = await asyncio.to_thread(prepare)
         log = process.log
         await self._call(
             "create",
@@ -169,10 +173,14 @@ class ShimRuntime:
 
     async def release(self, container_id: str) -> None:
         self._oom.end(container_id)
-        await asyncio.to_thread(self._cgroups.remove, container_id)
-        with contextlib.suppress(NotFoundError):  # released before; the rest of the undo has to be seen through
+
+        def give_back() -> None:
+            self._cgroups.remove(container_id)
+            shutil.rmtree(self._bundles / container_id, ignore_errors=True)
+
+        await asyncio.to_thread(give_back)
+        with contextlib.suppress(NotFoundError):  # released before
             await self._call("release", container_id=container_id)
-        await asyncio.to_thread(shutil.rmtree, self._bundles / container_id, ignore_errors=True)
 
     async def exec_release(self, container_id: str, exec_id: str) -> None:
         with contextlib.suppress(NotFoundError):

@@ -5,10 +5,10 @@ given back by ``Release``, its idempotent reverse, which the machine orders afte
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import msgspec
 
@@ -33,6 +33,10 @@ from tidegate.model.phases import Effect, Event
 CONTAINER = "container"
 ATTACHMENT = "attachment"
 LAUNCH_FAILED = 128
+UNATTACHED = ("none", "host")
+"""The networks in which a container has no address of its own."""
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Planner(Protocol):
@@ -145,8 +149,7 @@ class ContainerEffects:
 
     async def _launch(self, container: Container) -> Event:
         ports = self._ports
-        rootfs = await ports.rootfs.mount(container.id)
-        netns_path = await self._join_network(container)
+        rootfs, netns_path = await _both(ports.rootfs.mount(container.id), self._join_network(container))
         process = await ports.plan(container, rootfs, netns_path, self.attachments.get(container.id))
         await ports.runtime.create(process)
         await self.streams.bind(container.id, ports.runtime)
@@ -173,22 +176,24 @@ class ContainerEffects:
         return bridge.netns_path(container.id)
 
     async def _release(self, container: Container) -> Event:
-        """Every undo is tried; the first error is raised when all have been."""
+        """Every undo is tried; the first error is raised when all have been. The processes go first."""
+        attached = container.settings.network not in UNATTACHED
         self.attachments.pop(container.id, None)
         self.streams.end(container.id)
-        await _all_of(
-            lambda: self._ports.runtime.release(container.id),
-            lambda: self._ports.bridge.disconnect(container.id),
-            lambda: self._ports.rootfs.unmount(container.id),
-            lambda: self._ports.state.delete(ATTACHMENT, container.id, durable=False),
+        ended = await asyncio.gather(self._ports.runtime.release(container.id), return_exceptions=True)
+        undone = await asyncio.gather(
+            self._ports.bridge.disconnect(container.id),
+            self._ports.rootfs.unmount(container.id),
+            *([self._ports.state.delete(ATTACHMENT, container.id, durable=False)] if attached else []),
+            return_exceptions=True,
         )
+        _raise_first([*ended, *undone])
         return p.Released()
 
     async def _remove(self, container: Container) -> Event:
         self.streams.end(container.id)
         if container.state.release_owed:
             await self._release(container)
-        await self._ports.rootfs.unmount(container.id)
         await self._ports.rootfs.remove(container.id)
         if container.state.rules.auto_remove:
             for use in container.settings.volumes:
@@ -205,15 +210,17 @@ class ContainerEffects:
             return  # it has just exited; the event is on its way
 
 
-async def _all_of(*undos: Callable[[], Awaitable[None]]) -> None:
-    first: TidegateError | None = None
-    for undo in undos:
-        try:
-            await undo()
-        except TidegateError as error:
-            first = first or error
-    if first is not None:
-        raise first
+async def _both(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
+    """Side by side; an error is raised when both have ended, so that nothing is under way when it is undone."""
+    done = await asyncio.gather(first, second, return_exceptions=True)
+    _raise_first(done)
+    return cast(tuple[T, U], tuple(done))
+
+
+def _raise_first(results: Iterable[object]) -> None:
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
 def exit_code_of(message: str) -> int:

@@ -46,9 +46,21 @@ def _visit(enter: Callable[[], None], work: Callable[[], T]) -> T:
     return future.result()
 
 
-def create_network_namespace() -> int:
-    """A new network namespace, with only a loopback that is down. The caller owns the descriptor. OSError."""
-    return _visit(lambda: unshare(CLONE_NEWNET), _open_own)
+def create_network_namespace(work: Callable[[], T]) -> tuple[int, T]:
+    """A new network namespace, with only a loopback that is down, and what ``work`` returns that is run in it.
+
+    The caller owns the descriptor. OSError.
+    """
+
+    def both() -> tuple[int, T]:
+        fd = _open_own()
+        try:
+            return fd, work()
+        except BaseException:
+            os.close(fd)
+            raise
+
+    return _visit(lambda: unshare(CLONE_NEWNET), both)
 
 
 def in_network_namespace(netns_fd: int, work: Callable[[], T]) -> T:
