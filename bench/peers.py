@@ -138,7 +138,7 @@ def tidegate() -> Iterator[Peer]:
 
 
 @contextmanager
-def dockerd(packages: Path, pki: Path, image: Path) -> Iterator[Peer]:
+def dockerd(packages: Path, pki: Path, image: Path, tls: bool = True) -> Iterator[Peer]:
     """Debian's dockerd from its unpacked packages, with the certificates of ``pki`` and the image archive ``image``.
 
     Its mount namespace has an empty /run, so that no containerd of the host is found and no lock is shared.
@@ -149,8 +149,10 @@ def dockerd(packages: Path, pki: Path, image: Path) -> Iterator[Peer]:
     make = f"mount --bind /proc/self/ns/net {netns} && ip link set lo up"
     subprocess.run(["unshare", "--net", "sh", "-c", make], check=True)
     flags = [f"--data-root={root}/data", f"--exec-root={root}/exec", f"--pidfile={root}/pid", f"-Hunix://{socket_path}"]
-    flags += ["-Htcp://127.0.0.1:2376", "--tlsverify", f"--tlscacert={pki}/ca.pem"]
-    flags += [f"--tlscert={pki}/server/cert.pem", f"--tlskey={pki}/server/key.pem", f"--cgroup-parent=/{group}"]
+    flags += [f"--cgroup-parent=/{group}"]
+    if tls:
+        flags += ["-Htcp://127.0.0.1:2376", "--tlsverify", f"--tlscacert={pki}/ca.pem"]
+        flags += [f"--tlscert={pki}/server/cert.pem", f"--tlskey={pki}/server/key.pem"]
     path = f"{packages}/usr/sbin:{packages}/usr/bin:{os.environ['PATH']}"
     libraries = ":".join(str(each) for each in (packages / "lib").glob("*-linux-gnu"))
     shell = 'mount -t tmpfs tmpfs /run && exec dockerd "$@"'

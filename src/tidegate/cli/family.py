@@ -11,13 +11,15 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tidegate.base.errors import TidegateError
+from tidegate.base.errors import InternalError, TidegateError
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
 END_DEADLINE_S = 30.0
+START_DEADLINE_S = 60.0
 
 
 class Family:
@@ -29,6 +31,18 @@ class Family:
         self._held: set[socket.socket] = set()
         self._expendable: set[int] = set()
         self._ended = False
+
+    @contextmanager
+    def until_its_end(self, pidfile: str | None) -> Iterator[None]:
+        """Whatever happens inside, no child stays behind; ``pidfile`` has our pid meanwhile."""
+        try:
+            if pidfile:
+                Path(pidfile).write_text(f"{os.getpid()}\n")
+            yield
+        finally:
+            self.end()
+            if pidfile:
+                Path(pidfile).unlink(missing_ok=True)
 
     def hold(self, sockets: Iterable[socket.socket]) -> None:
         """Keep what was opened early for children to come; a child inherits of it only what ``start`` names."""
@@ -106,3 +120,14 @@ def _live(name: str, run: Callable[[], None], mask: set[int | signal.Signals]) -
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
+
+
+def wait_for_socket(path: Path, family: Family, what: str) -> None:
+    """Until somebody listens at ``path``. Raises InternalError when a child has ended, or after START_DEADLINE_S."""
+    deadline = time.monotonic() + START_DEADLINE_S
+    while not family.has_lost_one() and time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
+        time.sleep(0.01)
+    raise InternalError(f"the {what} did not start; its message is above")

@@ -1,22 +1,54 @@
-"""The gate's workers and their dialer, as ``tidegate up`` and ``tidegate gate`` start them.
+"""The registrar, the gate's workers and their dialer, as ``tidegate up`` and ``tidegate gate`` start them.
 
-The workers are forked; the dialer is a thread of the parent, which is root and has nothing else to do. Every fork must
-have been made before: a thread does not survive one.
+Registrar and workers are forked; the dialer is a thread of the parent, which is root and has nothing else to do. Every
+fork must have been made before: a thread does not survive one.
 """
 
+import fcntl
 import os
+import pwd
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tidegate.cli.family import Family
+from tidegate.base.errors import ConflictError, InvalidParameterError
+from tidegate.cli.family import Family, wait_for_socket
+from tidegate.cli.up_settings import decoy_settings, registrar_settings
+from tidegate.daemon.config import DaemonConfig
 from tidegate.gate.audit_start import file_opener
+from tidegate.gate.authz_plugins import find_plugin
 from tidegate.gate.decoy_process import SIGNER, DecoyProcessSettings, run_decoy
 from tidegate.gate.dialer import serve_dialer
-from tidegate.gate.process import Entrance, GateProcessSettings, WorkerResources, run_gate
+from tidegate.gate.process import (
+    ENGINE,
+    PLUGIN,
+    REGISTRAR,
+    Entrance,
+    GateProcessSettings,
+    WorkerResources,
+    open_entrances,
+    run_gate,
+)
+from tidegate.http.listeners import bind_tcp
+from tidegate.registrar.process import RegistrarProcessSettings, run_registrar
+
+GATE_USER = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedGate:
+    """What can fail before anything is started has not: ports are bound, plugins found, certificates made."""
+
+    gate: GateProcessSettings
+    registrar: RegistrarProcessSettings
+    entrances: list[list[Entrance]]
+    plugins: dict[str, Path]
+    decoy: tuple[DecoyProcessSettings, socket.socket] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +65,49 @@ class Dialling:
         threading.Thread(target=serve_dialer, args=arguments, name="dialer", daemon=True).start()
 
 
-def fork_decoy(family: Family, settings: DecoyProcessSettings, sock: socket.socket, signer: Path) -> Dialling:
-    """Fork the decoy, whose port is ``sock`` and which reaches ``signer`` alone; the caller begins the dialling."""
+def prepare_gate(family: Family, config: DaemonConfig, gate: GateProcessSettings) -> PreparedGate:
+    """Raises ConflictError for a taken port or socket, InvalidParameterError for a setting, OSError."""
+    user = pwd.getpwnam(GATE_USER)
+    owner = (user.pw_uid, user.pw_gid)
+    plugins = {f"{PLUGIN}{name}": find_plugin(name) for name in gate.plugins}
+    lock_data_root(config.data_root)
+    entrances = open_entrances(gate)
+    family.hold(each.sock for row in entrances for each in row)
+    settings, decoy = decoy_settings(config, owner), None
+    if settings is not None:
+        decoy = (settings, bind_tcp(settings.address, settings.port)[0])
+        family.hold([decoy[1]])
+    registrar = registrar_settings(config, gate, _tls_files)
+    return PreparedGate(replace(gate, owner=owner), registrar, entrances, plugins, decoy)
+
+
+def lock_data_root(data_root: Path) -> None:
+    """For the life of this process: two gates would write one audit. Raises ConflictError, OSError."""
+    data_root.mkdir(parents=True, exist_ok=True, mode=0o710)
+    descriptor = os.open(data_root / ".gate.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ConflictError(f"another gate runs on {data_root}: give this one a --data-root of its own") from error
+
+
+def start_gate(family: Family, prepared: PreparedGate, engine_socket: Path) -> None:
+    """Fork registrar, decoy and workers, and dial for these until they end. Raises InternalError, OSError."""
+    family.start("tidegate-registrar", partial(run_registrar, prepared.registrar))
+    wait_for_socket(prepared.registrar.socket, family, "registrar")
+    diallings = []
+    if prepared.decoy is not None and prepared.registrar.decoy_socket is not None:
+        diallings.append(_fork_decoy(family, *prepared.decoy, prepared.registrar.decoy_socket))
+    addresses = {ENGINE: engine_socket, REGISTRAR: prepared.registrar.socket, **prepared.plugins}
+    diallings.append(_fork_workers(family, prepared.gate, prepared.entrances, addresses))
+    family.release(keep=[link for dialling in diallings for link in dialling.links])
+    for dialling in diallings:
+        dialling.begin()
+
+
+def _fork_decoy(family: Family, settings: DecoyProcessSettings, sock: socket.socket, signer: Path) -> Dialling:
+    """The decoy, whose port is ``sock`` and which reaches ``signer`` alone."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     family.hold((ours, theirs))
     settings.root.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -42,17 +115,10 @@ def fork_decoy(family: Family, settings: DecoyProcessSettings, sock: socket.sock
     return Dialling([ours], {SIGNER: signer}, {settings.audit.next_file: file_opener(settings.audit)})
 
 
-def start_gate(
-    family: Family,
-    settings: GateProcessSettings,
-    entrances: list[list[Entrance]],
-    addresses: Mapping[str, Path],
-    others: Sequence[Dialling] = (),
-) -> None:
-    """Fork a worker for each row of ``entrances``, and dial ``addresses`` for them until they end.
-
-    ``others`` are diallings of children forked before, which begin here: after the last fork.
-    """
+def _fork_workers(
+    family: Family, settings: GateProcessSettings, entrances: list[list[Entrance]], addresses: Mapping[str, Path]
+) -> Dialling:
+    """A worker for each row of ``entrances``."""
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in entrances]
     ours, theirs = zip(*pairs, strict=True)
     family.hold((*ours, *theirs))
@@ -68,6 +134,22 @@ def start_gate(
             keep=[link, *(each.sock for each in row)],
         )
     os.close(quota_fd)
-    family.release(keep=[*ours, *(link for other in others for link in other.links)])
-    for dialling in (Dialling(list(ours), addresses, files), *others):
-        dialling.begin()
+    return Dialling(list(ours), addresses, files)
+
+
+def _tls_files(config: DaemonConfig) -> tuple[Path, Path, Path]:
+    """CA, certificate and key: those that were named, or our own, made now if need be."""
+    given = [config.settings.get(name) for name in ("tlscacert", "tlscert", "tlskey")]
+    if all(given):
+        return Path(str(given[0])), Path(str(given[1])), Path(str(given[2]))
+    if any(given):
+        raise InvalidParameterError("tlscacert, tlscert and tlskey belong together: give all three, or none")
+    # A process of its own: the library for certificates would stay in this one's memory for good.
+    command = [sys.executable, "-m", "tidegate", "pki", "--data-root", str(config.data_root), "init"]
+    for name in config.settings.get("tls-san", ()):
+        command += ["--tls-san", name]
+    made = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    if made.returncode != 0:
+        raise InvalidParameterError(made.stderr.strip() or "the certificates could not be made")
+    pki = config.data_root / "pki"
+    return pki / "ca.pem", pki / "server/cert.pem", pki / "server/key.pem"

@@ -46,13 +46,12 @@ def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSet
     )
 
 
-def gate_settings(
-    config: DaemonConfig,
-    owner: tuple[int, int],
-) -> GateProcessSettings | None:
+def gate_settings(config: DaemonConfig) -> GateProcessSettings | None:
     """What the gate is told; None without a door."""
     sockets = tuple(parse_scoped_socket(text) for text in config.settings.get("gate-sockets", ()))
     if not config.tcp_hosts and not sockets:
+        if "decoy" in config.settings:
+            raise InvalidParameterError("decoy: needs a gate beside it: listen on 2376 too (-H tcp://ADDRESS:2376)")
         return None
     if len({each.path for each in sockets} | set(config.unix_sockets)) < len(sockets) + len(config.unix_sockets):
         raise InvalidParameterError("gate-socket: the same path is given twice")
@@ -63,7 +62,6 @@ def gate_settings(
         parent_pid=os.getpid(),
         listeners=tuple(Listener(host.address, host.port, host.tls) for host in config.tcp_hosts),
         scoped_sockets=sockets,
-        owner=owner,
         audit=AuditSettings(config.data_root, parse_audit_kind(config.settings.get("audit", FILE))),
         log_level=log_level(config.settings),
         default_role=config.settings.get("default-role", ""),
@@ -72,13 +70,11 @@ def gate_settings(
     )
 
 
-def decoy_settings(config: DaemonConfig, owner: tuple[int, int], has_gate: bool) -> DecoyProcessSettings | None:
+def decoy_settings(config: DaemonConfig, owner: tuple[int, int]) -> DecoyProcessSettings | None:
     """What the decoy is told; None unless it was asked for. Its audit is signed by the gate's registrar."""
     asked = config.settings.get("decoy")
     if asked is None:
         return None
-    if not has_gate:
-        raise InvalidParameterError("decoy: needs a gate beside it: listen on 2376 too (-H tcp://ADDRESS:2376)")
     address, port = parse_decoy(asked)
     audit = AuditSettings(config.data_root, parse_audit_kind(config.settings.get("audit", FILE)), WRITER)
     root = config.exec_root / "decoy"

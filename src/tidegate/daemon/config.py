@@ -81,7 +81,9 @@ def parse_file(text: str, path: str) -> dict[str, Any]:
     return document
 
 
-def decide_config(flags: Mapping[str, Any], file: Mapping[str, Any]) -> DaemonConfig:
+def decide_config(
+    flags: Mapping[str, Any], file: Mapping[str, Any], default_hosts: Sequence[str] = DEFAULT_HOSTS
+) -> DaemonConfig:
     """Merge checked flags (by setting name) and file; raises InvalidParameterError with the mend."""
     both = sorted(set(flags) & set(file))
     if both:
@@ -96,7 +98,7 @@ def decide_config(flags: Mapping[str, Any], file: Mapping[str, Any]) -> DaemonCo
         raise InvalidParameterError("no-live-restore: contradicts live-restore; keep one of them")
     # Naming tlsverify, even false, turns TLS on (dockerd).
     secured = "tlsverify" in values or bool(values.get("tls"))
-    unix_sockets, tcp_hosts = parse_hosts(values.get("hosts") or _default_hosts(values), secured)
+    unix_sockets, tcp_hosts = parse_hosts(values.get("hosts") or _default_hosts(values, default_hosts), secured)
     check_plaintext(tcp_hosts, values.get("allow-plaintext"))
     return DaemonConfig(
         data_root=Path(values.get("data-root", DEFAULT_DATA_ROOT)).absolute(),
@@ -146,10 +148,10 @@ def check_plaintext(hosts: Sequence[TCPHost], allowed: str | None) -> None:
             )
 
 
-def _default_hosts(values: Mapping[str, Any]) -> tuple[str, ...]:
+def _default_hosts(values: Mapping[str, Any], default_hosts: Sequence[str]) -> Sequence[str]:
     if values.get("tls") and "tlsverify" not in values:
         return ("tcp://localhost:2376",)
-    return DEFAULT_HOSTS
+    return default_hosts
 
 
 def _parse_tcp(host: str, rest: str, secured: bool) -> TCPHost:

@@ -109,3 +109,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("raw-logs", "raw-logs", F, effective=False),
     Setting("log-format", "log-format", T, effective=False),
 )
+
+# What is the gate's too when it stands before an engine of somebody else's (``tidegate gate``).
+_OF_A_GATE = frozenset(
+    {
+        "hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "allow-plaintext", "default-role",
+        "authorization-plugins", "gate-sockets", "gate-workers", "data-root", "exec-root", "config-file", "audit",
+        "decoy", "pidfile", "log-level", "debug",
+    }
+)  # fmt: skip
+GATE_SETTINGS: tuple[Setting, ...] = tuple(setting for setting in SETTINGS if setting.name in _OF_A_GATE)

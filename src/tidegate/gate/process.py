@@ -68,8 +68,8 @@ class GateProcessSettings:
     parent_pid: int
     listeners: tuple[Listener, ...]
     scoped_sockets: tuple[ScopedSocket, ...]
-    owner: tuple[int, int]
     audit: AuditSettings
+    owner: tuple[int, int] = (65534, 65534)
     log_level: str = "info"
     workers: int = 1
     default_role: str = ""

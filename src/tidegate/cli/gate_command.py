@@ -1,0 +1,77 @@
+"""``tidegate gate``: the gate alone, before an engine that is already there: a dockerd, or Podman.
+
+Its clients, roles, audit and certificates are as with ``tidegate up``; the engine stays as it is, and should listen on
+its unix socket only.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.cli.family import Family
+from tidegate.cli.setting_flags import add_flags, read_file, read_flags
+from tidegate.cli.up_settings import gate_settings
+from tidegate.daemon.config import DaemonConfig, decide_config
+from tidegate.daemon.settings import GATE_SETTINGS
+
+DEFAULT_HOSTS = ("tcp://127.0.0.1:2376",)
+DEFAULT_EXEC_ROOT = "/run/tidegate-gate"
+_SCHEME = "unix://"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--upstream", required=True, metavar="unix://PATH", help="the engine's socket, as unix:///var/run/docker.sock"
+    )
+    add_flags(parser, GATE_SETTINGS)
+
+
+def run(args: argparse.Namespace) -> int:
+    upstream = parse_upstream(args.upstream)
+    config = decide_gate_config(read_flags(args, GATE_SETTINGS), read_file(args))
+    if os.geteuid() != 0:
+        raise InvalidParameterError("tidegate gate must start as root: it then gives the clients' side to nobody")
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return _supervise(config, upstream)
+
+
+def parse_upstream(text: str) -> Path:
+    """Raises InvalidParameterError."""
+    path = text.removeprefix(_SCHEME)
+    if not text.startswith(_SCHEME) or not path.startswith("/"):
+        raise InvalidParameterError(f"upstream: {text!r} is not unix:// with an absolute path")
+    return Path(path)
+
+
+def decide_gate_config(flags: Mapping[str, Any], file: Mapping[str, Any]) -> DaemonConfig:
+    """As of ``tidegate up``, without what is the engine's. Raises InvalidParameterError naming the setting."""
+    known = {setting.name for setting in GATE_SETTINGS}
+    foreign = sorted(set(file) - known)
+    if foreign:
+        raise InvalidParameterError(f"{foreign[0]}: is a setting of an engine; take it out of the gate's file")
+    exec_root = {} if "exec-root" in flags or "exec-root" in file else {"exec-root": DEFAULT_EXEC_ROOT}
+    config = decide_config({**exec_root, **flags}, file, DEFAULT_HOSTS)
+    if config.unix_sockets:
+        path = config.unix_sockets[0]
+        raise InvalidParameterError(f"host: unix://{path} needs a role here: say --gate-socket {path},role=ROLE")
+    return config
+
+
+def _supervise(config: DaemonConfig, upstream: Path) -> int:
+    from tidegate.cli.gate_family import prepare_gate, start_gate
+
+    gate = gate_settings(config)
+    if gate is None:
+        raise InvalidParameterError("host: there is no door: name a tcp host, or a --gate-socket")
+    if not upstream.is_socket():
+        print(f"warning: upstream: there is no socket at {upstream} yet; clients get a 503 meanwhile", file=sys.stderr)
+    config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
+    family = Family()
+    with family.until_its_end(config.settings.get("pidfile")):
+        start_gate(family, prepare_gate(family, config, gate), upstream)
+        return family.wait()
