@@ -197,7 +197,7 @@ def mounts() -> Iterator[Attack]:
     yield create("top-level Binds", Binds=["/:/mnt"])
     yield create("volumes of another's container", {"VolumesFrom": ["victim"]})
     yield create("volumes of another's container", {"VolumesFrom": ["victim:rw"]})
-    yield create("top-level VolumesFrom", VolumesFrom="victim")
+    yield create("top-level VolumesFrom", VolumesFrom=["victim"])
     yield create("volume driver", {"VolumeDriver": "rexray", "Binds": ["v:/x"]})
     tmpfs = {"Type": "tmpfs", "Target": "/x", "TmpfsOptions": {"Options": [["dev"], ["suid"], ["exec"]]}}
     yield create("tmpfs with devices", {"Mounts": [tmpfs]})
