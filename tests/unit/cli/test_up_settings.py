@@ -9,6 +9,7 @@ from tidegate.base.sizes import parse_size
 from tidegate.cli.up_settings import (
     decoy_settings,
     engine_settings,
+    gate_settings,
     log_level,
     parse_bip,
     parse_cgroup_namespace,
@@ -109,9 +110,9 @@ def test_addresses_that_no_decoy_has(text: str) -> None:
 
 def test_a_decoy_has_a_chain_of_its_own_and_needs_a_gate() -> None:
     config = decide_config({"hosts": ["tcp://127.0.0.1:2376"], "decoy": "127.0.0.1"}, {})
-    settings = decoy_settings(config, (1, 1), has_gate=True)
+    settings = decoy_settings(config, (1, 1))
     assert settings is not None
     assert (settings.audit.writer, settings.root.name) == ("decoy", "decoy")
     with pytest.raises(InvalidParameterError, match="needs a gate"):
-        decoy_settings(config, (1, 1), has_gate=False)
-    assert decoy_settings(decide_config({}, {}), (1, 1), has_gate=True) is None
+        gate_settings(decide_config({"hosts": ["unix:///a"], "decoy": "127.0.0.1"}, {}))
+    assert decoy_settings(decide_config({}, {}), (1, 1)) is None
