@@ -63,12 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from tidegate.pki.audit_reader import verify_files
+    from tidegate.pki.audit_memory import read_dropped, signer_directory
+    from tidegate.pki.audit_reader import Memory, verify_files
 
     try:
         files = _files(args)
-        heads = _heads(args)
-        report = verify_files(files, _verifiers(args), heads, args.partial)
+        memory = Memory(_heads(args), read_dropped(signer_directory(args.data_root)))
+        report = verify_files(files, _verifiers(args), memory, args.partial)
     except (TidegateError, OSError) as error:
         message = error.message if isinstance(error, TidegateError) else str(error)
         print(f"tidegate audit verify: could not look: {message}", file=sys.stderr)

@@ -4,6 +4,7 @@ import grp
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.sizes import parse_size
 from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig
 from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
-from tidegate.gate.audit_start import FILE, AuditSettings, parse_audit_kind
+from tidegate.gate.audit_start import FILE, AuditSettings, parse_audit_kind, parse_keep_files
 from tidegate.gate.decoy_process import WRITER, DecoyProcessSettings
 from tidegate.gate.doors import parse_scoped_socket
 from tidegate.gate.process import GateProcessSettings, Listener
@@ -62,7 +63,7 @@ def gate_settings(config: DaemonConfig) -> GateProcessSettings | None:
         parent_pid=os.getpid(),
         listeners=tuple(Listener(host.address, host.port, host.tls) for host in config.tcp_hosts),
         scoped_sockets=sockets,
-        audit=AuditSettings(config.data_root, parse_audit_kind(config.settings.get("audit", FILE))),
+        audit=audit_settings(config),
         log_level=log_level(config.settings),
         default_role=config.settings.get("default-role", ""),
         plugins=tuple(dict.fromkeys(config.settings.get("authorization-plugins", ()))),
@@ -76,9 +77,18 @@ def decoy_settings(config: DaemonConfig, owner: tuple[int, int]) -> DecoyProcess
     if asked is None:
         return None
     address, port = parse_decoy(asked)
-    audit = AuditSettings(config.data_root, parse_audit_kind(config.settings.get("audit", FILE)), WRITER)
+    audit = replace(audit_settings(config), writer=WRITER)
     root = config.exec_root / "decoy"
     return DecoyProcessSettings(os.getpid(), address, port, root, owner, audit, log_level(config.settings))
+
+
+def audit_settings(config: DaemonConfig) -> AuditSettings:
+    """Where decisions are recorded, and how much of it is kept. Raises InvalidParameterError."""
+    values = config.settings
+    kind, keep = parse_audit_kind(values.get("audit", FILE)), parse_keep_files(values.get("audit-files", 0))
+    if keep and kind != FILE:
+        raise InvalidParameterError(f"audit-files: there are none with audit {kind}")
+    return AuditSettings(config.data_root, kind, keep_files=keep)
 
 
 def parse_decoy(text: str) -> tuple[str, int]:

@@ -63,6 +63,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("exec-root", "exec-root", T, help="run-time state (default /run/tidegate)"),
     Setting(None, "config-file", T, help="a daemon.json with Docker's keys; none is read unless named"),
     Setting(None, "audit", T, help="where the gate records what it decides: file (default), journald or syslog"),
+    Setting(None, "audit-files", N, help="how many files of 64 MB to keep of each worker's audit (default 0: all)"),
     Setting(
         None,
         "decoy",

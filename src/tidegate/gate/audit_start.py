@@ -4,6 +4,7 @@ A chain in files goes on from start to start. Lines sent to a log daemon cannot 
 a chain of its own there, named ``WRITER@START``.
 """
 
+import logging
 import os
 import socket
 import time
@@ -24,20 +25,23 @@ from tidegate.gate.audit_sinks import (
 )
 from tidegate.pki.audit_files import next_file, open_audit
 from tidegate.pki.audit_memory import read_heads, read_key_id, signer_directory
+from tidegate.pki.audit_retention import drop_oldest
 from tidegate.spec.audit_chain import genesis
 from tidegate.spec.audit_records import Segment
 
+_log = logging.getLogger("tidegate.gate")
 FILE, JOURNALD, SYSLOG = "file", "journald", "syslog"
 KINDS = (FILE, JOURNALD, SYSLOG)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """``writer`` names the worker; it has no dot, slash or ``@``."""
+    """``writer`` names the worker; it has no dot, slash or ``@``. ``keep_files`` 0 keeps all."""
 
     data_root: Path
     kind: str = FILE
     writer: str = "gate-1"
+    keep_files: int = 0
 
     @property
     def directory(self) -> Path:
@@ -68,6 +72,13 @@ def parse_audit_kind(text: str) -> str:
     return text
 
 
+def parse_keep_files(count: int) -> int:
+    """Raises InvalidParameterError for 1: the newest file has no line yet that tells what came before it."""
+    if count == 1 or count < 0:
+        raise InvalidParameterError(f"audit-files: {count} is neither 0 (all) nor at least 2")
+    return count
+
+
 def start_audit(settings: AuditSettings) -> Audit:
     """Open, and write where the chain begins. The signer must have made its key.
 
@@ -87,7 +98,17 @@ def start_audit(settings: AuditSettings) -> Audit:
 
 def file_opener(settings: AuditSettings) -> Callable[[], int]:
     """What opens the next file: for the dialer, which is root."""
-    return partial(next_file, settings.directory, settings.writer)
+    return partial(_open_next, settings)
+
+
+def _open_next(settings: AuditSettings) -> int:
+    fd = next_file(settings.directory, settings.writer)
+    if settings.keep_files:
+        try:
+            drop_oldest(settings.directory, settings.writer, settings.keep_files, signer_directory(settings.data_root))
+        except (OSError, InvalidParameterError) as error:
+            _log.error("old files of the audit stay: %s", error)
+    return fd
 
 
 def _start_at_a_daemon(settings: AuditSettings, key_id: str) -> AuditLog:

@@ -17,6 +17,7 @@ from tidegate.spec.audit_chain import Head
 KEY_FILE = "key.pem"
 PUBLIC_KEY_FILE = "pub.pem"
 HEADS_FILE = "heads.json"
+DROPPED_FILE = "dropped.json"
 
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----")
 _RAW_KEY_BYTES = 32
@@ -49,7 +50,15 @@ def encode_heads(heads: dict[str, Head]) -> bytes:
 
 def read_heads(directory: Path) -> dict[str, Head]:
     """The highest head signed for each chain; empty before the first. Raises InvalidParameterError, OSError."""
-    path = directory / HEADS_FILE
+    return _read(directory / HEADS_FILE)
+
+
+def read_dropped(directory: Path) -> dict[str, Head]:
+    """The last line of each chain that was taken away on purpose. Raises as ``read_heads``."""
+    return _read(directory / DROPPED_FILE)
+
+
+def _read(path: Path) -> dict[str, Head]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -39,13 +39,21 @@ class Report:
         return any(finding.is_tampering for finding in self.findings)
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of chains beside their lines: the highest heads signed, the last lines dropped on purpose."""
+
+    signed: Mapping[str, Head]
+    dropped: Mapping[str, Head] = field(default_factory=dict)
+
+
 def verify_files(
     paths: Sequence[Path],
     verifiers: Mapping[str, AuditVerifier],
-    heads: Mapping[str, Head],
+    memory: Memory,
     partial: bool = False,
 ) -> Report:
-    """Look at whole files. ``verifiers`` by key id; ``heads`` is what the signer remembers. Raises OSError."""
+    """Look at whole files. ``verifiers`` by key id. Raises OSError."""
     report = Report()
     chains: dict[str, list[AuditFile]] = {}
     for path in paths:
@@ -55,7 +63,7 @@ def verify_files(
             _check_name(file, report)
         elif path.stat().st_size:
             report.findings.append(Finding(Wrong.UNREADABLE, Place(str(path), 1), "no line of an audit in this file"))
-    for chain in sorted({*chains, *heads}):
+    for chain in sorted({*chains, *memory.signed}):
         files = chains.get(chain, [])
         verifier = verifiers.get(chain.partition("/")[0])
         if verifier is None:
@@ -64,7 +72,8 @@ def verify_files(
                 report.findings.append(Finding(Wrong.FOREIGN, Place(str(file.path), 1), text))
             continue
         ordered = _order(files, report)
-        walk = Walk(chain, verifier.is_signed, heads.get(chain), partial).run(read_pieces(f.path for f in ordered))
+        walk = Walk(chain, verifier.is_signed, memory.signed.get(chain), partial, memory.dropped.get(chain))
+        walk.run(read_pieces(file.path for file in ordered))
         report.walks.append(walk)
         report.findings += walk.findings
     return report

@@ -113,6 +113,9 @@ def digest(content: bytes) -> str:
 
 def tidy(record: Decision) -> Decision:
     """The record with everything that a client chose cut to size: a line must fit a datagram."""
+    length = len(record.principal) + len(record.object) + len(record.reason) + len(record.role) + len(record.address)
+    if length + len(record.rule) <= TEXT_LIMIT and not record.facts:
+        return record
     texts = {name: getattr(record, name) for name in ("principal", "object", "reason", "role", "address", "rule")}
     cut = {name: bounded(text) for name, text in texts.items() if len(text) > TEXT_LIMIT}
     facts = _bounded_facts(record.facts) if record.facts else record.facts

@@ -86,13 +86,15 @@ class _Gap:
 class Walk:
     """One chain. ``is_signed`` checks a signature (base64) over a message, by the key that the audit belongs to.
 
-    ``partial`` accepts that lines before the first or after the last are elsewhere.
+    ``partial`` accepts that lines before the first or after the last are elsewhere; ``dropped`` is the last line that
+    was taken away on purpose, with all before it.
     """
 
     chain: str
     is_signed: Callable[[bytes, str], bool]
     remembered: Head | None = None
     partial: bool = False
+    dropped: Head | None = None
     findings: list[Finding] = field(default_factory=list)
     lines: int = 0
     head: Head | None = None
@@ -101,6 +103,7 @@ class Walk:
     _doubtful: int = 0  # lines since ``head`` that say nothing of their own place: each may stand for one of ours
     _gaps: list[_Gap] = field(default_factory=list)
     _torn: Torn | None = None
+    _first_seq: int = 0
     _last: Place = field(default_factory=lambda: Place("", 0))
 
     def run(self, pieces: Iterable[Piece]) -> "Walk":
@@ -147,11 +150,9 @@ class Walk:
 
     def _follow(self, place: Place, line: Line) -> bool:
         """Whether the walk goes on from this line: not from one that belongs further up."""
-        before = self.head
+        before = self.head or self._beginning(line)
         if before is None:
-            if self.partial and line.seq > 1:
-                return True
-            before = genesis(self.chain)
+            return True
         expected = before.seq + 1
         if line.seq == expected:
             if line.prev != before.hash:
@@ -166,6 +167,13 @@ class Walk:
             self._close_gap(line.seq)
             return False
         return True
+
+    def _beginning(self, line: Line) -> Head | None:
+        """What must stand before the first line that is here; None when anything may."""
+        self._first_seq = line.seq
+        if line.seq > 1 and self.dropped is not None and line.seq <= self.dropped.seq + 1:
+            return self.dropped if line.seq == self.dropped.seq + 1 else None
+        return None if self.partial and line.seq > 1 else genesis(self.chain)
 
     def _close_gap(self, seq: int) -> None:
         for gap in self._gaps:
@@ -199,7 +207,7 @@ class Walk:
         known = self._unsigned.get(head.seq)
         if known is not None and known != head.hash:
             self._note(Wrong.EDITED, place, f"line {head.seq} is another than the one that was signed: written anew")
-        elif known is None and not self.partial and head != self.signed:
+        elif known is None and head != self.signed and head.seq >= self._first_seq:
             self._note(Wrong.SIGNATURE, place, f"the signature is over line {head.seq}, which is not above it")
         self.signed = head
         self._unsigned = {seq: known for seq, known in self._unsigned.items() if seq > head.seq}

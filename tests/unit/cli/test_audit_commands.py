@@ -9,8 +9,10 @@ import pytest
 
 from tidegate.cli.audit_follow import Follower
 from tidegate.cli.main import main
+from tidegate.gate.audit_start import AuditSettings, file_opener
 from tidegate.pki.audit_files import audit_files, next_file, open_audit
 from tidegate.pki.audit_memory import PUBLIC_KEY_FILE
+from tidegate.pki.audit_retention import drop_oldest
 from tidegate.pki.audit_signer import AuditSigner
 from tidegate.spec.audit_chain import Head, seal
 from tidegate.spec.audit_records import Decision, Kind, Outcome, Segment
@@ -118,6 +120,38 @@ def test_an_end_cut_off_or_a_file_taken_away(
     assert [what for what, _, _ in verify(tmp_path, capsys)[1]] == ["deleted", "truncated"]
     second.unlink()
     assert [what for what, _, _ in verify(tmp_path, capsys)[1]] == ["truncated"]
+
+
+def test_files_dropped_on_purpose_are_no_tampering(
+    writer: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = tmp_path / "pki/audit"
+    first, second, third = audit_files(writer.directory)
+    assert drop_oldest(writer.directory, "gate-0", 3, memory) == 0
+    kept = first.read_bytes()
+    assert drop_oldest(writer.directory, "gate-0", 2, memory) == 1
+    assert audit_files(writer.directory) == [second, third]
+    assert verify(tmp_path, capsys) == (0, [])
+    first.write_bytes(kept)  # as after a crash between writing it down and doing it
+    assert verify(tmp_path, capsys) == (0, [])
+    first.unlink()
+    second.write_bytes(b"".join(lines_of(second)[1:]))
+    assert [what for what, _, _ in verify(tmp_path, capsys)[1]] == ["deleted"]
+    third.write_bytes(b"no line\n")
+    assert drop_oldest(writer.directory, "gate-0", 1, memory) == 0  # it could not be told from a deletion
+
+
+def test_the_next_file_drops_the_oldest(writer: Writer, tmp_path: Path) -> None:
+    open_next = file_opener(AuditSettings(tmp_path, writer="gate-0", keep_files=2))
+    for _ in range(3):
+        os.close(writer.fd)
+        writer.fd = open_next()
+        writer.append(Kind.SEGMENT, Segment("rotated"))
+        writer.sign()
+    assert [path.name for path in audit_files(writer.directory)] == [
+        "gate-0.000005.jsonl",
+        "gate-0.000006.jsonl",
+    ]
 
 
 def test_a_foreign_chain(writer: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

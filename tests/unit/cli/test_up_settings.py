@@ -7,6 +7,7 @@ import pytest
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.sizes import parse_size
 from tidegate.cli.up_settings import (
+    audit_settings,
     decoy_settings,
     engine_settings,
     gate_settings,
@@ -116,3 +117,11 @@ def test_a_decoy_has_a_chain_of_its_own_and_needs_a_gate() -> None:
     with pytest.raises(InvalidParameterError, match="needs a gate"):
         gate_settings(decide_config({"hosts": ["unix:///a"], "decoy": "127.0.0.1"}, {}))
     assert decoy_settings(decide_config({}, {}), (1, 1)) is None
+
+
+def test_how_much_of_the_audit_is_kept() -> None:
+    assert audit_settings(decide_config({"audit-files": 5}, {})).keep_files == 5
+    assert audit_settings(decide_config({}, {})).keep_files == 0
+    for flags, complaint in (({"audit-files": 1}, "neither 0"), ({"audit-files": 5, "audit": "syslog"}, "none with")):
+        with pytest.raises(InvalidParameterError, match=complaint):
+            audit_settings(decide_config(flags, {}))

@@ -15,13 +15,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from doctor_host import add_process, engine, tcp_table
 
-from tidegate.cli.doctor import benchmark, certificates, clients, containers, listeners, probe, sockets
+from tidegate.cli.doctor import audits, benchmark, certificates, clients, containers, listeners, probe, sockets
 from tidegate.cli.doctor.engines import Engine, find_engines, judge_doors, parse_flags
 from tidegate.cli.doctor.findings import Finding, Report, Severity
 from tidegate.cli.doctor.host import Host, Process
 from tidegate.cli.doctor.rounds import look_at_host
 from tidegate.cli.main import main
 from tidegate.pki import certificates as own
+from tidegate.pki.audit_files import audit_files, open_audit
+from tidegate.pki.audit_memory import signer_directory
+from tidegate.pki.audit_signer import AuditSigner
 from tidegate.pki.authority import Authority
 from tidegate.pki.issued import IssuedRecords, IssueRecord
 from tidegate.spec.audit_chain import genesis, parse_line, seal
@@ -410,6 +413,7 @@ def record(serial: str, issued_days_ago: int, revoked: bool = False) -> IssueRec
         not_after=NOW + timedelta(days=30),
         fingerprint="f" * 64,
         key="k" * 64,
+        issuer="i" * 64,
         revoked_at=NOW if revoked else None,
     )
 
@@ -440,6 +444,46 @@ def test_a_data_root_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "pki/issued/0B.json").write_text("{")
     clients.look_at_clients(tmp_path, report)
     assert "no record of a certificate" in report.not_looked_at[0]
+
+
+# ---------------------------------------------------------------- audits
+
+
+def write_audit(root: Path, writer: str = "gate-1") -> Path:
+    signer = AuditSigner(signer_directory(root))
+    opened = open_audit(root / "audit", signer.key_id, writer, None)
+    line, head = seal(opened.chain, opened.beginning.head, Kind.SEGMENT, 0, opened.beginning.segment)
+    content = line
+    for number in range(5):
+        line, head = seal(opened.chain, head, Kind.DECISION, number, Decision(f"CN=a{number}", "X", True, "r"))
+        content += line
+    line, _ = seal(opened.chain, head, Kind.CHECKPOINT, 9, signer.sign(opened.chain, head))
+    os.write(opened.fd, content + line)
+    os.close(opened.fd)
+    return audit_files(root / "audit", writer)[-1]
+
+
+def of_audits(root: Path, total_bytes: int = 10**12, free_bytes: int = 10**11) -> list[str]:
+    report = Report()
+    audits.look_at_audits(root, report, lambda _path: (total_bytes, free_bytes))
+    assert report.not_looked_at == []
+    return ids(report.findings)
+
+
+def test_audits(tmp_path: Path) -> None:
+    assert of_audits(tmp_path) == []
+    path = write_audit(tmp_path)
+    whole = path.read_bytes()
+    assert of_audits(tmp_path) == []
+    assert of_audits(tmp_path, free_bytes=10**10) == ["audit-disk-filling"]
+    assert of_audits(tmp_path, 10**10, 10**8) == ["audit-disk-filling"]
+    path.write_bytes(whole.replace(b"CN=a3", b"CN=b3"))
+    assert of_audits(tmp_path) == ["audit-tampered"]
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:3]))
+    assert of_audits(tmp_path) == ["audit-tampered"]
+    path.write_bytes(whole)
+    path.with_name("gate-1.000002.jsonl").write_bytes(b"")  # opened, and nothing written yet
+    assert of_audits(tmp_path) == []
 
 
 # ---------------------------------------------------------------- the whole

@@ -6,7 +6,7 @@
 - ``sockets``: unix sockets that lead to an engine, and who may open them.
 - ``engines``, ``benchmark``: how engines were started, and the CIS Docker Benchmark's rows about that.
 - ``containers``: what engines run that owns the host.
-- ``certificates``, ``clients``: keys and certificates on disk, and clients that never came.
+- ``certificates``, ``clients``, ``audits``: keys and certificates on disk, clients that never came, our own audits.
 - ``connection``, ``explain``: a connection tried as a client, and one line that says how to mend it.
 
 Nothing is changed, no container is started, and nothing leaves the host but to the address that ``--connect`` names.

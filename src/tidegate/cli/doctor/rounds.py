@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from tidegate.cli.certificate_arguments import DEFAULT_DATA_ROOT
+from tidegate.cli.doctor.audits import look_at_audits
 from tidegate.cli.doctor.benchmark import look_at_benchmark
 from tidegate.cli.doctor.certificates import certificate_files, look_at_certificates
 from tidegate.cli.doctor.clients import look_at_clients
@@ -30,6 +31,7 @@ def look_at_host(host: Host, data_roots: list[Path]) -> Report:
     look_at_certificates(certificate_files(host, engines, roots), report)
     for root in roots:
         look_at_clients(root, report)
+        look_at_audits(root, report)
     return report
 
 
