@@ -6,8 +6,7 @@
   whether a role was granted it.
 - ``files``: the administrator's roles and bindings, read. ``rules``, ``questions``, ``cedar``: rules beyond roles.
 - ``quotas``, ``rate``: how much, and how often.
-- ``ownership``, ``redaction``: whose an object is, and what is left out of answers.
+- ``ownership``, ``pinning``, ``redaction``: whose an object is, by which id it is sent on, what is left out of answers.
 - ``explanation``, ``learning``: a decision told step by step, and a policy learned from what was done.
 - ``decision``, ``verdict``: the answer, and what the gate must still see to.
-- ``decide``: the verdict without roles.
 """

@@ -33,8 +33,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The object that a request is about, as the engine knows it: a client may have named it by any part of its id."""
+    """The object that a request is about, as the engine knows it: a client may have named it by any part of its id.
 
+    An exec is told of by its container; ``object_id`` is that of the object itself.
+    """
+
+    object_id: str
     name: str
     labels: Mapping[str, str]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tidegate.access.grants import text_fits
 from tidegate.access.principal import CertificatePrincipal, Principal, UnixPrincipal
-from tidegate.access.reach import QUOTAED, looked_at_kind, touched_kind
+from tidegate.access.reach import QUOTAED, path_kind
 from tidegate.access.references import ObjectKind
 from tidegate.access.roles import BUILT_IN_ROLES, NO_QUOTA, Role
 from tidegate.access.rules import Rules
@@ -90,7 +90,7 @@ class Policy:
         role = self.roles.get(role_name)
         if self.rules is None or role is None or role.unconfined:
             return None
-        return touched_kind(operation_id) or looked_at_kind(operation_id)
+        return path_kind(operation_id)
 
 
 def built_in_policy(default_role: str = "") -> Policy:

@@ -38,7 +38,7 @@ def operation_question(asked: Asked) -> Question:
     """May this operation be done, with this document?"""
     document, query = asked.document.tree, asked.query.tree
     host = host_config(document)
-    subject = asked.subject or Subject(asked.object_id, {})
+    subject = asked.subject or Subject(asked.object_id, asked.object_id, {})
     context: dict[str, Value] = {
         "object": subject.name,
         "object_labels": _pairs(subject.labels),

@@ -194,3 +194,10 @@ def touched_kind(operation_id: str) -> ObjectKind | None:
 def looked_at_kind(operation_id: str) -> ObjectKind | None:
     """The kind of the object in the path, when the operation only looks at it and the object has an owner."""
     return _LOOKS.get(operation_id)
+
+
+def path_kind(operation_id: str) -> ObjectKind | None:
+    """The kind of the object in the path, where it has an owner."""
+    if operation_id in ("NetworkConnect", "NetworkDisconnect"):
+        return ObjectKind.NETWORK
+    return touched_kind(operation_id) or looked_at_kind(operation_id)

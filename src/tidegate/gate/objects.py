@@ -74,12 +74,13 @@ class Objects:
     async def describe(self, kind: str, name_or_id: str) -> Subject:
         """The object's name and labels, as they are now; an exec's are its container's. Raises as ``find`` does."""
         if kind == "exec":
-            return await self.describe("container", await self._container_of(name_or_id))
+            container = await self.describe("container", await self._container_of(name_or_id))
+            return Subject(name_or_id, container.name, container.labels)
         lookup = _LOOKUPS[kind]
         shown = await self._show(lookup.template.format(quote(name_or_id, safe="/:@-._~")))
         labels = _labels(shown, lookup.labels)
         texts = {str(key): str(value) for key, value in labels.items()} if isinstance(labels, Mapping) else {}
-        return Subject(_text(shown, "Name").removeprefix("/"), texts)
+        return Subject(_text(shown, lookup.identity), _text(shown, "Name").removeprefix("/"), texts)
 
     async def _container_of(self, exec_id: str) -> str:
         known = self._containers_of_execs.get(exec_id)

@@ -21,7 +21,9 @@ from tidegate.access.ownership import (
     sign_query,
     takes_own_filters,
 )
+from tidegate.access.pinning import NO_PINS, Pins, pin_document, pin_query
 from tidegate.access.policy import Policy
+from tidegate.access.reach import path_kind
 from tidegate.access.verdict import ObjectKind, ObjectReference, Signing, Verdict
 from tidegate.base.errors import InternalError, NotFoundError
 from tidegate.gate.live import Identity
@@ -49,7 +51,8 @@ class Permit:
     """The verdict, and the request as it is sent on.
 
     ``missing`` is the 404 of an object that is not the client's. ``volumes`` do not exist yet, and would be made by the
-    engine without a label: they are made, labelled, before the request is sent on.
+    engine without a label: they are made, labelled, before the request is sent on. ``pins`` are the ids of what was looked
+    up.
     """
 
     verdict: Verdict
@@ -58,6 +61,7 @@ class Permit:
     document: Document
     missing: str = ""
     volumes: tuple[str, ...] = ()
+    pins: Pins = NO_PINS
 
     @property
     def allowed(self) -> bool:
@@ -93,14 +97,14 @@ class Permits:
             await stack.enter_async_context(self._locks.hold(identity.owner))
             usage = await usage_of(self._engine, identity.owner, await self._full_id(reading))
         verdict = decide(policy, identity.principal, identity.role, reading.asked, usage)
-        permit = Permit(verdict, reading.found.parameters, reading.query, reading.document)
+        permit = Permit(verdict, reading.found.parameters, reading.query, reading.document, pins=_subject_pin(reading))
         if not verdict.allowed:
             return permit
         for reference in verdict.must_own:
-            permit = await self._check_owner(permit, identity, reading, reference)
+            permit = await self._check_owner(permit, identity, reference)
             if permit.missing:
                 return permit
-        return _signed(permit, reading.operation_id, identity.owner)
+        return _signed(_pinned(permit, reading), reading.operation_id, identity.owner)
 
     async def make_volumes(self, permit: Permit, owner: str) -> None:
         """Raises UnavailableError, InternalError with the engine's words when it refuses.
@@ -123,9 +127,7 @@ class Permits:
             return ""
         return (await self._objects.find(ObjectKind.CONTAINER, reading.asked.object_id)).object_id
 
-    async def _check_owner(
-        self, permit: Permit, identity: Identity, reading: Reading, reference: ObjectReference
-    ) -> Permit:
+    async def _check_owner(self, permit: Permit, identity: Identity, reference: ObjectReference) -> Permit:
         try:
             found = await self._objects.find(reference.kind, reference.name_or_id)
         except NotFoundError as error:
@@ -134,9 +136,7 @@ class Permits:
             return replace(permit, volumes=(*permit.volumes, reference.name_or_id)) if reference.make_first else permit
         if not identity.owner or found.owner != identity.owner:
             return replace(permit, missing=_NO_SUCH[reference.kind].format(reference.name_or_id))
-        if reference.kind in _BY_ID and reference.name_or_id == reading.asked.object_id:
-            return replace(permit, parameters=dict.fromkeys(permit.parameters, found.object_id))
-        return permit
+        return replace(permit, pins=permit.pins.with_id(reference.kind, reference.name_or_id, found.object_id))
 
 
 def _labels(content: bytes) -> object:
@@ -144,6 +144,30 @@ def _labels(content: bytes) -> object:
         return msgspec.json.decode(content, type=dict[str, object]).get("Labels")
     except msgspec.MsgspecError as error:
         raise InternalError("the engine's answer about a volume is not JSON") from error
+
+
+def _subject_pin(reading: Reading) -> Pins:
+    asked, kind = reading.asked, path_kind(reading.operation_id)
+    if asked.subject is None or kind is None:
+        return NO_PINS
+    return NO_PINS.with_id(kind, asked.object_id, asked.subject.object_id)
+
+
+def _pinned(permit: Permit, reading: Reading) -> Permit:
+    """With ids in place of the names that were looked up, in the path, the query and the document."""
+    if not permit.pins:
+        return permit
+    operation_id, query, document = reading.operation_id, permit.query, permit.document
+    kind = path_kind(operation_id)
+    found = permit.pins.ids.get((kind, reading.asked.object_id)) if kind in _BY_ID else None
+    parameters = dict.fromkeys(permit.parameters, found) if found else permit.parameters
+    for name, value in pin_query(operation_id, query.tree, permit.pins).items():
+        if value != query.tree.get(name):
+            query = query.with_values(name, [str(value)], cast(Tree, value))
+    if isinstance(document.tree, dict):
+        tree = pin_document(operation_id, document.tree, permit.pins)
+        document = replace(document, tree=cast(Tree, tree))
+    return replace(permit, parameters=parameters, query=query, document=document)
 
 
 def _signed(permit: Permit, operation_id: str, owner: str) -> Permit:

@@ -78,9 +78,9 @@ def test_rules_know_the_object_by_what_the_engine_calls_it() -> None:
         return decide(policy, ALICE, "viewer", Asked("ContainerLogs", "c" * 64, subject=subject)).allowed
 
     assert allowed(None)
-    assert allowed(Subject("web", {"a": "b"}))
-    assert not allowed(Subject("db-1", {}))
-    assert not allowed(Subject("web", {"secret": "yes"}))
+    assert allowed(Subject("c" * 64, "web", {"a": "b"}))
+    assert not allowed(Subject("c" * 64, "db-1", {}))
+    assert not allowed(Subject("c" * 64, "web", {"secret": "yes"}))
 
 
 def test_rules_know_the_certificate() -> None:

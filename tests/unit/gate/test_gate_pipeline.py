@@ -256,6 +256,21 @@ def test_an_own_object_is_acted_on_by_its_id(tmp_path: Path) -> None:
     through_gate(tmp_path, scenario, role="developer", answers={"/containers/web/json": shown})
 
 
+def test_names_in_a_document_are_sent_on_as_the_ids_that_were_checked(tmp_path: Path) -> None:
+    """Between check and look a client could rename its own container, whose name is the beginning of another's id."""
+    shown = {"Id": "c" * 64, "Config": {"Labels": {"tidegate.owner": f"uid:{os.getuid()}"}}}
+    body = json.dumps({"Image": "a", "HostConfig": {"VolumesFrom": ["3f2a:ro"], "PidMode": "container:3f2a"}}).encode()
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        await ask(gate, "POST /containers/create", body)
+        sent = json.loads(seen[-1][2])["HostConfig"]
+        assert sent == {"VolumesFrom": [f"{'c' * 64}:ro"], "PidMode": f"container:{'c' * 64}"}
+        await ask(gate, "POST /commit?container=3f2a&repo=mine")
+        assert seen[-1][1] == f"/commit?container={'c' * 64}&repo=mine"
+
+    through_gate(tmp_path, scenario, role="developer", answers={"/containers/3f2a/json": shown})
+
+
 def test_the_audit_names_what_was_made(tmp_path: Path) -> None:
     async def scenario(gate: Path, seen: Seen) -> None:
         answer = await ask(gate, "POST /containers/create", b'{"Image":"a"}')

@@ -79,8 +79,8 @@ def test_an_object_is_described_as_the_engine_calls_it(tmp_path: Path) -> None:
 
     async def scenario(objects: Objects) -> None:
         for kind, name in (("container", "c1"), ("exec", "e1")):
-            assert await objects.describe(kind, name) == Subject("web", {"a": "b"})
-        assert await objects.describe("network", "n1") == Subject("back", {})
+            assert await objects.describe(kind, name) == Subject(name, "web", {"a": "b"})
+        assert await objects.describe("network", "n1") == Subject("n1", "back", {})
 
     with_engine(tmp_path, shown, scenario)
 
