@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +138,7 @@ def tidegate() -> Iterator[Peer]:
 
 
 @contextmanager
-def dockerd(packages: Path, pki: Path, image: Path, tls: bool = True) -> Iterator[Peer]:
+def dockerd(packages: Path, pki: Path, image: Path, tls: bool = True, more_flags: Sequence[str] = ()) -> Iterator[Peer]:
     """Debian's dockerd from its unpacked packages, with the certificates of ``pki`` and the image archive ``image``.
 
     Its mount namespace has an empty /run, so that no containerd of the host is found and no lock is shared.
@@ -149,7 +149,7 @@ def dockerd(packages: Path, pki: Path, image: Path, tls: bool = True) -> Iterato
     make = f"mount --bind /proc/self/ns/net {netns} && ip link set lo up"
     subprocess.run(["unshare", "--net", "sh", "-c", make], check=True)
     flags = [f"--data-root={root}/data", f"--exec-root={root}/exec", f"--pidfile={root}/pid", f"-Hunix://{socket_path}"]
-    flags += [f"--cgroup-parent=/{group}"]
+    flags += [f"--cgroup-parent=/{group}", *more_flags]
     if tls:
         flags += ["-Htcp://127.0.0.1:2376", "--tlsverify", f"--tlscacert={pki}/ca.pem"]
         flags += [f"--tlscert={pki}/server/cert.pem", f"--tlskey={pki}/server/key.pem"]

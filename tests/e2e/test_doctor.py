@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.running_engine import RunningEngine, running_engine
+from bench.debian_packages import unpack
+from bench.peers import Peer, dockerd
+from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
 
+from tidegate.pki.authority import Authority
+
+PACKAGES = Path(__file__).parents[2] / "build/bench"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root")
 
 
@@ -78,3 +83,42 @@ def test_a_host_with_a_sound_tidegate_has_no_finding_worse_than_low(door: Runnin
         if str(door.root) in finding["where"] or any(pid in finding["where"].split(", ") for pid in pids)
     ]
     assert [finding for finding in ours if finding["severity"] not in ("info", "low")] == []
+
+
+@needs_cli
+def test_a_host_with_dockerd_only(tmp_path: Path) -> None:
+    """Debian's dockerd with a door that worms look for, and a container that owns the host."""
+    try:
+        packages = unpack(PACKAGES)
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        pytest.skip(f"Debian's docker.io cannot be fetched here: {error}")
+    archive = tmp_path / "busybox.tar"
+    with running_engine() as engine:
+        assert engine.docker("save", "-o", str(archive), "busybox").returncode == 0
+    authority = Authority(tmp_path)
+    authority.ensure_all()
+    with dockerd(packages, authority.directory, archive, tls=False, more_flags=["-Htcp://127.0.0.1:2375"]) as peer:
+        peer.docker("create", "--name", "owner", "-v", "/:/host", "--cap-add", "SYS_ADMIN", "busybox", "true")
+        peer.socket_path.chmod(0o666)
+        command = ["nsenter", f"--net={peer.netns_path}", sys.executable, "-m", "tidegate", "doctor", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        report = json.loads(done.stdout)
+        ours = [each for each in report["findings"] if any(word in each["where"] for word in _of(peer))]
+    assert done.returncode == 1
+    found = {finding["id"] for finding in ours}
+    assert {
+        "plaintext-api",
+        "engine-plaintext",
+        "host-root-mounted",
+        "strong-capabilities",
+        "cis-2.7",
+        "cis-2.14",
+    } <= found
+    plaintext = next(finding for finding in ours if finding["id"] == "plaintext-api")
+    assert plaintext["where"].startswith("tcp://127.0.0.1:2375 (dockerd, pid ")
+    assert "socket-open-to-all" in found
+
+
+def _of(peer: Peer) -> list[str]:
+    """What a finding about this dockerd names."""
+    return [str(peer.root), "tcp://127.0.0.1:2375", *(f"dockerd, pid {pid}" for pid in peer.processes())]
