@@ -1,8 +1,9 @@
-"""Go's own ``encoding/json`` and ``net/url`` as a witness: a small program with moby-like types, made from the tables.
+"""Go's own ``encoding/json``, ``net/url`` and ``net/http`` as a witness: a program with types made from the tables.
 
 It reads one line a question, ``OPERATION BASE64``, and answers with one line: the document as Go understood it, in Go's
-JSON, or ``error`` and why. Documents are pointers, but in lists and maps only where the tables say so, as in moby; the
-body is read as moby reads one: the first value, then nothing but a closing bracket.
+JSON, or ``error`` and why; ``query`` and ``http`` are read as such. Documents are pointers, but in lists and maps only
+where the tables say so, as in moby; the body is read as moby reads one: the first value, then nothing but a closing
+bracket.
 """
 
 import base64
@@ -22,6 +23,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -57,9 +60,28 @@ func answer(name string, data []byte) (any, error) {
 	if name == "query" {
 		return url.ParseQuery(string(data))
 	}
+	if name == "http" {
+		return requests(data), nil
+	}
 	into := target(name)
 	err := read(data, into)
 	return into, err
+}
+
+func requests(data []byte) [][]string {
+	found := [][]string{}
+	wire := bufio.NewReader(bytes.NewReader(data))
+	for {
+		request, err := http.ReadRequest(wire)
+		if err != nil {
+			return found
+		}
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			return found
+		}
+		found = append(found, []string{request.Method, request.RequestURI, string(body)})
+	}
 }
 
 func main() {

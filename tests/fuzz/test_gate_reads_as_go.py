@@ -1,7 +1,6 @@
 """Go itself reads the same in what a client sent and in what the gate forwards in its stead; skipped where no Go is."""
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,13 +17,6 @@ pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="no Go on thi
 
 STRICTER = ("duplicate field", "max depth", "of type float64", "Extra data", "more than")
 """What the gate refuses and Go does not: ambiguity, depth, numbers in unknown fields, content after the document."""
-
-
-@pytest.fixture(scope="module")
-def go(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoReader]:
-    reader = GoReader(tmp_path_factory.mktemp("go"))
-    yield reader
-    reader.close()
 
 
 def go_reading(go: GoReader, operation_id: str, data: bytes) -> object:

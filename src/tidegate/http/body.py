@@ -16,7 +16,8 @@ from tidegate.http.messages import BodyTooLargeError, ProtocolError
 _PIECE_BYTES = 256 * 1024
 _LINE_BYTES = 4096
 _TRAILER_LINES = 64
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*|;[\t\x20-\x7e\x80-\xff]*)")
+_TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
 
 
 class WireBody:
@@ -112,8 +113,11 @@ class WireBody:
         if self._left:
             return True
         for _ in range(_TRAILER_LINES):
-            if not await self._line():
+            line = await self._line()
+            if not line:
                 return False
+            if _TRAILER.fullmatch(line) is None:
+                raise ProtocolError("malformed trailer")
         raise ProtocolError("too many trailers", 431)
 
     async def _line(self) -> bytes:

@@ -19,6 +19,7 @@ _REMEMBERED_BYTES = 1024
 
 _FOLD_OR_BARE = re.compile(rb"\r\n[ \t]|\r(?!\n)|(?<!\r)\n|\x00")
 _SPACE_BEFORE_COLON = re.compile(rb"\r\n[^:\r\n]*[ \t]:")
+_FRAMING = frozenset({"content-length", "transfer-encoding", "trailer"})
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -162,8 +163,10 @@ def _body_length(headers: Headers, version: str) -> int | None:
             raise ProtocolError("Transfer-Encoding together with Content-Length")
         if version == "1.0":
             raise ProtocolError("Transfer-Encoding in HTTP/1.0")
-        if headers.tokens("transfer-encoding") != ["chunked"]:
+        if [coding.lower() for coding in headers.get_all("transfer-encoding")] != ["chunked"]:
             raise ProtocolError("unsupported transfer coding", 501)
+        if not _FRAMING.isdisjoint(headers.tokens("trailer")):
+            raise ProtocolError("a trailer cannot frame the body")
         return CHUNKED
     if not lengths:
         return None
