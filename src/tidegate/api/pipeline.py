@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from tidegate import __version__
-from tidegate.api.profile import NEWEST, ApiProfile, decide_profile, text
+from tidegate.api.profile import ApiProfile, decide_profile
 from tidegate.api.query import Query
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.http.errors import error_response
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import ProtocolError, Request, Response, split_target
+from tidegate.spec.api_version import NEWEST, text
 from tidegate.spec.catalogue import Operation, match
 
 COMMON_HEADERS: tuple[tuple[str, str], ...] = (

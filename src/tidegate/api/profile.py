@@ -3,27 +3,17 @@
 Source: the specification's section "Versioning", and moby's answer to a version out of range.
 """
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tidegate.base.errors import InvalidParameterError
-
-OLDEST = (1, 24)
-NEWEST = (1, 56)
-_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})")
-
-
-def text(version: tuple[int, int]) -> str:
-    """``(1, 24)`` as ``1.24``."""
-    return f"{version[0]}.{version[1]}"
+from tidegate.spec.api_version import NEWEST, ApiVersion, parse_version, refuse_newer
 
 
 @dataclass(frozen=True, slots=True)
 class ApiProfile:
     """Named behaviours that no rewriting of a document can express."""
 
-    version: tuple[int, int]
+    version: ApiVersion
 
     @property
     def multiplexed_content_type(self) -> bool:
@@ -56,17 +46,6 @@ def decide_profile(version: str | None) -> ApiProfile:
     """``version`` is the path's prefix without its v; None means the newest. Raises InvalidParameterError."""
     if version is None:
         return ApiProfile(NEWEST)
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        raise InvalidParameterError(f"invalid API version {version!r}: expected MAJOR.MINOR")
-    asked = (int(match[1]), int(match[2]))
-    if asked < OLDEST:
-        raise InvalidParameterError(
-            f"client version {version} is too old. Minimum supported API version is {text(OLDEST)}, "
-            "please upgrade your client to a newer version"
-        )
-    if asked > NEWEST:
-        raise InvalidParameterError(
-            f"client version {version} is too new. Maximum supported API version is {text(NEWEST)}"
-        )
+    asked = parse_version(version)
+    refuse_newer(asked)
     return ApiProfile(asked)

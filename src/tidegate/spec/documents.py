@@ -34,6 +34,7 @@ __all__ = [
     "class_of_operation",
     "content_type_of",
     "read_document",
+    "refuse_encoding",
 ]
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -100,6 +101,13 @@ def read_document(operation_id: str, data: bytes) -> Document:
     if tree and isinstance(tree, list) and isinstance(tree[0], str):  # no field to be classed by
         reading.present["[]"] = class_of_operation(operation_id)
     return Document(operation_id, tree, tuple(sorted(set(reading.unknown))), MappingProxyType(reading.present))
+
+
+def refuse_encoding(operation_id: str, content_encoding: str | None) -> None:
+    """Raises InvalidParameterError for a document that calls itself compressed: not every reader would unpack it."""
+    coding = (content_encoding or "identity").strip().lower()
+    if coding != "identity" and body_of(operation_id) is Body.DOCUMENT:
+        raise InvalidParameterError(f"unsupported Content-Encoding header ({coding}): send the document as it is")
 
 
 def content_type_of(operation_id: str, content_type: str | None, has_body: bool) -> str | None:

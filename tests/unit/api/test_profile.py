@@ -2,8 +2,9 @@
 
 import pytest
 
-from tidegate.api.profile import NEWEST, OLDEST, decide_profile, text
+from tidegate.api.profile import decide_profile
 from tidegate.base.errors import InvalidParameterError
+from tidegate.spec.api_version import NEWEST, OLDEST, text
 
 
 def test_without_a_prefix_the_newest_is_spoken() -> None:

@@ -6,7 +6,15 @@ import pytest
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.spec.catalogue import OPERATIONS
-from tidegate.spec.documents import Body, Risk, body_of, class_of_operation, content_type_of, read_document
+from tidegate.spec.documents import (
+    Body,
+    Risk,
+    body_of,
+    class_of_operation,
+    content_type_of,
+    read_document,
+    refuse_encoding,
+)
 
 
 def create(text: str | bytes) -> object:
@@ -190,6 +198,13 @@ def test_content_types(operation_id: str, sent: str | None, forwarded: str | Non
 def test_forms_and_other_types_are_refused(operation_id: str, sent: str | None) -> None:
     with pytest.raises(InvalidParameterError, match="unsupported Content-Type"):
         content_type_of(operation_id, sent, has_body=True)
+
+
+def test_a_document_is_not_compressed() -> None:
+    refuse_encoding("ImageBuild", "gzip")
+    refuse_encoding("ContainerCreate", "Identity")
+    with pytest.raises(InvalidParameterError, match=r"unsupported Content-Encoding header \(gzip\)"):
+        refuse_encoding("ContainerCreate", "gzip")
 
 
 def test_every_operation_has_a_class() -> None:

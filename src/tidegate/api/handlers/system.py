@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from tidegate import __version__
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
-from tidegate.api.profile import NEWEST, OLDEST, text
 from tidegate.base.host import go_architecture
 from tidegate.http.messages import Response
+from tidegate.spec.api_version import NEWEST, OLDEST, text
 
 _PING_HEADERS = (
     ("Builder-Version", "1"),
