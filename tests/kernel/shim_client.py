@@ -203,15 +203,23 @@ def wait_for_the_end(root: Path) -> None:
 
 
 def worker_and_keeper(root: Path) -> tuple[int, int]:
-    """Waits until there are two, where one was just killed."""
+    """Waits until there are two, where one was just killed. A fork that is about to become crun looks like a worker."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        found = supervisors(root)
-        pairs = [(pid, parent) for pid, parent in found.items() if parent in found]
-        if len(pairs) == 1:
-            return pairs[0]
+        parents = supervisors(root)
+        roles = {pid: role(pid) for pid in parents}
+        for pid, parent in parents.items():
+            if (roles[pid], roles.get(parent)) == ("tidegate-shim", "tidegate-keeper"):
+                return pid, parent
         time.sleep(0.001)
     raise AssertionError(f"there is no worker with a keeper: {supervisors(root)}")
+
+
+def role(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def kill(pid: int) -> None:

@@ -66,7 +66,7 @@ class ShimConnection:
     @property
     def lost(self) -> bool:
         """Whether nothing can be asked any more."""
-        return self._broken or self._receiver.done()
+        return self._broken or self._receiver.done() or self._writer.is_closing()
 
     async def call(self, op: str, **arguments: object) -> Mapping[str, Any]:
         """Send one operation and wait for its answer. Raises the kind of error the shim names, ConnectionLostError."""

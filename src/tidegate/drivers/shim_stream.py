@@ -28,11 +28,13 @@ class SocketStream:
         return b""
 
     async def write(self, data: bytes) -> None:
+        if self._writer.is_closing():
+            raise BrokenPipeError
         self._writer.write(data)
         await self._writer.drain()
 
     async def close_stdin(self) -> None:
-        if self._writer.can_write_eof():
+        if not self._writer.is_closing() and self._writer.can_write_eof():
             self._writer.write_eof()
 
     async def close(self) -> None:

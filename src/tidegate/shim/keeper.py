@@ -114,6 +114,7 @@ def _start_worker(estate: Estate, work: Work) -> Ward:
 
 def _attend(ward: Ward) -> int:
     """Serve until the worker ends; its exit code. What it last told of its descriptors has been taken by then."""
+    show_role("keeper")
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
@@ -177,6 +178,11 @@ def _listen(path: Path, kind: socket.SocketKind) -> socket.socket:
     listener.listen(128)
     listener.setblocking(False)
     return listener
+
+
+def show_role(name: str) -> None:
+    """As process lists show it, 15 characters of it."""
+    Path("/proc/self/comm").write_text(f"tidegate-{name}")
 
 
 def close_all_but(kept: set[int]) -> None:

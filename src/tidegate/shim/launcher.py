@@ -52,12 +52,12 @@ class Launcher:
             command = oci.exec_command(self._crun_root, scratch, name, tty=streams.tty, joins=joins)
         console = _listen(scratch / "tty") if streams.tty else None
 
-        def ended(status: int) -> None:
+        def ended(code: int) -> None:
             try:
-                if status == 0:
+                if code == 0:
                     on_start(int((scratch / "pid").read_text()), _receive_master(console))
                 else:
-                    on_error(oci.start_error(_read(scratch / "log"), kind))
+                    on_error(oci.start_error(_read(scratch / "log"), kind, code))
             except (OSError, ValueError, InternalError) as error:
                 on_error(InternalError(f"crun {kind}: {error}"))
             finally:

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tidegate.base.descriptors import set_descriptor_limit
-from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
+from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError, UnavailableError
+from tidegate.base.parent_death import end_with_parent
 from tidegate.shim.sealed_program import SealedProgram
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+KILLED = 128 + signal.SIGKILL
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # What crun 1.8 (Debian 12) and 1.21 (Debian 13) say of a directory, of a file without its x bit, and where the kernel
@@ -65,6 +66,7 @@ def spawn(
     ``crun`` is not installed.
     """
     crun.refresh()
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
@@ -72,7 +74,7 @@ def spawn(
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        end_with_parent(parent, signal.SIGKILL)
         set_descriptor_limit(descriptors)
         for directory in cgroup_join:
             _join(directory)
@@ -94,9 +96,13 @@ def _join(directory: str) -> None:
     os.close(fd)
 
 
-def start_error(log: str, command_name: str) -> TidegateError:
+def start_error(log: str, command_name: str, code: int) -> TidegateError:
     """crun's complaint in Docker's wording, from which clients read exit codes 126 and 127."""
     lines = [line for line in log.splitlines() if line.strip()]
+    if code == KILLED and not lines:
+        return UnavailableError(
+            "crun was killed during the start: its memory limit is too small, or the shim was killed"
+        )
     reason = lines[-1] if lines else "crun gave no reason"
     lowered = reason.lower()
     prefix = "OCI runtime exec failed" if command_name == "exec" else "failed to create task for container"

@@ -26,11 +26,13 @@ class Spares:
     def receive(self, link: socket.socket) -> bool:
         """Take one message; false when the sender is gone. Raises BlockingIOError when there is none yet."""
         try:
-            data, fds, _, _ = socket.recv_fds(link, MESSAGE_LIMIT_BYTES, DESCRIPTORS_LIMIT, socket.MSG_CMSG_CLOEXEC)
+            data, fds, _, _ = socket.recv_fds(link, MESSAGE_LIMIT_BYTES, DESCRIPTORS_LIMIT)
         except ConnectionError:
             return False
         if not data:
             return False
+        for fd in fds:
+            os.set_inheritable(fd, False)
         message = json.loads(data)
         if message.get("complete"):
             self.complete = True

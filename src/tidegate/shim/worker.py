@@ -6,6 +6,7 @@
 - A worker whose keeper was killed forks: the fork serves on, and the parent of the containers becomes the keeper.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from tidegate.shim.exits import UNKNOWN_EXIT_CODE, start_ticks
 from tidegate.shim.holders import Holders, KeeperGoneError
 from tidegate.shim.journal import Journal
 from tidegate.shim.json_log import JSONLog
-from tidegate.shim.keeper import Estate, Ward, close_all_but
+from tidegate.shim.keeper import Estate, Ward, close_all_but, show_role
 from tidegate.shim.launcher import Launcher
 from tidegate.shim.loop import READ, Loop
 from tidegate.shim.process import Process, load_all, save
@@ -38,6 +39,7 @@ class Worker:
 
     def __init__(self, estate: Estate, link: socket.socket) -> None:
         oci.become_subreaper()
+        show_role("shim")
         self._estate = estate
         self._root = estate.root
         close_all_but(estate.fds() | {link.fileno()})
@@ -263,7 +265,8 @@ class Worker:
         """Have its end told; one that has ended and was reaped by another has its exit now."""
         process.start_ticks = ticks
         if process.pidfd < 0 and ticks and start_ticks(process.pid) == ticks:
-            process.pidfd = os.pidfd_open(process.pid)
+            with contextlib.suppress(ProcessLookupError):  # the keeper has just reaped it, and written it down
+                process.pidfd = os.pidfd_open(process.pid)
         save(self._records, process)
         if process.pidfd < 0:
             code = self._reaper.records.read(process.pid, ticks)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tidegate.base.errors import InternalError, InvalidParameterError
-from tidegate.shim.oci import start_error
+from tidegate.base.errors import InternalError, InvalidParameterError, UnavailableError
+from tidegate.shim.oci import KILLED, start_error
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from tidegate.shim.oci import start_error
     ],
 )
 def test_what_the_client_asked_for_cannot_be_started(complaint: str, words: str) -> None:
-    error = start_error(f"a warning before\n{complaint}\n", "run")
+    error = start_error(f"a warning before\n{complaint}\n", "run", 1)
     assert isinstance(error, InvalidParameterError)
     with pytest.raises(InvalidParameterError, match=f"failed to create task for container: .*{words}"):
         raise error
@@ -36,6 +36,12 @@ def test_what_the_client_asked_for_cannot_be_started(complaint: str, words: str)
 
 def test_anything_else_is_the_engine_s_own_fault() -> None:
     assert (
-        start_error("cannot set up a namespace", "exec").message == "OCI runtime exec failed: cannot set up a namespace"
+        start_error("cannot set up a namespace", "exec", 1).message
+        == "OCI runtime exec failed: cannot set up a namespace"
     )
-    assert isinstance(start_error("", "run"), InternalError)
+    assert isinstance(start_error("", "run", 1), InternalError)
+
+
+def test_a_crun_that_was_killed_is_no_fault_of_the_command() -> None:
+    assert isinstance(start_error("", "run", KILLED), UnavailableError)
+    assert isinstance(start_error("cannot do it\n", "run", KILLED), InternalError)
