@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ class RunningEngine:
     process: "subprocess.Popen[bytes]"
     port: int = 2376
     options: tuple[str, ...] = ()
+    program: tuple[str, ...] = (sys.executable, "-m", "tidegate", "up")
 
     def docker(
         self, *words: str, tls: bool = True, certificates: Path | None = None, stdin: bytes = b"", limit_s: int = 60
@@ -67,7 +68,7 @@ class RunningEngine:
 
     def start(self) -> None:
         """Start ``tidegate up``; in the namespace of the one before, where there was one."""
-        up = [sys.executable, "-m", "tidegate", "up", "-H", f"unix://{self.root}/docker.sock"]
+        up = [*self.program, "-H", f"unix://{self.root}/docker.sock"]
         up += ["-H", f"tcp://127.0.0.1:{self.port}", "--tlsverify", "--data-root", f"{self.root}/data"]
         up += ["--exec-root", f"{self.root}/exec", "--bridge", self.name, *self.options]
         enter = ["nsenter", f"--net={self.root}/netns"]
@@ -111,7 +112,7 @@ class RunningEngine:
 
 
 @contextmanager
-def running_engine(*options: str) -> Iterator[RunningEngine]:
+def running_engine(*options: str, program: tuple[str, ...] | None = None) -> Iterator[RunningEngine]:
     """An engine with a ``busybox`` image made of busybox-static; afterwards nothing of it is left."""
     root = Path(tempfile.mkdtemp(prefix="tidegate-e2e-"))
     root.chmod(0o711)  # the gate, without privileges, must reach the engine's socket in it
@@ -120,6 +121,7 @@ def running_engine(*options: str) -> Iterator[RunningEngine]:
     make = f"mount --bind /proc/self/ns/net {root}/netns && ip link set lo up"
     subprocess.run(["unshare", "--net", "sh", "-c", make], check=True)
     engine = RunningEngine(root, name, subprocess.Popen(["true"]), options=options)
+    engine.program = program or engine.program
     try:
         engine.start()
         load_busybox(engine)
@@ -137,14 +139,23 @@ def load_busybox(engine: RunningEngine) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def _killed(pids: Iterable[int]) -> list[int]:
+    """Those of them that were there to be killed."""
+    found = []
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        found = []
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+                found.append(pid)
+    return found
+
+
 def _take_down(engine: RunningEngine) -> None:
     children = engine.children().values() if engine.process.poll() is None else ()
-    pids = [engine.process.pid, *children, *engine.shim_pids()]
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    pids = _killed([engine.process.pid, *children])
+    while left := engine.shim_pids():  # who sees another part of the shim die puts a new one in its place
+        pids += _killed(left)
     engine.process.wait()
     while any(Path(f"/proc/{pid}/root").exists() for pid in pids):  # a dead one, reaped or not, has no root
         time.sleep(0.01)

@@ -27,6 +27,7 @@ def test_containers_run_on_or_stop_as_asked() -> None:
         engine.process.send_signal(signal.SIGTERM)
         assert engine.process.wait(30) == 0
         assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+        assert engine.shim_pids()
 
         engine.options = (*engine.options, "--no-live-restore")
         engine.start()
@@ -40,6 +41,20 @@ def test_containers_run_on_or_stop_as_asked() -> None:
         while engine.docker("inspect", "-f", "{{.State.Status}}", "again").stdout != "running\n":
             assert time.monotonic() < deadline, "the restart policy was not followed at boot"
         assert engine.docker("rm", "-f", "once", "again").returncode == 0
+
+
+def test_a_stop_without_containers_leaves_no_process() -> None:
+    with running_engine() as engine:
+        assert engine.docker("run", "--rm", "busybox", "true").returncode == 0
+        assert engine.shim_pids()
+        engine.process.send_signal(signal.SIGTERM)
+        assert engine.process.wait(30) == 0
+        deadline = time.monotonic() + 10
+        while engine.shim_pids():
+            assert time.monotonic() < deadline, "the shim outlived an engine without containers"
+            time.sleep(0.02)
+        engine.start()
+        assert engine.docker("run", "--rm", "busybox", "echo", "again").stdout == "again\n"
 
 
 def test_engine_and_gate_end_with_the_command_that_started_them() -> None:

@@ -55,9 +55,9 @@ class OneLineParser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (argparse exits by itself for --help and usage errors)."""
     words = list(sys.argv[1:] if argv is None else argv)
-    linked = _LINK_COMMANDS.get(Path(sys.argv[0]).name) if argv is None else None
-    if linked in COMMANDS:
-        words.insert(0, linked)
+    called = Path(sys.argv[0]).name if argv is None else "tidegate"
+    if called in _LINK_COMMANDS and words[:1] not in (["-v"], ["--version"]):
+        return _run(_LINK_COMMANDS[called], words, called)
     name = words[0] if words else "--help"
     if name in ("-h", "--help", "help"):
         print(_overview())
@@ -66,12 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = "version"
     if name not in COMMANDS:
         return _fail("tidegate", f"unknown command {name!r} (see `tidegate --help`)", EXIT_USAGE)
-    return _run(name, words[1:])
+    return _run(name, words[1:], f"tidegate {name}")
 
 
-def _run(name: str, words: Sequence[str]) -> int:
+def _run(name: str, words: Sequence[str], prog: str) -> int:
     module, help_text = COMMANDS[name]
-    prog = f"tidegate {name}"
     command = cast(Command, importlib.import_module(module))
     parser = OneLineParser(prog=prog, description=help_text.capitalize() + ".", allow_abbrev=False)
     command.configure(parser)

@@ -1,11 +1,12 @@
 """The shim as the engine finds it: connected to, again when its worker was killed, and started where none lives.
 
-- A started shim is in its own session and outlives the engine.
+- A started shim is in its own session and outlives the engine, unless it holds no process at a clean stop.
 - One that was killed with all its processes is started anew with the engine's copies of its descriptors, so that its
   containers keep their streams.
 """
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.base.descriptors import raise_descriptor_limit
-from tidegate.base.errors import UnavailableError
+from tidegate.base.errors import ConflictError, UnavailableError
 from tidegate.drivers.shim_connection import ShimConnection
 from tidegate.drivers.shim_spares import SpareHolder
 
@@ -58,8 +59,11 @@ class ShimProcess:
             self._connection.events.put_nowait(event)
 
     async def close(self) -> None:
-        """Drop the connection; the shim and its containers live on."""
+        """Drop the connection: the shim and its containers live on, and one that holds nothing ends."""
         if self._connection is not None:
+            with contextlib.suppress(ConflictError, UnavailableError):
+                if not (await self._connection.call("state"))["processes"]:
+                    await self._connection.call("shutdown")
             await self._connection.close()
             self._connection = None
         self._spares.close()

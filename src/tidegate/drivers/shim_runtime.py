@@ -231,7 +231,7 @@ class ShimRuntime:
         return process
 
     async def close(self) -> None:
-        """Drop the connection; the shim and its containers live on."""
+        """Drop the connection; a shim with containers lives on."""
         self._oom.close()
         await self._shim.close()
 
