@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tidegate.base.errors import InvalidParameterError
+from tidegate.base.errors import InvalidParameterError, UnavailableError
 from tidegate.gate.audit import AuditLog
 from tidegate.gate.audit_sinks import (
     JOURNAL_SOCKET,
@@ -42,6 +42,8 @@ class AuditSettings:
     kind: str = FILE
     writer: str = "gate-1"
     keep_files: int = 0
+    journal_socket: Path = JOURNAL_SOCKET
+    syslog_socket: Path = SYSLOG_SOCKET
 
     @property
     def directory(self) -> Path:
@@ -82,9 +84,17 @@ def parse_keep_files(count: int) -> int:
 def start_audit(settings: AuditSettings) -> Audit:
     """Open, and write where the chain begins. The signer must have made its key.
 
-    Raises NotFoundError without a key, InvalidParameterError for a damaged memory, OSError when the sink cannot be
-    opened, UnavailableError when it cannot be written.
+    Raises NotFoundError without a key, InvalidParameterError for a damaged memory, UnavailableError when the audit can
+    be neither opened nor written.
     """
+    try:
+        return _start(settings)
+    except OSError as error:
+        where = settings.directory if settings.kind == FILE else settings.kind
+        raise UnavailableError(f"audit: cannot be opened ({where}): {error}") from error
+
+
+def _start(settings: AuditSettings) -> Audit:
     signer = signer_directory(settings.data_root)
     key_id = read_key_id(signer)
     if settings.kind != FILE:
@@ -113,9 +123,9 @@ def _open_next(settings: AuditSettings) -> int:
 
 def _start_at_a_daemon(settings: AuditSettings, key_id: str) -> AuditLog:
     if settings.kind == JOURNALD:
-        sink = DatagramSink(JOURNAL_SOCKET, journal_entry)
+        sink = DatagramSink(settings.journal_socket, journal_entry)
     else:
-        sink = DatagramSink(SYSLOG_SOCKET, SyslogFormat(socket.gethostname(), os.getpid()))
+        sink = DatagramSink(settings.syslog_socket, SyslogFormat(socket.gethostname(), os.getpid()))
     chain = f"{key_id}/{settings.writer}@{time.time_ns():x}"
     log = AuditLog(chain, genesis(chain), sink)
     log.begin(Segment("genesis", os.getpid()))
