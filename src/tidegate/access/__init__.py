@@ -5,8 +5,7 @@
 - ``asked``, ``confinement``, ``demands``, ``grants``: what a request asks for beyond what every confined role has, and
   whether a role was granted it.
 - ``files``: the administrator's roles and bindings, read. ``rules``, ``questions``, ``cedar``: rules beyond roles.
-- ``quotas``, ``rate``: how much, and how often.
-- ``ownership``, ``pinning``, ``redaction``: whose an object is, by which id it is sent on, what is left out of answers.
+- ``limits``: how much, and how often. ``objects``: whose they are, by which id they are sent on, what is shown of them.
 - ``explanation``, ``learning``: a decision told step by step, and a policy learned from what was done.
 - ``decision``, ``verdict``: the answer, and what the gate must still see to.
 """

@@ -12,10 +12,10 @@ from tidegate.access.asked import Asked, Usage
 from tidegate.access.confinement import claims_of
 from tidegate.access.demands import Demand
 from tidegate.access.grants import granted
+from tidegate.access.limits.quotas import exceeded_quota
 from tidegate.access.policy import Policy
 from tidegate.access.principal import Principal
 from tidegate.access.questions import demand_question, operation_question
-from tidegate.access.quotas import exceeded_quota
 from tidegate.access.reach import CREATES, LISTS, PRUNES, looked_at_kind, touched_kind
 from tidegate.access.references import ObjectReference
 from tidegate.access.refusals import refusal

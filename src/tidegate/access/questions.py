@@ -10,8 +10,8 @@ from types import MappingProxyType
 from tidegate.access.asked import Asked, Subject
 from tidegate.access.confinement.tree import Tree, mapping, number, text, texts
 from tidegate.access.demands import Demand
-from tidegate.access.ownership import owner_in
-from tidegate.access.quotas import host_config, nano_cpus
+from tidegate.access.limits.quotas import host_config, nano_cpus
+from tidegate.access.objects.ownership import owner_in
 from tidegate.access.rules import Question, Value
 
 OPERATION_FACTS: Mapping[str, str] = MappingProxyType(

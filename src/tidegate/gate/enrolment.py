@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tidegate.access.rate import Bucket, full_bucket, is_full, take
+from tidegate.access.limits.rate import Bucket, full_bucket, is_full, take
 from tidegate.access.roles import Rate
 from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError, UnauthorizedError
 from tidegate.gate.registrar_client import RegistrarClient

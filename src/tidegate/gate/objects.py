@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from tidegate.access.asked import Subject
-from tidegate.access.ownership import owner_in
+from tidegate.access.objects.ownership import owner_in
 from tidegate.base.errors import InternalError, NotFoundError, UnavailableError
 from tidegate.http.client import UnixClient
 

@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.access.asked import Usage
 from tidegate.access.decision import decide
-from tidegate.access.ownership import (
+from tidegate.access.objects.ownership import (
     OWNER_LABEL,
     administrators,
     owner_in,
@@ -21,7 +21,7 @@ from tidegate.access.ownership import (
     sign_query,
     takes_own_filters,
 )
-from tidegate.access.pinning import NO_PINS, Pins, pin_document, pin_query
+from tidegate.access.objects.pinning import NO_PINS, Pins, pin_document, pin_query
 from tidegate.access.policy import Policy
 from tidegate.access.reach import path_kind
 from tidegate.access.verdict import ObjectKind, ObjectReference, Signing, Verdict
@@ -51,8 +51,8 @@ class Permit:
     """The verdict, and the request as it is sent on.
 
     ``missing`` is the 404 of an object that is not the client's. ``volumes`` do not exist yet, and would be made by the
-    engine without a label: they are made, labelled, before the request is sent on. ``pins`` are the ids of what was looked
-    up.
+    engine without a label: they are made, labelled, before the request is sent on. ``pins`` are the ids of what was
+    looked up.
     """
 
     verdict: Verdict

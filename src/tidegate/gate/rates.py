@@ -1,6 +1,6 @@
 """How fast each client goes, where its role sets a rate. Each worker of the gate counts for itself."""
 
-from tidegate.access.rate import Bucket, full_bucket, is_full, take
+from tidegate.access.limits.rate import Bucket, full_bucket, is_full, take
 from tidegate.access.roles import Rate
 
 _MOST_CLIENTS = 4096

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from tidegate.access.ownership import keep_own
+from tidegate.access.objects.ownership import keep_own
+from tidegate.access.objects.redaction import redact, redacts
 from tidegate.access.principal import CertificatePrincipal
-from tidegate.access.redaction import redact, redacts
 from tidegate.access.verdict import Verdict
 from tidegate.base.errors import InternalError
 from tidegate.gate.authz_plugins import AuthzPlugins, Question

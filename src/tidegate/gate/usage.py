@@ -16,8 +16,8 @@ from urllib.parse import quote
 import msgspec
 
 from tidegate.access.asked import Usage
-from tidegate.access.ownership import OWNER_LABEL
-from tidegate.access.quotas import container_usage
+from tidegate.access.limits.quotas import container_usage
+from tidegate.access.objects.ownership import OWNER_LABEL
 from tidegate.base.errors import InternalError, UnavailableError
 from tidegate.http.client import UnixClient
 

@@ -4,8 +4,9 @@ import copy
 
 import pytest
 
-from tidegate.access import ownership, rate
-from tidegate.access.redaction import REDACTED, redact, redacts
+from tidegate.access.limits import rate
+from tidegate.access.objects import ownership
+from tidegate.access.objects.redaction import REDACTED, redact, redacts
 from tidegate.access.roles import Rate
 from tidegate.access.verdict import Redaction
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.access.asking import Tree
 
-from tidegate.access.pinning import NO_PINS, pin_document, pin_query
+from tidegate.access.objects.pinning import NO_PINS, pin_document, pin_query
 from tidegate.access.references import ObjectKind
 
 PINS = (

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tidegate.access.ownership import owner_in
+from tidegate.access.objects.ownership import owner_in
 from tidegate.access.verdict import Redaction
 
 REDACTED = "<redacted>"
