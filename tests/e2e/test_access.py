@@ -1,5 +1,6 @@
 """Who may do what, through the stock CLI: joining, roles, owners, and taking it all back while streams run."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
+from tests.e2e.stream_load import time_of_revocation
 
+STREAMS_EACH = 500
 pytestmark = [needs_cli, pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces and mounts")]
 
 
@@ -112,6 +115,16 @@ def test_taking_it_back_cuts_what_runs_at_once(engine: RunningEngine, tmp_path: 
     refused = engine.docker("ps", certificates=leaver)
     assert ("was revoked" if how == "revoke" else "does not exist") in refused.stderr
     assert engine.docker("rm", "-f", name).returncode == 0
+
+
+def test_a_revocation_amid_hundreds_of_streams_cuts_all_of_them_and_no_other(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    leaver, stayer = client(engine, "leaver", "developer", tmp_path), client(engine, "stayer", "developer", tmp_path)
+    delays_s, others = asyncio.run(time_of_revocation(engine, leaver, stayer, each=STREAMS_EACH))
+    assert len(delays_s) == STREAMS_EACH and others == 0
+    delays_s.sort()
+    print(f"cut after {delays_s[len(delays_s) // 2] * 1e3:.0f} ms (median), {delays_s[-1] * 1e3:.0f} ms (last)")
 
 
 def test_a_scoped_socket_has_its_role_whoever_comes(engine: RunningEngine) -> None:

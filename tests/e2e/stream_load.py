@@ -1,0 +1,93 @@
+"""Many open streams through the gate, and when each of them ended."""
+
+import asyncio
+import socket
+import ssl
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.e2e.running_engine import RunningEngine
+
+from tidegate.pki.authority import Authority
+from tidegate.pki.clients import Clients
+
+_OPENING_AT_ONCE = 16
+
+
+@dataclass
+class Streams:
+    """Followed events of one client; ``ended_s`` are readings of the monotonic clock."""
+
+    certificates: Path
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    ended_s: list[float] = field(default_factory=list)
+    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    async def open(self, engine: RunningEngine, count: int) -> None:
+        """``count`` more streams, each answered and waiting."""
+        context = ssl.create_default_context(cafile=str(self.certificates / "ca.pem"))
+        context.load_cert_chain(self.certificates / "cert.pem", self.certificates / "key.pem")
+        turns = asyncio.Semaphore(_OPENING_AT_ONCE)
+
+        async def one() -> None:
+            async with turns:
+                sock = engine.in_its_network(lambda: _connect(engine.port))
+                reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname="127.0.0.1")
+                writer.write(b"GET /v1.41/events HTTP/1.1\r\nHost: d\r\n\r\n")
+                status = await reader.readuntil(b"\r\n\r\n")
+            assert status.startswith(b"HTTP/1.1 200"), status
+            self.writers.append(writer)
+            self.tasks.append(asyncio.create_task(self._watch(reader), name="stream"))
+
+        await asyncio.gather(*(one() for _ in range(count)))
+
+    async def _watch(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while await reader.read(65536):
+                pass
+        except (ConnectionResetError, ssl.SSLError):
+            pass  # cut: what this is about
+        self.ended_s.append(time.monotonic())
+
+    async def close(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+def _connect(port: int) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.setblocking(False)
+    return sock
+
+
+async def time_of_revocation(engine: RunningEngine, leaver: Path, stayer: Path, each: int) -> tuple[list[float], int]:
+    """Open ``each`` streams of both, revoke the leaver's certificate, wait for the cuts.
+
+    Returns the delays from the moment the revocation began to be written to the end of each of the leaver's streams, in
+    seconds, and how many of the stayer's ended.
+    """
+    leaving, staying = Streams(leaver), Streams(stayer)
+    try:
+        await leaving.open(engine, each)
+        await staying.open(engine, each)
+        revoked_s = await asyncio.to_thread(_revoke, engine, leaver.name)
+        deadline = time.monotonic() + 30
+        while len(leaving.ended_s) < each and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        assert len(leaving.ended_s) == each, f"{each - len(leaving.ended_s)} streams outlived the revocation"
+        return [ended_s - revoked_s for ended_s in leaving.ended_s], len(staying.ended_s)
+    finally:
+        await leaving.close()
+        await staying.close()
+
+
+def _revoke(engine: RunningEngine, name: str) -> float:
+    """The moment before the revocation was written."""
+    clients = Clients(Authority(engine.root / "data"))
+    begun_s = time.monotonic()
+    clients.revoke(name)
+    return begun_s
