@@ -13,7 +13,7 @@ from types import MappingProxyType
 from tidegate.access.demands import DemandKind
 from tidegate.access.reach import CI, DEVELOP, OPERATE, VIEW
 from tidegate.access.verdict import Redaction
-from tidegate.spec.catalogue import OPERATIONS
+from tidegate.spec.catalogue import GATE_OPERATIONS
 
 
 class Scope(Enum):
@@ -112,7 +112,7 @@ BUILT_IN_ROLES: Mapping[str, Role] = MappingProxyType(
                 grants=DEVELOPER_GRANTS,
             ),
             Role("ci", CI, scope=Scope.OWN, redact=Redaction.FOREIGN, grants=DEVELOPER_GRANTS, quota=CI_QUOTA),
-            Role("admin", frozenset(operation.operation_id for operation in OPERATIONS), unconfined=True),
+            Role("admin", frozenset(operation.operation_id for operation in GATE_OPERATIONS), unconfined=True),
         )
     }
 )

@@ -6,7 +6,7 @@ from tidegate.access.asked import Asked, Facts
 from tidegate.http.messages import Request, split_target
 from tidegate.spec.api_version import parse_version
 from tidegate.spec.audit_records import digest
-from tidegate.spec.catalogue import Match, match
+from tidegate.spec.catalogue import GRPC, Match, match
 from tidegate.spec.documents import MOST_BYTES, Body, Document, body_of, content_type_of, read_document, refuse_encoding
 from tidegate.spec.queries import Query, read_query
 
@@ -38,6 +38,8 @@ def find_operation(request: Request) -> tuple[Match, str]:
     fields are unknown here, and those the policy sees.
     """
     path, raw_query = split_target(request.target)
+    if (request.method, path) == (GRPC.method, GRPC.template):
+        return Match(None, GRPC, {}), raw_query
     found = match(request.method, path)
     if found.version is not None:
         parse_version(found.version)

@@ -6,7 +6,8 @@
 - Only images, plugins and distributions have names with slashes in them.
 - HEAD is not GET: the specification lists the two that exist.
 
-``POST /grpc``, which belongs to BuildKit's protocol, is not in the specification and not here.
+``POST /grpc``, where a connection becomes BuildKit's protocol, is not in the specification: ``match`` does not find it.
+A gate may let it pass to an engine that has it (``GRPC``).
 """
 
 import re
@@ -238,3 +239,7 @@ OPERATIONS: Sequence[Operation] = (
     Operation("DistributionInspect", "GET", "/distribution/{name}/json", "Distribution"),
     Operation("Session", "POST", "/session", "Session", hijack=True),
 )
+
+GRPC = Operation("Grpc", "POST", "/grpc", "Session", hijack=True)
+GATE_OPERATIONS: Sequence[Operation] = (*OPERATIONS, GRPC)
+"""What a policy may speak of."""

@@ -35,7 +35,7 @@ def test_a_request_is_sent_on_in_canonical_form_with_its_body(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("line", "status"),
     [
-        (b"POST /grpc", 404),
+        (b"GET /grpc", 404),
         (b"GET /v1.41/nothing", 404),
         (b"POST /containers//create", 400),
         (b"POST /containers/../create", 400),
@@ -55,7 +55,7 @@ def test_a_decision_and_its_outcome_are_in_the_audit(tmp_path: Path) -> None:
     async def scenario(gate: Path, seen: Seen) -> None:
         await exchange(gate, b"POST /v1.41/containers/web/start HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
         await exchange(gate, b"GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
-        await exchange(gate, b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
+        await exchange(gate, b"GET /grpc HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
 
     through_gate(tmp_path, scenario)
     decided, outcome, refused, answer = audited(tmp_path)
@@ -341,3 +341,14 @@ def test_what_a_document_demanded_is_in_the_audit(tmp_path: Path) -> None:
 
     through_gate(tmp_path, scenario, role="developer")
     assert "SYS_ADMIN" in str(audited(tmp_path)[0]["facts"]) + audited(tmp_path)[0]["reason"]
+
+
+@pytest.mark.parametrize(("role", "passes"), [("admin", True), ("developer", False), ("ci", False)])
+def test_buildkits_own_protocol_is_an_administrators(tmp_path: Path, role: str, passes: bool) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        head = b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        answer = await exchange(gate, head + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200" if passes else b"HTTP/1.1 403")
+        assert len(seen) == (1 if passes else 0)
+
+    through_gate(tmp_path, scenario, role=role)

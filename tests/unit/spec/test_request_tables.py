@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.spec.catalogue import OPERATIONS
+from tidegate.spec.catalogue import GATE_OPERATIONS
 from tidegate.spec.codec import fold
 from tidegate.spec.requests import classification, tables
 from tidegate.spec.requests.operation_risks import OPERATION_RISKS
@@ -41,7 +41,7 @@ def test_every_parameter_has_a_class_and_every_class_a_parameter() -> None:
 
 
 def test_every_operation_has_a_class() -> None:
-    assert set(OPERATION_RISKS) == {op.operation_id for op in OPERATIONS}
+    assert set(OPERATION_RISKS) == {op.operation_id for op in GATE_OPERATIONS}
 
 
 def test_what_is_not_harmless_says_why() -> None:

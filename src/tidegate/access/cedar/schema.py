@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tidegate.access.demands import DemandKind
 from tidegate.access.questions import DEMAND_FACTS, OPERATION_FACTS
 from tidegate.access.reach import DEVELOP, OPERATE, VIEW
-from tidegate.spec.catalogue import OPERATIONS
+from tidegate.spec.catalogue import GATE_OPERATIONS
 
 if TYPE_CHECKING:
     import cedarpy
@@ -31,11 +31,11 @@ _PRINCIPAL = {
 
 def actions() -> frozenset[str]:
     """Every name that may stand in ``Action::"..."``."""
-    return frozenset({*_groups(), *(operation.operation_id for operation in OPERATIONS), *DemandKind})
+    return frozenset({*_groups(), *(operation.operation_id for operation in GATE_OPERATIONS), *DemandKind})
 
 
 def _groups() -> Sequence[str]:
-    return sorted({operation.group.lower() for operation in OPERATIONS} | _REACHES.keys() | {_DEMAND})
+    return sorted({operation.group.lower() for operation in GATE_OPERATIONS} | _REACHES.keys() | {_DEMAND})
 
 
 @cache
@@ -55,7 +55,7 @@ def schema() -> str:
         "entity Thing;",
         *(f'action "{group}";' for group in _groups()),
     ]
-    for operation in OPERATIONS:
+    for operation in GATE_OPERATIONS:
         reaches = [name for name, reach in _REACHES.items() if operation.operation_id in reach]
         lines.append(_action(operation.operation_id, [operation.group.lower(), *reaches], OPERATION_FACTS))
     lines.extend(_action(kind.value, [_DEMAND], DEMAND_FACTS) for kind in DemandKind)

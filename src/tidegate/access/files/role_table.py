@@ -13,7 +13,7 @@ from tidegate.access.reach import VIEW, touched_kind
 from tidegate.access.refusals import SETTINGS
 from tidegate.access.roles import BUILT_IN_ROLES, Role, Scope
 from tidegate.access.verdict import Redaction
-from tidegate.spec.catalogue import OPERATIONS
+from tidegate.spec.catalogue import GATE_OPERATIONS, GRPC
 
 T = TypeVar("T")
 
@@ -25,12 +25,12 @@ _REDACTIONS = {
 }
 _SCOPES = {scope.value: scope for scope in Scope}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_EVERY_OPERATION = frozenset(operation.operation_id for operation in OPERATIONS)
+_EVERY_OPERATION = frozenset(operation.operation_id for operation in GATE_OPERATIONS)
 _GROUPS_OF_ADMINISTRATORS = frozenset({"Plugin", "Swarm"})
 _DANGEROUS_OPERATIONS = frozenset(
     operation.operation_id
-    for operation in OPERATIONS
-    if operation.group in _GROUPS_OF_ADMINISTRATORS and operation.operation_id not in VIEW
+    for operation in GATE_OPERATIONS
+    if operation is GRPC or (operation.group in _GROUPS_OF_ADMINISTRATORS and operation.operation_id not in VIEW)
 )
 _KEYS = frozenset({"like", "operations", "scope", "redact", "quota", "rate", *SETTINGS.values()})
 

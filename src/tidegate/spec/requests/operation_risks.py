@@ -41,5 +41,6 @@ OPERATION_RISKS: Classes = classes(
         "SecretCreate SecretUpdate SecretDelete ConfigCreate ConfigUpdate "
         "ConfigDelete": "changes what every service trusts",
         "VolumeUpdate": "changes a volume of the cluster",
+        "Grpc": "BuildKit's own protocol, in which nothing is read here",
     },
 )
