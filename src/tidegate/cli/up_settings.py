@@ -17,6 +17,7 @@ from tidegate.gate.audit_start import FILE, AuditSettings, parse_audit_kind, par
 from tidegate.gate.decoy_process import WRITER, DecoyProcessSettings
 from tidegate.gate.doors import parse_scoped_socket
 from tidegate.gate.process import GateProcessSettings, Listener
+from tidegate.registrar.ocsp_checks import FROM_CERTIFICATE, OCSPSettings
 from tidegate.registrar.process import RegistrarProcessSettings
 from tidegate.registrar.sources import TLSFiles
 
@@ -109,6 +110,9 @@ def registrar_settings(
     config: DaemonConfig, gate: GateProcessSettings, tls_files: Callable[[DaemonConfig], tuple[Path, Path, Path]]
 ) -> RegistrarProcessSettings:
     """What the registrar of that gate is told; ``tls_files`` is asked only when a listener has TLS."""
+    for name in ("tls-crls", "tls-ocsp"):
+        if name in config.settings and "tlscacert" not in config.settings:
+            raise InvalidParameterError(f"{name}: is for certificates of another CA: name that by tlscacert")
     return RegistrarProcessSettings(
         parent_pid=os.getpid(),
         data_root=config.data_root,
@@ -116,7 +120,23 @@ def registrar_settings(
         decoy_socket=config.exec_root / "signer.sock" if "decoy" in config.settings else None,
         tls=TLSFiles(*tls_files(config)) if any(listener.tls for listener in gate.listeners) else None,
         log_level=log_level(config.settings),
+        crls=tuple(Path(path).absolute() for path in config.settings.get("tls-crls", ())),
+        ocsp=parse_ocsp(config.settings),
     )
+
+
+def parse_ocsp(values: Mapping[str, Any]) -> OCSPSettings | None:
+    """``tls-ocsp`` and ``tls-ocsp-unreachable``. Raises InvalidParameterError naming the one that is wrong."""
+    responder, unreachable = values.get("tls-ocsp"), values.get("tls-ocsp-unreachable")
+    if responder is None:
+        if unreachable is not None:
+            raise InvalidParameterError("tls-ocsp-unreachable: says nothing without tls-ocsp")
+        return None
+    if unreachable not in (None, "refuse", "admit"):
+        raise InvalidParameterError(f"tls-ocsp-unreachable: {unreachable!r} is neither refuse nor admit")
+    if responder != FROM_CERTIFICATE and not responder.startswith(("http://", "https://")):
+        raise InvalidParameterError(f"tls-ocsp: {responder!r} is neither an http URL nor {FROM_CERTIFICATE}")
+    return OCSPSettings(responder, unreachable == "admit")
 
 
 def parse_gate_workers(given: int | None, processors: int) -> int:

@@ -43,6 +43,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tlscacert", "tlscacert", T, help="trust client certificates signed by this CA"),
     Setting("tlscert", "tlscert", T, help="the server's certificate"),
     Setting("tlskey", "tlskey", T, help="the server's key"),
+    Setting("tls-crls", "tls-crl", L, help="a revocation list of a CA in tlscacert; read again when it changes"),
+    Setting(
+        "tls-ocsp",
+        "tls-ocsp",
+        T,
+        help="ask this OCSP responder about certificates of tlscacert: a URL, or from-certificate",
+    ),
+    Setting(
+        "tls-ocsp-unreachable", "tls-ocsp-unreachable", T, help="without its answer: refuse (the default) or admit"
+    ),
     Setting(None, "tls-san", L, help="a further name or address for the server certificate"),
     Setting(None, "allow-plaintext", T, help="allow tcp hosts without TLS: loopback, or public"),
     Setting("default-role", "default-role", T, help="the role of clients that nothing gives one; none unless named"),

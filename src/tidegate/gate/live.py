@@ -27,6 +27,7 @@ from tidegate.access.principal import (
 from tidegate.base.errors import InvalidParameterError
 from tidegate.gate.doors import Door
 from tidegate.gate.presences import Presences
+from tidegate.gate.standings import Standings
 from tidegate.http.messages import Peer
 from tidegate.http.tls_context import context_of_texts
 from tidegate.pki.der import CertificateFacts, certificate_facts
@@ -63,10 +64,17 @@ Watched = Presences[tuple[Door, Peer], Asked]
 class Live:
     """The present snapshot and policy; ``adopt`` one before the first question."""
 
-    def __init__(self, presences: Watched, default_role: str = "", clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        presences: Watched,
+        default_role: str = "",
+        clock_s: Callable[[], float] = time.time,
+        standings: Standings | None = None,
+    ) -> None:
         self.presences = presences
         self._default_role = default_role
         self._clock_s = clock_s
+        self._standings = standings
         self._certificates: dict[bytes, _Certificate] = {}
         self.snapshot = Snapshot(generation=0)
         self._context: ssl.SSLContext | None = None
@@ -98,6 +106,13 @@ class Live:
         if self._context is None:
             raise InvalidParameterError("there is no TLS material")
         return self._context
+
+    async def learn(self, peer: Peer) -> None:
+        """Ask about a certificate of another CA what ``identify`` must know and no snapshot says."""
+        if peer.certificate is None or self._standings is None or not self.snapshot.ocsp:
+            return
+        if self._read_certificate(peer).facts.issuer not in self.snapshot.own_issuers:
+            await self._standings.learn(peer.certificate)
 
     def identify(self, door: Door, peer: Peer) -> Identity:
         """Who is at ``door``, at this moment."""
@@ -138,7 +153,14 @@ class Live:
         until_s = snapshot.crl_until_s.get(facts.issuer)
         if until_s is not None and until_s <= now_s:
             return _refused(identity, "cannot be checked: its CA's revocation list is out of date")
+        if snapshot.ocsp and (refusal := self._ocsp_refusal(peer)):
+            return _refused(identity, refusal)
         return Identity(known.principal, self.policy.role_of(known.principal), identity.owner, "", facts.not_after_s)
+
+    def _ocsp_refusal(self, peer: Peer) -> str:
+        if self._standings is None or peer.certificate is None:
+            return "could not be checked: nobody asks the OCSP responder"
+        return self._standings.refusal(peer.certificate)
 
     def _read_certificate(self, peer: Peer) -> _Certificate:
         der = peer.certificate or b""

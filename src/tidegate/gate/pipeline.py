@@ -66,6 +66,7 @@ class Gate:
 
     async def handle(self, door: Door, request: Request) -> Response | Hijack:
         """Answer one request; errors of the client and of the engine become answers."""
+        await self._live.learn(request.peer)
         identity = self._live.identify(door, request.peer)
         entry = self._trail.open(door, identity, request)
         try:

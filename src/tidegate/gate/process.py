@@ -34,6 +34,7 @@ from tidegate.gate.pipeline import Behind, Gate
 from tidegate.gate.presences import Presences
 from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.gate.request_log import RequestLog, to_standard_error
+from tidegate.gate.standings import Standings
 from tidegate.gate.trail import Trail
 from tidegate.gate.usage import QuotaLocks
 from tidegate.http.client import UnixClient
@@ -161,7 +162,8 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
         loop.add_signal_handler(number, stop.set)
     dialer = Dialer(resources.link)
     registrar = await RegistrarClient.over(await dialer.connect(REGISTRAR))
-    live = Live(Presences(), settings.default_role)
+    standings = Standings(registrar.check_ocsp)
+    live = Live(Presences(), settings.default_role, standings=standings)
     snapshots = registrar.snapshots()
     live.adopt(await first_snapshot(snapshots))
     check_scoped_roles((entrance.door for entrance in resources.entrances), live.policy.roles)
@@ -176,6 +178,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     tasks = [
         asyncio.create_task(follow(snapshots, live), name="gate-follow"),
         asyncio.create_task(cut_expired(live), name="gate-cut-expired"),
+        asyncio.create_task(standings.keep(live.cut), name="gate-standings"),
         asyncio.create_task(audit.log.keep(registrar.sign_checkpoint, next_file), name="gate-audit"),
     ]
     for task in tasks:

@@ -13,6 +13,8 @@ from tidegate.pki.registrar_messages import (
     SNAPSHOT_LIMIT_BYTES,
     Answer,
     Call,
+    CertificateStatus,
+    CheckOCSP,
     Enrol,
     Issued,
     Refused,
@@ -80,6 +82,13 @@ class RegistrarClient:
         if not isinstance(reply, Signed):
             raise _unexpected(reply)
         return reply.checkpoint
+
+    async def check_ocsp(self, certificate_pem: str) -> CertificateStatus:
+        """Raises UnavailableError when it cannot be checked."""
+        reply = await self._call(CheckOCSP(certificate_pem))
+        if not isinstance(reply, CertificateStatus):
+            raise _unexpected(reply)
+        return reply
 
     async def close(self) -> None:
         self._task.cancel()

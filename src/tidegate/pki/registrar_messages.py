@@ -72,8 +72,21 @@ class Signed(msgspec.Struct, frozen=True, tag="signed"):
     checkpoint: Checkpoint
 
 
-Request = Enrol | Renew | Retire | SignCheckpoint
-Reply = Issued | Retired | Signed | Refused
+class CheckOCSP(msgspec.Struct, frozen=True, tag="check-ocsp"):
+    """Whether a certificate of another CA still stands, by its responder."""
+
+    certificate_pem: str
+
+
+class CertificateStatus(msgspec.Struct, frozen=True, tag="status"):
+    """``good``, ``revoked``, ``unknown`` to the responder, or ``unchecked``; until then it need not be asked again."""
+
+    status: str
+    until_s: int
+
+
+Request = Enrol | Renew | Retire | SignCheckpoint | CheckOCSP
+Reply = Issued | Retired | Signed | CertificateStatus | Refused
 
 
 class Call(msgspec.Struct, frozen=True):

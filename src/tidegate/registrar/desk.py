@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tidegate.base.errors import ForbiddenError, TidegateError
+from tidegate.base.errors import ForbiddenError, NotSupportedError, TidegateError
 from tidegate.pki.audit_memory import PUBLIC_KEY_FILE, signer_directory
-from tidegate.pki.registrar_messages import Enrol, Renew, Reply, Retire, SignCheckpoint, Signed
+from tidegate.pki.registrar_messages import CheckOCSP, Enrol, Renew, Reply, Retire, SignCheckpoint, Signed
+from tidegate.registrar.ocsp_checks import OCSPChecks
 from tidegate.registrar.service import Desk
 from tidegate.spec.audit_chain import Head
 
@@ -31,10 +32,11 @@ _log = logging.getLogger("tidegate.registrar")
 class RegistrarDesk:
     """The keys of ``data_root`` at work; ``refresh`` publishes what was changed."""
 
-    def __init__(self, data_root: Path, refresh: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, data_root: Path, refresh: Callable[[], Awaitable[None]], ocsp: OCSPChecks | None = None) -> None:
         self._audit = signer_directory(data_root)
         self._data_root = data_root
         self._refresh = refresh
+        self._ocsp = ocsp
         self._thread = ThreadPoolExecutor(1, "registrar-desk")
         self._signer: AuditSigner | None = None
 
@@ -50,6 +52,7 @@ class RegistrarDesk:
             Renew: self.renew,
             Retire: self.retire,
             SignCheckpoint: self.sign_checkpoint,
+            CheckOCSP: self.check_ocsp,
         }
 
     async def enrol(self, request: Enrol) -> Reply:
@@ -69,6 +72,12 @@ class RegistrarDesk:
         retired = await self._in_thread(lambda: self._enrolment().retire(request))
         await self._refresh()
         return retired
+
+    async def check_ocsp(self, request: CheckOCSP) -> Reply:
+        """Raises as ``OCSPChecks.check``; NotSupportedError where no responder is configured."""
+        if self._ocsp is None:
+            raise NotSupportedError("no OCSP responder is configured")
+        return await self._ocsp.check(request)
 
     async def keep_up(self, server: Path | None) -> None:
         """Renew what is due and, once a day, warn of what ends; for ever. ``server`` is what the gate shows."""
@@ -101,6 +110,8 @@ class RegistrarDesk:
         return await self.sign_checkpoint(request)
 
     def close(self) -> None:
+        if self._ocsp is not None:
+            self._ocsp.close()
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

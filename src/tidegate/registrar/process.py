@@ -16,19 +16,20 @@ from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.http.listeners import bind_unix
 from tidegate.registrar.desk import RegistrarDesk
+from tidegate.registrar.ocsp_checks import OCSPChecks, OCSPSettings
 from tidegate.registrar.publisher import Publisher
 from tidegate.registrar.service import RegistrarService
-from tidegate.registrar.sources import Sources, TLSFiles
+from tidegate.registrar.sources import ForeignChecks, Sources, TLSFiles
 
 SOCKET_MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrarProcessSettings:
-    """``tls`` None: no listener has TLS. The registrar ends with ``parent_pid``.
+    """``tls`` None: no listener has TLS; ``crls`` and ``ocsp`` are for certificates of other CAs than our own.
 
-    When asked to end it waits ``grace_s`` for the gate workers, which have their audits signed last of all. On
-    ``decoy_socket`` nothing is told, and only the decoy's own audit is signed.
+    The registrar ends with ``parent_pid``. When asked to end it waits ``grace_s`` for the gate workers, whose audits
+    are signed last of all. On ``decoy_socket`` nothing is told, and only the decoy's own audit is signed.
     """
 
     parent_pid: int
@@ -37,6 +38,8 @@ class RegistrarProcessSettings:
     tls: TLSFiles | None
     uids: frozenset[int] = field(default_factory=lambda: frozenset({0}))
     log_level: str = "info"
+    crls: tuple[Path, ...] = ()
+    ocsp: OCSPSettings | None = None
     grace_s: float = 10.0
     decoy_socket: Path | None = None
 
@@ -58,8 +61,10 @@ async def _serve_until_signalled(settings: RegistrarProcessSettings) -> None:
 
 async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``. Raises as ``run_registrar``."""
-    publisher = Publisher(Sources(settings.data_root, settings.tls))
-    desk = RegistrarDesk(settings.data_root, publisher.refresh)
+    checks = ForeignChecks(settings.crls, settings.ocsp is not None)
+    publisher = Publisher(Sources(settings.data_root, settings.tls, checks))
+    ocsp = OCSPChecks(settings.ocsp, lambda: publisher.published.ca_pem) if settings.ocsp else None
+    desk = RegistrarDesk(settings.data_root, publisher.refresh, ocsp)
     await desk.prepare()
     service = RegistrarService(desk.calls(), settings.uids)
     await publisher.begin(service.publish)

@@ -25,7 +25,7 @@ class Publisher:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._published = Snapshot(generation=0)
+        self.published = Snapshot(generation=0)
         self._publish: Callable[[Snapshot], None] = lambda _: None
         self._reading = asyncio.Lock()
         self._failure = ""
@@ -78,9 +78,9 @@ class Publisher:
             return ""
 
     def _renew(self, read: Snapshot) -> None:
-        snapshot = msgspec.structs.replace(read, generation=self._published.generation)
-        if snapshot == self._published and snapshot.generation:
+        snapshot = msgspec.structs.replace(read, generation=self.published.generation)
+        if snapshot == self.published and snapshot.generation:
             return
-        self._published = msgspec.structs.replace(snapshot, generation=snapshot.generation + 1)
-        _log.info("snapshot %d: %d clients", self._published.generation, len(self._published.clients))
-        self._publish(self._published)
+        self.published = msgspec.structs.replace(snapshot, generation=snapshot.generation + 1)
+        _log.info("snapshot %d: %d clients", self.published.generation, len(self.published.clients))
+        self._publish(self.published)

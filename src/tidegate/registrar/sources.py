@@ -5,9 +5,10 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.http.tls_context import context_of_texts
@@ -15,6 +16,9 @@ from tidegate.pki.der import certificate_facts, split_pem, with_issuer
 from tidegate.pki.durable_files import make_private_directory
 from tidegate.pki.issued import IssuedRecords, IssueRecord
 from tidegate.pki.snapshot import ClientRecord, Snapshot
+
+if TYPE_CHECKING:
+    from tidegate.pki.revocation_lists import RevocationLists
 
 _STREAM_GRACE_S = 24 * 3600
 _ACCESS_FILE_BYTES = 4 * 1024 * 1024
@@ -29,15 +33,31 @@ class TLSFiles:
     key: Path
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignChecks:
+    """How certificates of other CAs are checked beyond their signature: lists of revocations, a responder."""
+
+    crls: tuple[Path, ...] = ()
+    ocsp: bool = False
+
+
 class Sources:
     """``tls`` None: no listener has TLS. Our own PKI is read wherever it is; it may be absent."""
 
-    def __init__(self, data_root: Path, tls: TLSFiles | None, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        data_root: Path,
+        tls: TLSFiles | None,
+        foreign: ForeignChecks | None = None,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         self._pki = data_root / "pki"
         self._access = data_root / "access"
         self._tls = tls
         self._now_s = now_s
         self._records = IssuedRecords(self._pki)
+        self._foreign = foreign or ForeignChecks()
+        self._lists: RevocationLists | None = None
 
     def directories(self) -> list[Path]:
         """Where a change may come; those of our own are made. Raises OSError."""
@@ -45,9 +65,11 @@ class Sources:
         for directory in own:
             make_private_directory(directory)
         found = [self._pki, *own]
+        files = self._foreign.crls
         if self._tls is not None:
-            for path in (self._tls.ca, self._tls.certificate, self._tls.key):
-                found += [path.parent, path.resolve().parent]
+            files += (self._tls.ca, self._tls.certificate, self._tls.key)
+        for path in files:
+            found += [path.parent, path.resolve().parent]
         return list(dict.fromkeys(found))
 
     def read(self) -> Snapshot:
@@ -68,7 +90,8 @@ class Sources:
             files = f"{self._tls.ca}, {self._tls.certificate}, {self._tls.key}"
             raise InvalidParameterError(f"cannot load TLS files {files}: {error}") from error
         authorities = split_pem(ca_pem, str(self._tls.ca))
-        trusted = [certificate_facts(der).subject for der in authorities]
+        revoked, crl_until_s = self._revocations(authorities)
+        trusted = [certificate_facts(der) for der in authorities]
         server = certificate_facts(split_pem(certificate_pem, str(self._tls.certificate))[0])
         return Snapshot(
             generation=0,
@@ -78,9 +101,22 @@ class Sources:
             not_after_s=server.not_after_s,
             clients=clients,
             own_issuers=own,
-            trusted_issuers=frozenset(trusted),
+            trusted_issuers=frozenset(ca.subject for ca in trusted if ca.key not in revoked),
+            revoked=revoked,
+            crl_until_s=crl_until_s,
+            ocsp=self._foreign.ocsp,
             access=access,
         )
+
+    def _revocations(self, authorities: Sequence[bytes]) -> tuple[frozenset[str], dict[str, int]]:
+        if not self._foreign.crls:
+            return frozenset(), {}
+        from tidegate.pki.revocation_lists import RevocationLists  # the library for certificates: not for nothing
+
+        if self._lists is None:
+            self._lists = RevocationLists(self._foreign.crls)
+        read = self._lists.read(authorities)
+        return read.revoked, dict(read.until_s)
 
     def _own_authorities(self) -> list[bytes]:
         path = self._pki / "ca.pem"

@@ -18,10 +18,13 @@ from tidegate.cli.up_settings import (
     parse_gate_workers,
     parse_group,
     parse_log_defaults,
+    parse_ocsp,
+    registrar_settings,
 )
 from tidegate.daemon.config import decide_config
 from tidegate.daemon.process_settings import LogDefaults, decode_settings, encode_settings
 from tidegate.gate.audit_start import parse_audit_kind
+from tidegate.registrar.ocsp_checks import OCSPSettings
 
 
 def test_the_engine_reads_what_it_is_told() -> None:
@@ -125,3 +128,34 @@ def test_how_much_of_the_audit_is_kept() -> None:
     for flags, complaint in (({"audit-files": 1}, "neither 0"), ({"audit-files": 5, "audit": "syslog"}, "none with")):
         with pytest.raises(InvalidParameterError, match=complaint):
             audit_settings(decide_config(flags, {}))
+
+
+def test_how_certificates_of_another_ca_are_checked() -> None:
+    flags = {"tlsverify": True, "tlscacert": "ca.pem", "tls-crls": ["a.crl", "/b.crl"], "tls-ocsp": "http://r/"}
+    config = decide_config(flags, {})
+    gate = gate_settings(config)
+    assert gate is not None
+    told = registrar_settings(config, gate, lambda _: (Path("/ca"), Path("/cert"), Path("/key")))
+    assert told.crls == (Path.cwd() / "a.crl", Path("/b.crl"))
+    assert told.ocsp == OCSPSettings("http://r/", admit_unchecked=False)
+    assert parse_ocsp({"tls-ocsp": "from-certificate", "tls-ocsp-unreachable": "admit"}) == OCSPSettings(
+        "from-certificate", admit_unchecked=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"tls-crls": ["a"]}, "tls-crls: is for certificates of another CA"),
+        ({"tls-ocsp": "http://r/"}, "tls-ocsp: is for certificates of another CA"),
+        ({"tlscacert": "ca", "tls-ocsp": "ldap://r/"}, "neither an http URL nor from-certificate"),
+        ({"tlscacert": "ca", "tls-ocsp": "http://r/", "tls-ocsp-unreachable": "maybe"}, "neither refuse nor admit"),
+        ({"tlscacert": "ca", "tls-ocsp-unreachable": "admit"}, "says nothing without tls-ocsp"),
+    ],
+)
+def test_wrong_checks_are_refused_by_name(values: dict[str, object], complaint: str) -> None:
+    config = decide_config({"tlsverify": True, **values}, {})
+    gate = gate_settings(config)
+    assert gate is not None
+    with pytest.raises(InvalidParameterError, match=complaint):
+        registrar_settings(config, gate, lambda _: (Path("/ca"), Path("/cert"), Path("/key")))

@@ -12,9 +12,11 @@ from tidegate.access.asked import Asked
 from tidegate.gate.doors import Door
 from tidegate.gate.live import Live
 from tidegate.gate.presences import Presences
+from tidegate.gate.standings import Standings
 from tidegate.http.messages import Peer
 from tidegate.pki.authority import Authority
 from tidegate.pki.der import CertificateFacts, certificate_facts
+from tidegate.pki.registrar_messages import CertificateStatus
 from tidegate.pki.snapshot import ClientRecord, Snapshot
 
 TLS = Door("tls", secured=True)
@@ -99,6 +101,35 @@ def test_a_foreign_certificate_owns_under_a_name_that_nothing_else_has(holder: H
     assert owner("") == "serial:0A"
     assert owner("admin:bob") == "cn:admin:bob"
     assert owner("uid:0") == "cn:uid:0"
+
+
+def test_a_foreign_certificate_is_asked_about_where_that_is_configured(holder: Holder) -> None:
+    """Our own is on record, which says more than any responder."""
+    asked: list[str] = []
+    status = "good"
+
+    async def ask(certificate_pem: str) -> CertificateStatus:
+        asked.append(certificate_pem)
+        return CertificateStatus(status, int(NOW_S) + 100)
+
+    def refusal(snapshot: Snapshot) -> str:
+        made = Live(Presences(), "viewer", lambda: NOW_S, Standings(ask, lambda: NOW_S))
+        made.adopt(snapshot)
+        unasked = made.identify(TLS, holder.peer).refusal
+        assert bool(unasked) == (snapshot.ocsp and not snapshot.clients)
+        asyncio.run(made.learn(holder.peer))
+        return made.identify(TLS, holder.peer).refusal
+
+    issuers = frozenset({holder.facts.issuer})
+    foreign = holder.snapshot(known=False, trusted_issuers=issuers, ocsp=True)
+    assert refusal(holder.snapshot(known=False, trusted_issuers=issuers)) == ""
+    assert refusal(holder.snapshot(own_issuers=issuers, trusted_issuers=issuers, ocsp=True)) == ""
+    assert asked == []
+    assert refusal(foreign) == ""
+    assert len(asked) == 1
+    status = "revoked"
+    assert refusal(foreign).endswith("is revoked to its CA's OCSP responder")
+    assert "nobody asks" in live(foreign, "viewer").identify(TLS, holder.peer).refusal
 
 
 def test_the_same_serial_number_of_another_ca_is_not_the_record(holder: Holder) -> None:
