@@ -39,6 +39,9 @@ __all__ = [
 
 MOST_BYTES = 4 * 1024 * 1024
 """No document is larger: the largest, a secret or a config, is under 1.5 MB in base64."""
+MOST_VALUES = 50_000
+"""More than any document has, and little enough that reading them delays nobody else's request by much."""
+_MOST_BYTES_TO_MEND = 64 * 1024
 
 _JSON = "application/json"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/")
@@ -95,12 +98,24 @@ def read_document(operation_id: str, data: bytes) -> Document:
     kind = tables.body_type(operation_id)
     if kind is None or not data:
         return Document(operation_id)
-    if len(data) > MOST_BYTES:
-        raise InvalidParameterError(f"invalid JSON: a document of more than {MOST_BYTES} bytes")
+    _refuse_costly(data)
     tree, reading = read(kind, data)
     if tree and isinstance(tree, list) and isinstance(tree[0], str):  # no field to be classed by
         reading.present["[]"] = class_of_operation(operation_id)
     return Document(operation_id, tree, tuple(sorted(set(reading.unknown))), MappingProxyType(reading.present))
+
+
+def _refuse_costly(data: bytes) -> None:
+    """Raises InvalidParameterError for what would take long to read: the reader has a loop to share with others."""
+    if len(data) > MOST_BYTES:
+        raise InvalidParameterError(f"invalid JSON: a document of more than {MOST_BYTES} bytes")
+    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise InvalidParameterError(f"invalid JSON: a document of more than {MOST_VALUES} values")
+    if len(data) > _MOST_BYTES_TO_MEND:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidParameterError(f"invalid JSON: not UTF-8: {error.reason} at byte {error.start}") from error
 
 
 def refuse_encoding(operation_id: str, content_encoding: str | None) -> None:

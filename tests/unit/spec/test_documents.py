@@ -118,6 +118,17 @@ def test_utf_16_and_large_documents_are_refused() -> None:
         create(b'{"Image":"a"' + b" " * (4 << 20) + b"}")
 
 
+@pytest.mark.parametrize("item", [b"[]", b"{}", b'{"a":[{}]}', b"1"])
+def test_a_document_of_many_values_is_refused_before_it_is_read(item: bytes) -> None:
+    with pytest.raises(InvalidParameterError, match="more than 50000 values"):
+        create(b'{"x":[' + b",".join([item] * 50_001) + b"]}")
+
+
+def test_a_large_document_is_utf_8() -> None:
+    with pytest.raises(InvalidParameterError, match="not UTF-8: invalid start byte at byte 65547"):
+        create(b'{"Image":"a' + b"a" * 65536 + b'\xff"}')
+
+
 def test_bad_text_is_replaced() -> None:
     assert create(b'{"Image":"a\xe2\x82\\ud800"}') == {"Image": "a\ufffd\ufffd\ufffd"}
 
