@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.kernel.paths import directory_in_root, open_in_root, read_in_root
+from tidegate.kernel.paths import directory_in_root, make_directories_in_root, open_in_root, read_in_root
 
 
 @pytest.fixture
@@ -41,3 +41,15 @@ def test_what_is_no_directory_is_none(root: Path) -> None:
 
 def test_a_text_is_cut_at_its_limit(root: Path) -> None:
     assert read_in_root(root, "/etc/passwd", 4) == "root"
+
+
+def test_directories_are_made_within_the_root_only(root: Path, tmp_path: Path) -> None:
+    before = sorted(path for path in tmp_path.rglob("*") if root not in path.parents)
+    for path in ("/a/b/c", "/a/b/c", "/data/new", "/../../made", "/etc/./more/"):
+        make_directories_in_root(root, path)
+    for made in ("a", "a/b", "a/b/c", "etc/new", "made", "etc/more"):
+        assert (root / made).stat().st_mode & 0o7777 == 0o755
+    for path in ("/up/dangling", "/etc/passwd/below"):
+        with pytest.raises(OSError):
+            make_directories_in_root(root, path)
+    assert sorted(path for path in tmp_path.rglob("*") if root not in path.parents) == before

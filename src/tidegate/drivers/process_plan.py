@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.base.sizes import parse_size
+from tidegate.drivers.mountpoints import make_mountpoints
 from tidegate.drivers.oci_config import (
     DEFAULT_MASKED_PATHS,
     DEFAULT_READONLY_PATHS,
@@ -92,7 +93,9 @@ class ProcessPlanner:
             annotations=host.annotations,
         )
         stdio = Stdio(document.tty, document.open_stdin, document.stdin_once, host.console_size)
-        return ContainerProcess(container.id, plan_config(request), stdio, self.log_target(container, host))
+        config = plan_config(request)
+        make_mountpoints(rootfs, config["mounts"])
+        return ContainerProcess(container.id, config, stdio, self.log_target(container, host))
 
     def log_target(self, container: Container, host: HostConfig) -> LogTarget:
         """Where the output is recorded, by ``log-opts`` max-size and max-file."""

@@ -45,6 +45,21 @@ def directory_in_root(root: Path, container_path: str) -> Path | None:
         os.close(fd)
 
 
+def make_directories_in_root(root: Path, container_path: str) -> None:
+    """Make a directory of the container and its missing parents, mode 0755. A file in the way is an OSError."""
+    try:
+        os.close(open_in_root(root, container_path, os.O_PATH | os.O_DIRECTORY))
+    except FileNotFoundError:
+        parent, name = os.path.split(container_path.rstrip("/"))
+        if parent not in ("", "/"):
+            make_directories_in_root(root, parent)
+        parent_fd = open_in_root(root, parent or "/", os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.mkdir(name, 0o755, dir_fd=parent_fd)  # noqa: PTH102 - Path has no dir_fd
+        finally:
+            os.close(parent_fd)
+
+
 def read_in_root(root: Path, container_path: str, limit_bytes: int) -> str:
     """The text of a regular file of the container, cut at the limit; empty when there is none."""
     try:
