@@ -126,7 +126,7 @@ _OF_A_GATE = frozenset(
     {
         "hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "allow-plaintext", "default-role",
         "authorization-plugins", "gate-sockets", "gate-workers", "data-root", "exec-root", "config-file", "audit",
-        "decoy", "pidfile", "log-level", "debug",
+        "audit-files", "decoy", "pidfile", "log-level", "debug",
     }
 )  # fmt: skip
 GATE_SETTINGS: tuple[Setting, ...] = tuple(setting for setting in SETTINGS if setting.name in _OF_A_GATE)

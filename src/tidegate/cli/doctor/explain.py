@@ -219,13 +219,7 @@ def _answer(seen: Observation, now: datetime) -> Diagnosis | None:
         mend = "have it pass TLS through untouched (no termination), or connect to the engine's own address"
         return Diagnosis("proxy", what, mend)
     if seen.status in (401, 403):
-        if "revoked" in message:
-            return _revoked(message)
-        if seen.files is not None and not seen.files.is_pair:
-            return _no_certificate(seen)
-        return Diagnosis(
-            "refused", f"the server knows this client and refuses it: {message}", "ask for another role there"
-        )
+        return _refused(seen, message)
     skewed = _skew(seen, now)
     if skewed is not None:
         return skewed
@@ -235,6 +229,16 @@ def _answer(seen: Observation, now: datetime) -> Diagnosis | None:
         what = f"{seen.target.url} answers without TLS: whoever reaches it is root there"
         return Diagnosis("plaintext", what, "close it, and serve 2376 with TLS")
     return Diagnosis(OK, f"{seen.target.url} answers{_as_whom(seen, now)}")
+
+
+def _refused(seen: Observation, message: str) -> Diagnosis:
+    """401 or 403, with the engine's message."""
+    if "revoked" in message:
+        return _revoked(message)
+    if seen.files is not None and not seen.files.is_pair:
+        return _no_certificate(seen)
+    what = f"the server knows this client and refuses it: {message}"
+    return Diagnosis("refused", what, "ask for another role there")
 
 
 def _as_whom(seen: Observation, now: datetime) -> str:
