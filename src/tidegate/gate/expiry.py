@@ -1,10 +1,11 @@
-"""Telling a client, in the headers of every answer, when its certificate ends. Pure.
+"""Telling a client, in the headers of its answers, when its certificate ends. Pure.
 
 ``Tidegate-Certificate-Expires`` is always there; in the last quarter of the certificate's life a ``Warning`` (RFC 7234,
 section 5.5, code 299) says what to do. Who renews by himself, from half of it on, never sees one.
 """
 
 from email.utils import formatdate
+from functools import lru_cache
 
 from tidegate.pki.der import CertificateFacts
 
@@ -14,12 +15,17 @@ _HOUR_S, _DAY_S = 3600, 86400
 
 def expiry_headers(facts: CertificateFacts, now_s: float) -> tuple[tuple[str, str], ...]:
     """Of the client's certificate."""
-    expires = (EXPIRES, formatdate(facts.not_after_s, usegmt=True))
+    expires = _expires(facts.not_after_s)
     left_s = facts.not_after_s - now_s
     if left_s > (facts.not_after_s - facts.not_before_s) / 4:
         return (expires,)
     text = f"the client certificate ends in {_span(left_s)}: renew it with `tidegate client renew`"
     return (expires, ("Warning", f'299 tidegate "{text}"'))
+
+
+@lru_cache(1024)
+def _expires(not_after_s: int) -> tuple[str, str]:
+    return EXPIRES, formatdate(not_after_s, usegmt=True)
 
 
 def _span(seconds: float) -> str:

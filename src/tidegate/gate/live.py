@@ -26,6 +26,7 @@ from tidegate.access.principal import (
 )
 from tidegate.base.errors import InvalidParameterError
 from tidegate.gate.doors import Door
+from tidegate.gate.expiry import expiry_headers
 from tidegate.gate.presences import Presences
 from tidegate.gate.standings import Standings
 from tidegate.http.messages import Peer
@@ -127,6 +128,12 @@ class Live:
             return Identity(unknown, refusal=_NO_CERTIFICATE)
         # Whoever insisted on plaintext has given root to everybody who can reach it, but for what --default-role says.
         return Identity(unknown, self.policy.role_of(unknown) or _ADMIN, owner_of(unknown))
+
+    def expiry_headers(self, peer: Peer) -> tuple[tuple[str, str], ...]:
+        """When the client's certificate ends, for its answers; nothing where it has none."""
+        if peer.certificate is None:
+            return ()
+        return expiry_headers(self._read_certificate(peer).facts, self._clock_s())
 
     def _of_certificate(self, peer: Peer) -> Identity:
         known = self._read_certificate(peer)

@@ -79,8 +79,12 @@ class Gate:
         except asyncio.CancelledError:
             entry.close(CLIENT_LEFT)
             raise
-        entry.close(101 if isinstance(response, Hijack) else response.status)
-        return response
+        if isinstance(response, Hijack):
+            entry.close(101)
+            return response
+        entry.close(response.status)
+        expiry = self._live.expiry_headers(request.peer)
+        return msgspec.structs.replace(response, headers=(*response.headers, *expiry)) if expiry else response
 
     async def _answer(self, door: Door, identity: Identity, request: Request, entry: Entry) -> Response | Hijack:
         if door.secured and is_enrolment(request.target) and not (identity.refusal and request.peer.certificate):

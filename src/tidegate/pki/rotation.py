@@ -3,7 +3,8 @@
 ``begin`` makes the next CA. From then on both are trusted, every new or renewed client certificate is of the next one,
 and every client that is given one is told to trust both. The server's certificate stays with the old CA, which is the
 only one that all clients know. ``finish`` makes the next CA the only one, and the server's certificate one of it.
-Whoever has not renewed is locked out then, and so it refuses as long as there are such clients.
+Whoever has not renewed is locked out then, and so it refuses as long as there are such clients. What is connected
+stays: the old CA is refused at the next handshake, and only what is on record was ever admitted by it.
 
 ``finish`` replaces ``ca.pem`` first: from then on it is decided, and any later run completes what a killed one left.
 """

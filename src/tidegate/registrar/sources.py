@@ -75,9 +75,7 @@ class Sources:
     def read(self) -> Snapshot:
         """With generation 0. Raises InvalidParameterError naming the file that cannot be used, OSError."""
         own = frozenset(certificate_facts(der).subject for der in self._own_authorities())
-        clients = {
-            each.serial: _client(each) for each in self._records.all() if self._counts(each) and each.issuer in own
-        }
+        clients = {each.serial: _client(each) for each in self._records.all() if self._counts(each)}
         access = {path.name: _text(path) for path in sorted(self._access.glob("[!.]*")) if path.is_file()}
         if self._tls is None:
             return Snapshot(generation=0, clients=clients, own_issuers=own, access=access)

@@ -140,6 +140,14 @@ def test_the_same_serial_number_of_another_ca_is_not_the_record(holder: Holder) 
     assert live(snapshot).identify(TLS, holder.peer).role == ""
 
 
+def test_answers_say_when_the_certificate_ends(holder: Holder) -> None:
+    (header,) = live(holder.snapshot()).expiry_headers(holder.peer)
+    assert header[0] == "Tidegate-Certificate-Expires"
+    late = live(holder.snapshot(), now_s=holder.facts.not_after_s - 86400)
+    assert [name for name, _ in late.expiry_headers(holder.peer)] == ["Tidegate-Certificate-Expires", "Warning"]
+    assert late.expiry_headers(Peer(credentials=(1, 2, 3))) == ()
+
+
 def test_the_door_decides_where_there_is_no_certificate() -> None:
     known = live(Snapshot(generation=1), "viewer")
     unix = Peer(credentials=(7, 1000, 100))
