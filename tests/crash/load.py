@@ -6,6 +6,7 @@ what it said holds after any crash.
 
 import random
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ CONNECTION_LOST = (requests.exceptions.RequestException, HTTPError, OSError, Val
 TICKERS_ALIVE = 2
 LEFT_LYING = 3
 PHOENIXES = 1
+CLEAR_DEADLINE_S = 120
 WEIGHTS = {"run": 30, "exec": 20, "logs": 10, "pause": 10, "stop": 8, "remove": 8, "restart": 4, "policy": 4}
 CUT = b"shim was killed"  # what a stream says whose output lacks something
 
@@ -90,12 +92,18 @@ class Client:
 
     def clear(self, client: docker.DockerClient) -> None:
         """Look at everything that is left, and remove it."""
-        while self.shorts:
-            self._clear_short(client)
-        while self.phoenixes:
-            self._clear_phoenix(client)
-        while self.tickers:
-            self._clear_ticker(client, self.tickers[0])
+        deadline = time.monotonic() + CLEAR_DEADLINE_S
+        while self.shorts or self.phoenixes or self.tickers:
+            if time.monotonic() > deadline:
+                left = [each.name for each in (*self.shorts, *self.phoenixes, *self.tickers)]
+                self.complaints.append(f"client {self.number} cannot clear {left}")
+                return
+            if self.shorts:
+                self._clear_short(client)
+            elif self.phoenixes:
+                self._clear_phoenix(client)
+            else:
+                self._clear_ticker(client, self.tickers[0])
 
     def _one(self, client: docker.DockerClient, chance: random.Random) -> None:
         what = "start"

@@ -259,7 +259,7 @@ class ContainerService:
         if found is None:
             return p.FoundLost(self._ports.clock())
         if found.exit is not None:
-            return p.Exited(found.exit.exit_code, found.exit.finished_at_ns, found.exit.oom_killed)
+            return p.FoundExited(found.exit.exit_code, found.exit.finished_at_ns, found.exit.oom_killed)
         return p.FoundAlive(found.pid, found.paused)
 
     async def run(self) -> None:

@@ -89,7 +89,9 @@ class ContainerEffects:
                 self.publish(container, action, dict(attributes))
             case p.Prepare():
                 return await self._prepare(container)
-            case p.Launch():
+            case p.Launch(leftovers):
+                if leftovers:
+                    await self._release(container)
                 return await self._launch(container)
             case p.Release():
                 return await self._release(container)

@@ -56,7 +56,7 @@ def _start(state: State, _event: p.StartRequested) -> Step:
 
 def _launch(state: State, *before: Effect, attended: bool = False) -> Step:
     starting = replace(state, phase=Phase.STARTING, error="", oom_killed=False, release_owed=True, attended=attended)
-    return Step(starting, (*before, p.Launch()))
+    return Step(starting, (*before, p.Launch(leftovers=state.release_owed)))
 
 
 def _launched(state: State, event: p.Launched) -> Step:
@@ -198,6 +198,10 @@ def _found_half_started(state: State, _event: Event) -> Step:
     return Step(replace(state, phase=Phase.EXITED, pid=0, exit_code=LOST_EXIT_CODE), (p.Release(),))
 
 
+def _found_exited(state: State, event: p.FoundExited) -> Step:
+    return _exited(state, p.Exited(event.exit_code, event.at_ns, event.oom_killed))
+
+
 def _found_lost(state: State, event: p.FoundLost) -> Step:
     return _exited(state, p.Exited(LOST_EXIT_CODE, event.at_ns))
 
@@ -231,23 +235,26 @@ def seen_phase(state: State) -> Phase:
 
 Transition = Callable[[State, Any], Step]
 
-_RUN_ENDS: Mapping[type[Event], Transition] = {p.Exited: _exited, p.FoundLost: _found_lost}
+_RUN_ENDS: Mapping[type[Event], Transition] = {
+    p.Exited: _exited, p.FoundExited: _found_exited, p.FoundLost: _found_lost,
+}  # fmt: skip
 _AT_REST: Mapping[type[Event], Transition] = {
     p.StartRequested: _start, p.StopRequested: _stay, p.RemoveRequested: _remove, p.Released: _released,
     p.Exited: _stay, p.TimerFired: _stay, p.OutOfMemory: _stay, p.FoundAlive: _found_half_started,
-    p.FoundLost: _found_at_rest, p.Thawed: _stay, p.EffectFailed: _stay,
+    p.FoundExited: _found_at_rest, p.FoundLost: _found_at_rest, p.Thawed: _stay, p.EffectFailed: _stay,
 }  # fmt: skip
 
 TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {
     Phase.CREATING: {
         p.CreateRequested: _prepare,
-        p.Prepared: _prepare_done, p.PrepareFailed: _prepare_failed, p.FoundLost: _remove, p.FoundAlive: _remove,
+        p.Prepared: _prepare_done, p.PrepareFailed: _prepare_failed,
+        p.FoundLost: _remove, p.FoundExited: _remove, p.FoundAlive: _remove,
     },
     Phase.CREATED: _AT_REST,
     Phase.STARTING: {
         p.Launched: _launched, p.LaunchFailed: _launch_failed, p.Exited: _found_half_started,
-        p.FoundAlive: _found_half_started, p.FoundLost: _found_half_started, p.TimerFired: _stay,
-        p.OutOfMemory: _out_of_memory, p.EffectFailed: _stay,
+        p.FoundAlive: _found_half_started, p.FoundExited: _found_half_started, p.FoundLost: _found_half_started,
+        p.TimerFired: _stay, p.OutOfMemory: _out_of_memory, p.EffectFailed: _stay,
     },
     Phase.RUNNING: {
         **_RUN_ENDS, p.StartRequested: _stay, p.KillRequested: _kill, p.StopRequested: _stop,
@@ -265,16 +272,16 @@ TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {
     Phase.RESTARTING: {
         p.StartRequested: _start, p.StopRequested: _stop_waiting, p.KillRequested: _kill_waiting,
         p.TimerFired: _timer_in_restarting, p.Exited: _stay, p.OutOfMemory: _stay,
-        p.FoundLost: _found_restarting, p.FoundAlive: _found_half_started,
+        p.FoundLost: _found_restarting, p.FoundExited: _found_restarting, p.FoundAlive: _found_half_started,
     },
     Phase.EXITED: _AT_REST,
     Phase.REMOVING: {
         p.Removed: _removed, p.RemoveFailed: _remove_failed, p.Exited: _stay, p.TimerFired: _stay,
-        p.FoundLost: _remove, p.FoundAlive: _remove,
+        p.FoundLost: _remove, p.FoundExited: _remove, p.FoundAlive: _remove,
     },
     Phase.DEAD: {
         p.RemoveRequested: _remove, p.StopRequested: _stay, p.Exited: _stay, p.TimerFired: _stay, p.FoundLost: _stay,
-        p.FoundAlive: _stay,
+        p.FoundExited: _stay, p.FoundAlive: _stay,
     },
 }  # fmt: skip
 

@@ -209,6 +209,15 @@ class FoundAlive:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundExited:
+    """Boot recovery: the supervisor still holds the exit of the last run, which was not released."""
+
+    exit_code: int
+    at_ns: int
+    oom_killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FoundLost:
     """Boot recovery: no process of the container exists, nor the record of an exit."""
 
@@ -219,7 +228,7 @@ Event = (
     CreateRequested
     | Prepared | PrepareFailed | StartRequested | Launched | LaunchFailed | Exited | Released | KillRequested
     | StopRequested | PauseRequested | UnpauseRequested | Frozen | Thawed | EffectFailed | OutOfMemory
-    | RemoveRequested | Removed | RemoveFailed | TimerFired | FoundAlive | FoundLost
+    | RemoveRequested | Removed | RemoveFailed | TimerFired | FoundAlive | FoundExited | FoundLost
 )  # fmt: skip
 
 # ----------------------------------------------------------------------------- effects
@@ -234,7 +243,12 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Run the container; outcome Launched or LaunchFailed."""
+    """Run the container; outcome Launched or LaunchFailed.
+
+    ``leftovers``: an earlier run was not given back whole, which comes first.
+    """
+
+    leftovers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

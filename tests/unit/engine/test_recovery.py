@@ -7,6 +7,7 @@ import msgspec
 from tests.unit.engine.life import Life, settle
 from tests.unit.engine.test_containers import play, started
 
+from tidegate.base.errors import UnavailableError
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.ports import Exited, RunningProcess
 from tidegate.model.container import Container
@@ -119,5 +120,26 @@ def test_a_run_waits_for_the_disk_only_where_somebody_relies_on_it() -> None:
         await gone
         assert synced == [Phase.CREATING, Phase.CREATED, Phase.RUNNING, Phase.REMOVING]
         assert not life.store.records
+
+    play(body)
+
+
+def test_an_engine_killed_during_the_release_or_the_removal_of_an_ended_container_sees_it_through() -> None:
+    async def body(life: Life) -> None:
+        for name, rules in (("web", Rules()), ("gone", Rules()), ("db", Rules(RestartPolicy("always")))):
+            identity = await started(life, name, rules=rules)
+            life.runtime.release_error = UnavailableError("the shim was killed")
+            life.runtime.exit(identity, 6)
+            await settle()
+            ended = Exited(identity, None, 6, 2_000)
+            life.runtime.recovered.append(RunningProcess(identity, None, 100, 1, False, ended))
+        await asyncio.gather(life.service.remove("gone"), return_exceptions=True)
+        life.runtime.release_error = None
+        await life.reboot()
+        life.timers.fire()
+        await settle()
+        phases = {each.name: each.state.phase for each in life.service.list()}
+        assert phases == {"web": Phase.EXITED, "gone": Phase.DEAD, "db": Phase.RUNNING}
+        assert {key[0] for key in life.runtime.created} == {life.service.resolve(name).id for name in ("gone", "db")}
 
     play(body)

@@ -29,7 +29,7 @@ def published(effects: list[Effect]) -> list[str]:
 
 def test_every_phase_has_a_row_and_knows_boot_recovery() -> None:
     assert set(TABLE) == set(Phase)
-    assert all(p.FoundLost in row and p.FoundAlive in row for row in TABLE.values())
+    assert all({p.FoundLost, p.FoundExited, p.FoundAlive} <= row.keys() for row in TABLE.values())
 
 
 def test_create_start_exit() -> None:
@@ -133,7 +133,7 @@ def test_pause_and_unpause() -> None:
     assert state.phase is Phase.RUNNING and published(effects + more) == ["pause", "unpause"]
 
 
-@pytest.mark.parametrize("found", [p.FoundLost(9), p.FoundAlive(7, False), p.Exited(0, 9)])
+@pytest.mark.parametrize("found", [p.FoundLost(9), p.FoundAlive(7, False), p.FoundExited(0, 9)])
 def test_after_a_crash_a_half_started_container_is_released(found: Event) -> None:
     state, effects = story(State(phase=Phase.STARTING, release_owed=True), found)
     assert state.phase is Phase.EXITED and effects == [p.Release()]
@@ -148,6 +148,22 @@ def test_boot_recovery_of_the_other_phases() -> None:
     assert step(replace(stopped, rules=ALWAYS), p.FoundLost(9)).effects[-1] == p.Launch()
     assert step(replace(stopped, rules=Rules(RestartPolicy("unless-stopped"))), p.FoundLost(9)).effects == ()
     assert step(replace(stopped, release_owed=True), p.FoundLost(9)).effects == (p.Release(),)
+
+
+EXIT = p.FoundExited(3, 9)
+
+
+def test_an_exit_found_at_boot_is_learned_or_its_release_seen_through() -> None:
+    assert step(RUNNING, EXIT).state.exit_code == 3
+    assert step(State(phase=Phase.EXITED, release_owed=True), EXIT).effects == (p.Release(),)
+    assert step(State(phase=Phase.REMOVING, release_owed=True), EXIT).effects[-1] == p.Remove()
+    assert step(State(phase=Phase.RESTARTING, release_owed=True), EXIT).effects == (p.ArmTimer("restart", 0),)
+
+
+def test_what_was_not_released_goes_before_the_next_launch() -> None:
+    waiting = State(phase=Phase.RESTARTING, release_owed=True)
+    assert step(waiting, p.TimerFired("restart")).effects == (p.Launch(leftovers=True),)
+    assert step(replace(waiting, release_owed=False), p.TimerFired("restart")).effects == (p.Launch(),)
 
 
 def test_what_is_not_in_the_table_is_not_allowed() -> None:
