@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command -> (module, help)."""
 
+_SERVERS = frozenset({"gate", "up"})
+
 # Another program's name by which a link may call us -> the command that stands in for it.
 _LINK_COMMANDS = {"dockerd": "up"}
 
@@ -71,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: Sequence[str], prog: str) -> int:
     module, help_text = COMMANDS[name]
+    if name in _SERVERS:  # read by OpenSSL when it is first loaded
+        os.environ.setdefault("OPENSSL_CONF", str(Path(__file__).parents[1] / "http/openssl.cnf"))
     command = cast(Command, importlib.import_module(module))
     parser = OneLineParser(prog=prog, description=help_text.capitalize() + ".", allow_abbrev=False)
     command.configure(parser)

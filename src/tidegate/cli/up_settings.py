@@ -17,6 +17,7 @@ from tidegate.gate.audit_start import FILE, AuditSettings, parse_audit_kind, par
 from tidegate.gate.decoy_process import WRITER, DecoyProcessSettings
 from tidegate.gate.doors import parse_scoped_socket
 from tidegate.gate.process import GateProcessSettings, Listener
+from tidegate.http.tls_context import TLSProfile
 from tidegate.registrar.ocsp_checks import FROM_CERTIFICATE, OCSPSettings
 from tidegate.registrar.process import RegistrarProcessSettings
 from tidegate.registrar.sources import TLSFiles
@@ -67,6 +68,7 @@ def gate_settings(config: DaemonConfig) -> GateProcessSettings | None:
         audit=audit_settings(config),
         log_level=log_level(config.settings),
         default_role=config.settings.get("default-role", ""),
+        tls_profile=parse_tls_profile(config.settings.get("tls-profile", TLSProfile.MODERN)),
         plugins=tuple(dict.fromkeys(config.settings.get("authorization-plugins", ()))),
         workers=parse_gate_workers(config.settings.get("gate-workers"), len(os.sched_getaffinity(0))),
     )
@@ -137,6 +139,14 @@ def parse_ocsp(values: Mapping[str, Any]) -> OCSPSettings | None:
     if responder != FROM_CERTIFICATE and not responder.startswith(("http://", "https://")):
         raise InvalidParameterError(f"tls-ocsp: {responder!r} is neither an http URL nor {FROM_CERTIFICATE}")
     return OCSPSettings(responder, unreachable == "admit")
+
+
+def parse_tls_profile(text: str) -> TLSProfile:
+    """Raises InvalidParameterError."""
+    try:
+        return TLSProfile(text)
+    except ValueError as error:
+        raise InvalidParameterError(f"tls-profile: {text!r} is none of {', '.join(TLSProfile)}") from error
 
 
 def parse_gate_workers(given: int | None, processors: int) -> int:

@@ -53,6 +53,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "tls-ocsp-unreachable", "tls-ocsp-unreachable", T, help="without its answer: refuse (the default) or admit"
     ),
+    Setting("tls-profile", "tls-profile", T, help="modern (TLS 1.3, the default) or intermediate (TLS 1.2 too)"),
     Setting(None, "tls-san", L, help="a further name or address for the server certificate"),
     Setting(None, "allow-plaintext", T, help="allow tcp hosts without TLS: loopback, or public"),
     Setting("default-role", "default-role", T, help="the role of clients that nothing gives one; none unless named"),
@@ -124,9 +125,9 @@ SETTINGS: tuple[Setting, ...] = (
 # What is the gate's too when it stands before an engine of somebody else's (``tidegate gate``).
 _OF_A_GATE = frozenset(
     {
-        "hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "allow-plaintext", "default-role",
-        "authorization-plugins", "gate-sockets", "gate-workers", "data-root", "exec-root", "config-file", "audit",
-        "audit-files", "decoy", "pidfile", "log-level", "debug",
+        "hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "tls-profile", "allow-plaintext",
+        "default-role", "authorization-plugins", "gate-sockets", "gate-workers", "data-root", "exec-root",
+        "config-file", "audit", "audit-files", "decoy", "pidfile", "log-level", "debug",
     }
 )  # fmt: skip
 GATE_SETTINGS: tuple[Setting, ...] = tuple(setting for setting in SETTINGS if setting.name in _OF_A_GATE)

@@ -30,7 +30,7 @@ from tidegate.gate.expiry import expiry_headers
 from tidegate.gate.presences import Presences
 from tidegate.gate.standings import Standings
 from tidegate.http.messages import Peer
-from tidegate.http.tls_context import context_of_texts
+from tidegate.http.tls_context import TLSProfile, context_of_texts
 from tidegate.pki.der import CertificateFacts, certificate_facts
 from tidegate.pki.snapshot import Snapshot
 
@@ -71,8 +71,10 @@ class Live:
         default_role: str = "",
         clock_s: Callable[[], float] = time.time,
         standings: Standings | None = None,
+        profile: TLSProfile = TLSProfile.MODERN,
     ) -> None:
         self.presences = presences
+        self._profile = profile
         self._default_role = default_role
         self._clock_s = clock_s
         self._standings = standings
@@ -198,7 +200,7 @@ class Live:
             self.snapshot.key_pem,
         ):
             return self._context
-        return context_of_texts(*texts, optional=True)
+        return context_of_texts(*texts, optional=True, profile=self._profile)
 
     def _may_stay(self, who: tuple[Door, Peer], asked: Asked) -> bool:
         if asked is ENROLMENT:  # its very success is a change, and it needs no identity

@@ -41,6 +41,7 @@ from tidegate.http.client import UnixClient
 from tidegate.http.listeners import bind_tcp, bind_unix
 from tidegate.http.server import Server
 from tidegate.http.tls import TLSListener
+from tidegate.http.tls_context import TLSProfile
 from tidegate.pki.snapshot import Snapshot
 from tidegate.spec.catalogue import OPERATIONS
 from tidegate.spec.documents import body_of
@@ -74,6 +75,7 @@ class GateProcessSettings:
     log_level: str = "info"
     workers: int = 1
     default_role: str = ""
+    tls_profile: TLSProfile = TLSProfile.MODERN
     plugins: tuple[str, ...] = ()
 
 
@@ -163,7 +165,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     dialer = Dialer(resources.link)
     registrar = await RegistrarClient.over(await dialer.connect(REGISTRAR))
     standings = Standings(registrar.check_ocsp)
-    live = Live(Presences(), settings.default_role, standings=standings)
+    live = Live(Presences(), settings.default_role, standings=standings, profile=settings.tls_profile)
     snapshots = registrar.snapshots()
     live.adopt(await first_snapshot(snapshots))
     check_scoped_roles((entrance.door for entrance in resources.entrances), live.policy.roles)

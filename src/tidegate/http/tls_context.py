@@ -6,30 +6,37 @@ open no file, is put into a memfd(2) and named by its entry under /proc.
 
 import os
 import ssl
-from pathlib import Path
+from enum import StrEnum
 
 from tidegate.base.errors import InvalidParameterError
 
 
-def server_context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
-    """A context that demands a client certificate signed by ``ca`` and by nothing else.
+class TLSProfile(StrEnum):
+    """Mozilla's server side recommendations, version 5.7: ``modern`` is TLS 1.3 alone, ``intermediate`` 1.2 besides.
 
-    Raises InvalidParameterError when a file is missing, malformed, mismatched or an encrypted key.
+    Which groups are offered is ``openssl.cnf``'s: this binding can set one only.
     """
-    try:
-        return context_of_texts(ca.read_text(), cert.read_text(), key.read_text())
-    except (OSError, ValueError, InvalidParameterError) as error:
-        raise InvalidParameterError(f"cannot load TLS files {ca}, {cert}, {key}: {error}") from error
+
+    MODERN = "modern"
+    INTERMEDIATE = "intermediate"
 
 
-def context_of_texts(ca_pem: str, certificate_pem: str, key_pem: str, *, optional: bool = False) -> ssl.SSLContext:
+def context_of_texts(
+    ca_pem: str,
+    certificate_pem: str,
+    key_pem: str,
+    *,
+    optional: bool = False,
+    profile: TLSProfile = TLSProfile.INTERMEDIATE,
+) -> ssl.SSLContext:
     """A context that trusts ``ca_pem`` and nothing else; ``optional`` admits clients without a certificate too.
 
     A client's certificate that cannot be verified fails the handshake either way. Raises InvalidParameterError when a
     text is malformed, certificate and key do not belong together, or the key is encrypted.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    modern = profile is TLSProfile.MODERN
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if modern else ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION

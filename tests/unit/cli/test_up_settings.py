@@ -159,3 +159,14 @@ def test_wrong_checks_are_refused_by_name(values: dict[str, object], complaint: 
     assert gate is not None
     with pytest.raises(InvalidParameterError, match=complaint):
         registrar_settings(config, gate, lambda _: (Path("/ca"), Path("/cert"), Path("/key")))
+
+
+def test_tls_is_modern_unless_said_otherwise() -> None:
+    modern, chosen = (
+        gate_settings(decide_config({"hosts": ["tcp://127.0.0.1:2376"], **more}, {}))
+        for more in ({}, {"tls-profile": "intermediate"})
+    )
+    assert modern is not None and chosen is not None
+    assert (modern.tls_profile, chosen.tls_profile) == ("modern", "intermediate")
+    with pytest.raises(InvalidParameterError, match="tls-profile: 'old' is none of modern, intermediate"):
+        gate_settings(decide_config({"hosts": ["tcp://127.0.0.1:2376"], "tls-profile": "old"}, {}))

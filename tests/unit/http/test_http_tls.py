@@ -16,7 +16,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import Request
 from tidegate.http.tls import TLSListener, TLSProtocol
-from tidegate.http.tls_context import server_context
+from tidegate.http.tls_context import context_of_texts
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,12 @@ def certificates() -> Iterator[Path]:
         yield Path(directory)
 
 
+def server_context(directory: Path, key: str = "server-key.pem") -> ssl.SSLContext:
+    return context_of_texts(*((directory / name).read_text() for name in ("ca.pem", "server.pem", key)))
+
+
 def listener(directory: Path, failures: list[str], timeout_s: float = 10.0) -> TLSListener:
-    context = server_context(directory / "ca.pem", directory / "server.pem", directory / "server-key.pem")
+    context = server_context(directory)
     return TLSListener(lambda: context, timeout_s, lambda _, reason: failures.append(reason))
 
 
@@ -178,7 +182,7 @@ def test_plain_http_and_silence(certificates: Path, loop: LoopFactory) -> None:
 
 def test_mismatched_files_are_refused(certificates: Path) -> None:
     with pytest.raises(InvalidParameterError):
-        server_context(certificates / "ca.pem", certificates / "server.pem", certificates / "client-key.pem")
+        server_context(certificates, key="client-key.pem")
 
 
 @pytest.mark.parametrize("loop", LOOPS)
