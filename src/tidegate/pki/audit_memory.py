@@ -5,6 +5,7 @@ change all the time); ``audit_signer`` writes them.
 """
 
 import base64
+import binascii
 import hashlib
 import re
 from pathlib import Path
@@ -12,16 +13,13 @@ from pathlib import Path
 import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError
+from tidegate.pki.ed25519 import KEY_BYTES, PRIVATE_PREFIX, PUBLIC_PREFIX
 from tidegate.spec.audit_chain import Head
 
 KEY_FILE = "key.pem"
 PUBLIC_KEY_FILE = "pub.pem"
 HEADS_FILE = "heads.json"
 DROPPED_FILE = "dropped.json"
-
-_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----")
-_RAW_KEY_BYTES = 32
-_KEY_PREFIX = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: SubjectPublicKeyInfo of an Ed25519 key
 
 
 class _Heads(msgspec.Struct, frozen=True):
@@ -77,8 +75,37 @@ def read_key_id(directory: Path) -> str:
 
 def key_id(pem: str, source: str) -> str:
     """Sixteen digits of the key's SHA-256, the first part of its chains' names. Raises InvalidParameterError."""
-    found = _PEM.search(pem)
-    der = base64.b64decode(found[1]) if found else b""
-    if len(der) != len(_KEY_PREFIX) + _RAW_KEY_BYTES or not der.startswith(_KEY_PREFIX):
-        raise InvalidParameterError(f"{source} is no Ed25519 public key in PEM")
-    return hashlib.sha256(der[-_RAW_KEY_BYTES:]).hexdigest()[:16]
+    return hashlib.sha256(public_key(pem, source)).hexdigest()[:16]
+
+
+def public_key(pem: str, source: str) -> bytes:
+    """The raw key of a PEM text. Raises InvalidParameterError when it is none, or of another kind."""
+    return _key_of(pem, "PUBLIC KEY", PUBLIC_PREFIX, source)
+
+
+def private_key(pem: str, source: str) -> bytes:
+    """As ``public_key``."""
+    return _key_of(pem, "PRIVATE KEY", PRIVATE_PREFIX, source)
+
+
+def encode_public_key(raw: bytes) -> str:
+    return _pem("PUBLIC KEY", PUBLIC_PREFIX + raw)
+
+
+def encode_private_key(raw: bytes) -> str:
+    return _pem("PRIVATE KEY", PRIVATE_PREFIX + raw)
+
+
+def _key_of(pem: str, kind: str, prefix: bytes, source: str) -> bytes:
+    found = re.search(rf"-----BEGIN {kind}-----\s+([A-Za-z0-9+/=\s]+)-----END {kind}-----", pem)
+    try:
+        der = base64.b64decode(found[1]) if found else b""
+    except binascii.Error:
+        der = b""
+    if len(der) != len(prefix) + KEY_BYTES or not der.startswith(prefix):
+        raise InvalidParameterError(f"{source} is no Ed25519 {kind.lower()} in PEM")
+    return der[-KEY_BYTES:]
+
+
+def _pem(kind: str, der: bytes) -> str:
+    return f"-----BEGIN {kind}-----\n{base64.b64encode(der).decode()}\n-----END {kind}-----\n"

@@ -15,21 +15,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
-
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
 from tidegate.pki.audit_memory import (
     HEADS_FILE,
     KEY_FILE,
     PUBLIC_KEY_FILE,
     encode_heads,
+    encode_private_key,
+    encode_public_key,
     key_id,
+    private_key,
+    public_key,
     read_heads,
     read_key_id,
 )
 from tidegate.pki.durable_files import PRIVATE_MODE, PUBLIC_MODE, exclusive, make_private_directory, write_durably
+from tidegate.pki.ed25519 import PrivateKey, is_signed
 from tidegate.spec.audit_chain import Head, checkpoint_message
 from tidegate.spec.audit_records import Checkpoint
 
@@ -80,22 +81,16 @@ class AuditVerifier:
     """The public half. Raises InvalidParameterError when ``pem`` is no Ed25519 key; ``source`` names it."""
 
     def __init__(self, pem: bytes, source: str) -> None:
-        try:
-            key = serialization.load_pem_public_key(pem)
-        except ValueError as error:
-            raise InvalidParameterError(f"{source} is no public key: {error}") from error
-        if not isinstance(key, ed25519.Ed25519PublicKey):
-            raise InvalidParameterError(f"{source} is no Ed25519 key")
-        self._key = key
-        self.key_id = key_id(pem.decode(), source)
+        text = pem.decode(errors="replace")
+        self._key = public_key(text, source)
+        self.key_id = key_id(text, source)
 
     def is_signed(self, message: bytes, signature: str) -> bool:
         """Whether ``signature`` (base64) is ours over ``message``."""
         try:
-            self._key.verify(base64.b64decode(signature, validate=True), message)
-        except (InvalidSignature, binascii.Error, ValueError):
+            return is_signed(self._key, message, base64.b64decode(signature, validate=True))
+        except (binascii.Error, ValueError):
             return False
-        return True
 
 
 def load_verifier(directory: Path) -> AuditVerifier:
@@ -107,21 +102,12 @@ def load_verifier(directory: Path) -> AuditVerifier:
         raise NotFoundError(f"no key of an audit at {path}: name it with --key FILE") from error
 
 
-def _ensure_key(directory: Path) -> ed25519.Ed25519PrivateKey:
+def _ensure_key(directory: Path) -> PrivateKey:
     path = directory / KEY_FILE
     if not path.exists():
-        made = ed25519.Ed25519PrivateKey.generate()
-        pem = made.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_durably(path, pem, PRIVATE_MODE)
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError) as error:
-        raise InvalidParameterError(f"{path} is no private key: {error}") from error
-    if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise InvalidParameterError(f"{path} is no Ed25519 key")
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        write_durably(path, encode_private_key(PrivateKey.generate().seed).encode(), PRIVATE_MODE)
+    key = PrivateKey(private_key(path.read_text(errors="replace"), str(path)))
+    public = encode_public_key(key.public_key()).encode()
     public_path = directory / PUBLIC_KEY_FILE
     if not public_path.exists() or public_path.read_bytes() != public:
         write_durably(public_path, public, PUBLIC_MODE)

@@ -54,14 +54,14 @@ def test_a_damaged_memory_or_key_is_an_error(tmp_path: Path) -> None:
         load_verifier(tmp_path)
     with pytest.raises(NotFoundError, match="audit key"):
         read_key_id(tmp_path)
-    with pytest.raises(InvalidParameterError, match="no public key"):
+    with pytest.raises(InvalidParameterError, match="file is no Ed25519 public key in PEM"):
         AuditVerifier(b"x", "file")
     AuditSigner(tmp_path)
     (tmp_path / HEADS_FILE).write_text("{")
     with pytest.raises(InvalidParameterError, match="damaged"):
         AuditSigner(tmp_path)
     (tmp_path / KEY_FILE).write_text("x")
-    with pytest.raises(InvalidParameterError, match="no private key"):
+    with pytest.raises(InvalidParameterError, match="is no Ed25519 private key in PEM"):
         AuditSigner(tmp_path)
 
 
