@@ -1,6 +1,6 @@
 """What gate workers may ask for, and who does it.
 
-One thread does all of it, one after the other: files and keys have one user at a time in this process.
+The keys of the PKI are worked with by a process of their own, the audit's by a thread: each by one at a time.
 """
 
 import asyncio
@@ -9,18 +9,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from tidegate.base.errors import ForbiddenError, NotSupportedError, TidegateError
 from tidegate.pki.audit_memory import PUBLIC_KEY_FILE, signer_directory
+from tidegate.pki.audit_signer import AuditSigner
 from tidegate.pki.registrar_messages import CheckOCSP, Enrol, Renew, Reply, Retire, SignCheckpoint, Signed
+from tidegate.registrar.key_process import Keys
+from tidegate.registrar.key_work import Grantable
 from tidegate.registrar.ocsp_checks import OCSPChecks
 from tidegate.registrar.service import Desk
 from tidegate.spec.audit_chain import Head
-
-if TYPE_CHECKING:
-    from tidegate.pki.audit_signer import AuditSigner
-    from tidegate.pki.enrolment import Enrolment
 
 T = TypeVar("T")
 DECOY_WRITER = "decoy"
@@ -32,9 +31,11 @@ _log = logging.getLogger("tidegate.registrar")
 class RegistrarDesk:
     """The keys of ``data_root`` at work; ``refresh`` publishes what was changed."""
 
-    def __init__(self, data_root: Path, refresh: Callable[[], Awaitable[None]], ocsp: OCSPChecks | None = None) -> None:
+    def __init__(
+        self, data_root: Path, keys: Keys, refresh: Callable[[], Awaitable[None]], ocsp: OCSPChecks | None = None
+    ) -> None:
         self._audit = signer_directory(data_root)
-        self._data_root = data_root
+        self._keys = keys
         self._refresh = refresh
         self._ocsp = ocsp
         self._thread = ThreadPoolExecutor(1, "registrar-desk")
@@ -48,30 +49,18 @@ class RegistrarDesk:
     def calls(self) -> Desk:
         """By the type of request."""
         return {
-            Enrol: self.enrol,
-            Renew: self.renew,
-            Retire: self.retire,
+            Enrol: self.grant,
+            Renew: self.grant,
+            Retire: self.grant,
             SignCheckpoint: self.sign_checkpoint,
             CheckOCSP: self.check_ocsp,
         }
 
-    async def enrol(self, request: Enrol) -> Reply:
-        """Raises as ``pki.enrolment.Enrolment.enrol``."""
-        issued = await self._in_thread(lambda: self._enrolment().enrol(request))
+    async def grant(self, request: Grantable) -> Reply:
+        """Raises as the methods of ``pki.enrolment.Enrolment``."""
+        granted = await self._keys.grant(request)
         await self._refresh()
-        return issued
-
-    async def renew(self, request: Renew) -> Reply:
-        """Raises as ``pki.enrolment.Enrolment.renew``."""
-        issued = await self._in_thread(lambda: self._enrolment().renew(request))
-        await self._refresh()
-        return issued
-
-    async def retire(self, request: Retire) -> Reply:
-        """Raises as ``pki.enrolment.Enrolment.retire``."""
-        retired = await self._in_thread(lambda: self._enrolment().retire(request))
-        await self._refresh()
-        return retired
+        return granted
 
     async def check_ocsp(self, request: CheckOCSP) -> Reply:
         """Raises as ``OCSPChecks.check``; NotSupportedError where no responder is configured."""
@@ -83,7 +72,7 @@ class RegistrarDesk:
         """Renew what is due and, once a day, warn of what ends; for ever. ``server`` is what the gate shows."""
         for look in itertools.count():
             try:
-                for warning in await self._in_thread(lambda: self._keep_up(server)):
+                for warning in await self._keys.keep_up(server):
                     if look % _LOOKS_A_DAY == 0:
                         _log.warning("%s", warning)
             except (TidegateError, OSError) as error:
@@ -109,33 +98,16 @@ class RegistrarDesk:
             raise ForbiddenError(f"the decoy has no say in the chain {request.chain}")
         return await self.sign_checkpoint(request)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._ocsp is not None:
             self._ocsp.close()
         self._thread.shutdown(wait=True, cancel_futures=True)
+        await self._keys.close()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _keep_up(self, server: Path | None) -> list[str]:
-        from tidegate.pki.authority import Authority
-        from tidegate.pki.rotation import Rotation
-        from tidegate.pki.upkeep import keep_up, warnings
-
-        authority = Authority(self._data_root)
-        Rotation(authority).complete()
-        keep_up(authority)
-        return warnings(authority, server)
-
-    def _enrolment(self) -> "Enrolment":
-        from tidegate.pki.authority import Authority
-        from tidegate.pki.enrolment import Enrolment
-
-        return Enrolment(Authority(self._data_root))
-
-    def _audit_signer(self) -> "AuditSigner":
-        from tidegate.pki.audit_signer import AuditSigner  # the library for keys, 10 MB: not before it is needed
-
+    def _audit_signer(self) -> AuditSigner:
         if self._signer is None:
             self._signer = AuditSigner(self._audit)
         return self._signer

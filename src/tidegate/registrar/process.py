@@ -16,6 +16,7 @@ from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.http.listeners import bind_unix
 from tidegate.registrar.desk import RegistrarDesk
+from tidegate.registrar.key_process import KeyProcess, Keys
 from tidegate.registrar.ocsp_checks import OCSPChecks, OCSPSettings
 from tidegate.registrar.publisher import Publisher
 from tidegate.registrar.service import RegistrarService
@@ -59,12 +60,14 @@ async def _serve_until_signalled(settings: RegistrarProcessSettings) -> None:
     await serve_registrar(settings, stop)
 
 
-async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Event) -> None:
-    """Serve until ``stop``. Raises as ``run_registrar``."""
+async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Event, keys: Keys | None = None) -> None:
+    """Serve until ``stop``; ``keys`` are worked with by a process of their own unless given. Raises as
+    ``run_registrar``.
+    """
     checks = ForeignChecks(settings.crls, settings.ocsp is not None)
     publisher = Publisher(Sources(settings.data_root, settings.tls, checks))
     ocsp = OCSPChecks(settings.ocsp, lambda: publisher.published.ca_pem) if settings.ocsp else None
-    desk = RegistrarDesk(settings.data_root, publisher.refresh, ocsp)
+    desk = RegistrarDesk(settings.data_root, keys or KeyProcess(settings.data_root), publisher.refresh, ocsp)
     await desk.prepare()
     service = RegistrarService(desk.calls(), settings.uids)
     await publisher.begin(service.publish)
@@ -83,7 +86,7 @@ async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Even
     for each in servers:
         each.close()
     await asyncio.gather(service.close(settings.grace_s), decoy.close(settings.grace_s))
-    desk.close()
+    await desk.close()
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following

@@ -26,6 +26,7 @@ from tidegate.http.server import Server
 from tidegate.http.tls import TLSListener
 from tidegate.http.tls_context import context_of_texts
 from tidegate.pki.snapshot import Snapshot
+from tidegate.registrar.key_work import Grantable, Granted, grant, keep_up
 from tidegate.registrar.process import RegistrarProcessSettings, serve_registrar
 from tidegate.registrar.sources import TLSFiles
 
@@ -36,6 +37,22 @@ _STATUS: dict[type[TidegateError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
 }
+
+
+class KeysAtHand:
+    """Fits ``registrar.key_process.Keys`` without a process of its own."""
+
+    def __init__(self, data_root: Path) -> None:
+        self._data_root = data_root
+
+    async def grant(self, request: Grantable) -> Granted:
+        return await asyncio.to_thread(grant, self._data_root, request)
+
+    async def keep_up(self, server: Path | None) -> list[str]:
+        return await asyncio.to_thread(keep_up, self._data_root, server)
+
+    async def close(self) -> None:
+        return
 
 
 class FrontDoor:
@@ -84,7 +101,7 @@ class FrontDoor:
         files = TLSFiles(pki / "ca.pem", pki / "server/cert.pem", pki / "server/key.pem")
         uids = frozenset({os.geteuid()})
         settings = RegistrarProcessSettings(os.getppid(), self.data_root, where, files, uids, grace_s=0)
-        registrar = asyncio.create_task(serve_registrar(settings, stop))
+        registrar = asyncio.create_task(serve_registrar(settings, stop, KeysAtHand(self.data_root)))
         client = await RegistrarClient.over(await _connected(where))
         following = asyncio.create_task(self._follow(client))
         door = EnrolmentDoor(client, itertools.count(0, 10).__next__)  # nobody has to wait

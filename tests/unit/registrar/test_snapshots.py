@@ -11,6 +11,7 @@ from pathlib import Path
 from socket import AF_UNIX, socket
 
 import pytest
+from tests.unit.registrar.front_door import KeysAtHand
 
 from tidegate.base.errors import (
     ConflictError,
@@ -97,7 +98,7 @@ async def registrar(root: Path, uids: frozenset[int] | None = None) -> AsyncIter
         os.getppid(), root, root / "registrar.sock", own_files(root), admitted, grace_s=0.5
     )
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve_registrar(settings, stop))
+    serving = asyncio.create_task(serve_registrar(settings, stop, KeysAtHand(settings.data_root)))
     client = await connect(root)
     try:
         async with asyncio.timeout(20):
@@ -265,7 +266,7 @@ def test_the_decoy_is_told_nothing_and_has_its_own_audit_signed_only(data_root: 
         settings = RegistrarProcessSettings(
             os.getppid(), data_root, data_root / "all.sock", None, admitted, decoy_socket=data_root / "registrar.sock"
         )
-        serving = asyncio.create_task(serve_registrar(settings, stop))
+        serving = asyncio.create_task(serve_registrar(settings, stop, KeysAtHand(settings.data_root)))
         client = await connect(data_root)
         key = read_key_id(signer_directory(data_root))
         assert (await client.sign_checkpoint(f"{key}/decoy", 3, "aa")).of == 3
