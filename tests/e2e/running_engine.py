@@ -100,13 +100,17 @@ class RunningEngine:
 
     def shim_pids(self) -> list[int]:
         """Pids of the shim of this engine's own root."""
+        return self.pids_of("shim")
+
+    def pids_of(self, name: str) -> list[int]:
+        """Of the processes that outlive the engine on this root: ``shim``, ``relay``."""
         found = []
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = entry.read_bytes().split(b"\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if f"{self.root}/exec/shim".encode() in words:
+            if f"{self.root}/exec/{name}".encode() in words:
                 found.append(int(entry.parent.name))
         return found
 
@@ -154,7 +158,10 @@ def _killed(pids: Iterable[int]) -> list[int]:
 def _take_down(engine: RunningEngine) -> None:
     children = engine.children().values() if engine.process.poll() is None else ()
     pids = _killed([engine.process.pid, *children])
-    while left := engine.shim_pids():  # who sees another part of the shim die puts a new one in its place
+    while left := [
+        *engine.shim_pids(),
+        *engine.pids_of("relay"),
+    ]:  # who sees another part of the shim die puts a new one in its place
         pids += _killed(left)
     engine.process.wait()
     while any(Path(f"/proc/{pid}/root").exists() for pid in pids):  # a dead one, reaped or not, has no root

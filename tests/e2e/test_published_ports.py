@@ -32,12 +32,13 @@ def engine() -> Iterator[RunningEngine]:
 def neighbour(engine: RunningEngine) -> Iterator[int]:
     """The pid of a process in another network namespace, 10.99.7.2, joined to the engine's, 10.99.7.1."""
     process = subprocess.Popen(["unshare", "--net", "sleep", "1000"])
+    near = ["nsenter", f"--net={engine.root}/netns", "ip"]
     try:
         own = os.stat("/proc/self/ns/net").st_ino
         deadline = time.monotonic() + 20
         while os.stat(f"/proc/{process.pid}/ns/net").st_ino == own and time.monotonic() < deadline:
             time.sleep(0.01)
-        near, far = ["nsenter", f"--net={engine.root}/netns", "ip"], ["nsenter", f"--net=/proc/{process.pid}/ns/net"]
+        far = ["nsenter", f"--net=/proc/{process.pid}/ns/net"]
         create = ["link", "add", "out0", "type", "veth", "peer", "name", "in0", "netns", str(process.pid)]
         subprocess.run([*near, *create], check=True)
         for side, device, address in ((near, "out0", "10.99.7.1/24"), ([*far, "ip"], "in0", "10.99.7.2/24")):
@@ -45,6 +46,7 @@ def neighbour(engine: RunningEngine) -> Iterator[int]:
             subprocess.run([*side, "link", "set", device, "up"], check=True)
         yield process.pid
     finally:
+        subprocess.run([*near, "link", "delete", "out0"], check=True)  # with the namespace it would go some time later
         process.kill()
         process.wait()
 
@@ -171,6 +173,30 @@ def test_ranges_and_all_exposed_ports(engine: RunningEngine) -> None:
     assert engine.docker(*shown).returncode == 0
     assert engine.docker("ps", "--format", "{{.Ports}}").stdout == "70/tcp\n"
     assert engine.docker("rm", "-f", "shown").returncode == 0
+
+
+def test_ipv6_addresses_of_the_host(engine: RunningEngine, neighbour: int) -> None:
+    own, other = f"{engine.root}/netns", f"/proc/{neighbour}/ns/net"
+    for net, device, address in ((own, "out0", "fd00:7::1/64"), (other, "in0", "fd00:7::2/64")):
+        subprocess.run(["nsenter", f"--net={net}", "ip", "address", "add", address, "dev", device, "nodad"], check=True)
+    ports = ["-p", "[::1]:8091:80", "-p", "[::]:8092:80", "-p", "8093:80"]
+    started = engine.docker("run", "-d", "--name", "six", *ports, "busybox", "sh", "-c", SERVE)
+    assert started.returncode == 0, started.stderr
+    assert sorted(engine.docker("port", "six", "80").stdout.splitlines()) == ["0.0.0.0:8093", "[::1]:8091", "[::]:8092"]
+    deadline = time.monotonic() + 20
+    while not fetched(own, "::1", 8091) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for net, address, port in ((own, "::1", 8091), (own, "::1", 8092), (other, "fd00:7::1", 8092)):
+        assert fetched(net, address, port) == "served\n"
+    assert fetched(other, "fd00:7::1", 8091) == ""
+    assert fetched(own, "127.0.0.1", 8092) == ""
+    os.kill(engine.children()["engine"], 9)
+    assert engine.process.wait(30) == 1
+    assert fetched(own, "::1", 8091) == "served\n"
+    engine.start()
+    assert fetched(own, "::1", 8091) == "served\n"
+    assert engine.docker("rm", "-f", "six").returncode == 0
+    assert fetched(own, "::1", 8091) == ""
 
 
 def test_inspect_tells_network_and_endpoint(engine: RunningEngine) -> None:

@@ -12,6 +12,7 @@ The ruleset is in ``bridge_ruleset``, the reservation of host ports in ``bridge_
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import os
 import re
@@ -27,9 +28,10 @@ from typing import TypeVar
 from tidegate.base.errors import ConflictError, InternalError, InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.drivers.bridge_flows import forget_datagrams
 from tidegate.drivers.bridge_names import choose_subnet, mac_of, veth_name, veth_prefix
-from tidegate.drivers.bridge_ports import HostPorts, parse_publication
+from tidegate.drivers.bridge_ports import HostPorts, is_ipv6, parse_publication
 from tidegate.drivers.bridge_ruleset import render_publish, render_ruleset, render_withdraw, table_name
 from tidegate.drivers.foreign_firewalls import close_way, make_way
+from tidegate.drivers.port_relay import PortRelay, RelayWatch
 from tidegate.engine.ports import BridgeAttachment, PortPublication
 from tidegate.kernel import links
 from tidegate.kernel.namespaces import create_network_namespace
@@ -52,6 +54,7 @@ class BridgeSettings:
     name: str = "tidegate0"
     subnet: IPv4Network | None = None
     mtu: int = 1500
+    relay_root: Path = Path("/run/tidegate/relay")
 
 
 @contextmanager
@@ -82,6 +85,8 @@ class LinuxBridge:
         self._settings = settings
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bridge")
         self._ports = HostPorts()
+        self._relay = PortRelay(settings.relay_root, self._ports)
+        self._watch = RelayWatch(settings.relay_root, self._revive_relay)
         self._endpoints: dict[str, _Endpoint] = {}
         self._gateway: IPv4Interface | None = None
         self._bridge_index = 0
@@ -110,7 +115,9 @@ class LinuxBridge:
         self, container_id: str, ports: Sequence[PortPublication], mac_address: str | None
     ) -> BridgeAttachment:
         """Raises ConflictError when connected already, UnavailableError when the subnet is full, others as the port."""
-        return await self._do(lambda: self._connect(container_id, ports, mac_address))
+        attachment = await self._do(lambda: self._connect(container_id, ports, mac_address))
+        self._watch.begin(self._relay.is_needed)
+        return attachment
 
     async def isolate(self, container_id: str) -> None:
         await self._do(lambda: self._isolate(container_id))
@@ -141,12 +148,21 @@ class LinuxBridge:
 
     async def adopt(self, attachments: Sequence[BridgeAttachment]) -> None:
         await self._do(lambda: self._adopt({item.container_id: item for item in attachments}))
+        self._watch.begin(self._relay.is_needed)
 
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
+            self._watch.close()
             await self._do(self._close)
             self._worker.shutdown()
+
+    async def _revive_relay(self) -> None:
+        try:
+            await self._do(self._relay.revive)
+        except InternalError as error:
+            _log.error("ports on IPv6 addresses are closed: %s", error.message)
+        self._watch.begin(self._relay.is_needed)
 
     async def _do(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
@@ -271,6 +287,7 @@ class LinuxBridge:
                 endpoint.is_published = True
                 self._apply(render_publish(self._settings.name, str(address), endpoint.ports))
                 forget_datagrams(address, endpoint.ports)
+                self._relay.publish(str(address), endpoint.ports)
         except BaseException:
             self._disconnect(container_id)
             raise
@@ -320,6 +337,7 @@ class LinuxBridge:
             self._apply(render_withdraw(self._settings.name, endpoint.ports), without=container_id)
             endpoint.is_published = False
             forget_datagrams(endpoint.address, endpoint.ports)
+            self._relay.withdraw(endpoint.ports)
 
     def _unplug(self, container_id: str) -> None:
         with _translated(f"disconnect container {container_id}"), NetlinkSocket() as netlink:
@@ -339,7 +357,7 @@ class LinuxBridge:
             endpoint.address = IPv4Address(attachment.address)
             endpoint.ports = [parse_publication(port) for port in attachment.ports]
             endpoint.is_published = bool(endpoint.ports)
-            for port in endpoint.ports:
+            for port in itertools.filterfalse(is_ipv6, endpoint.ports):
                 self._ports.adopt(port)
         kept = {veth_name(self._settings.name, container_id) for container_id in attachments}
         with _translated("take down stray interfaces"), NetlinkSocket() as netlink:
@@ -351,10 +369,12 @@ class LinuxBridge:
                 ):
                     links.delete_link(netlink, link.name)
         self._rebuild_ruleset()
+        self._relay.adopt({port: at.address for at in attachments.values() for port in at.ports if is_ipv6(port)})
 
     def _close(self) -> None:
         for container_id in list(self._endpoints):
             self.close_netns(container_id)
+        self._relay.close()
         self._ports.release_all()
         if self._nftables is not None:
             self._nftables.close()

@@ -5,6 +5,7 @@ before any socket, and what arrives in the instant before the rule exists must n
 
 - ``HostPorts`` belongs to one thread at a time.
 - Where the host has no SCTP, the table alone keeps those ports apart.
+- On an IPv6 address the reservation is no deaf one: the relay serves it (``port_relay``).
 """
 
 import ctypes
@@ -15,7 +16,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotSupportedError
@@ -23,6 +24,7 @@ from tidegate.engine.ports import PortPublication
 
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
 WILDCARD = "0.0.0.0"  # noqa: S104 - Docker's default host address of a published port
+WILDCARDS = (WILDCARD, "::")
 HIGHEST_PORT = 65535
 
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -39,13 +41,18 @@ def parse_publication(port: PortPublication) -> PortPublication:
     if not 0 < port.container_port <= HIGHEST_PORT or not 0 <= port.host_port <= highest <= HIGHEST_PORT:
         raise InvalidParameterError(f"invalid port: {port.host_port}:{port.container_port}/{port.protocol}")
     host_ip = port.host_ip or WILDCARD
-    if ":" in host_ip:
-        raise NotSupportedError(f"publishing a port on an IPv6 address is not supported: {host_ip}")
     try:
-        address = IPv4Address(host_ip)
-    except AddressValueError as error:
+        address = ip_address(host_ip)
+    except ValueError as error:
         raise InvalidParameterError(f"invalid IP address: {host_ip}") from error
+    if address.version == 6 and port.protocol == "sctp":
+        raise NotSupportedError(f"publishing sctp on an IPv6 address is not supported: {host_ip}")
     return replace(port, host_ip=str(address))
+
+
+def is_ipv6(port: PortPublication) -> bool:
+    """Whether the host's address is of IPv6: then a relay serves it, for containers have IPv4 only."""
+    return ":" in port.host_ip
 
 
 def _deafen(reservation: socket.socket) -> None:
@@ -56,20 +63,27 @@ def _deafen(reservation: socket.socket) -> None:
 
 def _bind(protocol: str, host_ip: str, host_port: int) -> socket.socket:
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
-    reservation = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC, PROTOCOLS[protocol])
+    family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
+    reservation = socket.socket(family, kind | socket.SOCK_CLOEXEC, PROTOCOLS[protocol])
     try:
-        if protocol != "sctp":
+        if family == socket.AF_INET6:
+            reservation.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        elif protocol != "sctp":
             _deafen(reservation)
         if protocol == "tcp":
             # With SO_REUSEADDR connections in TIME_WAIT do not count; only listening then keeps others away.
             reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reservation.bind((host_ip, host_port))
         if protocol == "tcp":
-            reservation.listen(1)
+            reservation.listen(1024 if family == socket.AF_INET6 else 1)
     except OSError:
         reservation.close()
         raise
     return reservation
+
+
+def _bracketed(host_ip: str) -> str:
+    return f"[{host_ip}]" if ":" in host_ip else host_ip
 
 
 class HostPorts:
@@ -91,7 +105,7 @@ class HostPorts:
         try:
             self._hold(port)
         except OSError as error:
-            where = f"{port.host_ip}:{port.host_port}"
+            where = f"{_bracketed(port.host_ip)}:{port.host_port}"
             if error.errno == errno.EADDRINUSE:
                 raise InvalidParameterError(f"Bind for {where} failed: port is already allocated") from error
             raise InvalidParameterError(
@@ -99,10 +113,17 @@ class HostPorts:
             ) from error
         return port
 
-    def adopt(self, port: PortPublication) -> None:
-        """Reserve the port of a running container: it stays the container's even if now it cannot be bound."""
+    def socket_of(self, port: PortPublication) -> socket.socket | None:
+        """The reservation; None where there is only the table's."""
+        return self._held.get((port.protocol, port.host_ip, port.host_port))
+
+    def adopt(self, port: PortPublication, bound: socket.socket | None = None) -> None:
+        """Reserve the port of a running container: it stays the container's even if now it cannot be bound.
+
+        ``bound`` is the reservation, where another process has kept it.
+        """
         key = (port.protocol, port.host_ip, port.host_port)
-        self._held.setdefault(key, None)
+        self._held.setdefault(key, bound)
         with suppress(OSError):  # the table keeps it; a process of the host that bound it meanwhile is shadowed by DNAT
             self._held[key] = self._held[key] or _bind(*key)
 
@@ -122,7 +143,8 @@ class HostPorts:
         return any(
             held_protocol == protocol
             and held_port == host_port
-            and (held_ip == host_ip or WILDCARD in (held_ip, host_ip))
+            and (":" in held_ip) == (":" in host_ip)
+            and (held_ip == host_ip or held_ip in WILDCARDS or host_ip in WILDCARDS)
             for held_protocol, held_ip, held_port in self._held
         )
 
@@ -153,7 +175,7 @@ class HostPorts:
     def _reserve_of_range(self, port: PortPublication) -> PortPublication:
         chosen = self._first_free(port, range(port.host_port, port.last_host_port + 1))
         if chosen is None:
-            where = f"{port.host_ip}:{port.host_port}-{port.last_host_port}"
+            where = f"{_bracketed(port.host_ip)}:{port.host_port}-{port.last_host_port}"
             raise InvalidParameterError(f"Bind for {where} failed: port is already allocated")
         return chosen
 
@@ -165,7 +187,7 @@ class HostPorts:
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     continue
-                where = f"{port.host_ip}:{candidate}/{port.protocol}"
+                where = f"{_bracketed(port.host_ip)}:{candidate}/{port.protocol}"
                 raise InvalidParameterError(f"failed to bind host port {where}: {error.strerror}") from error
             return chosen
         return None

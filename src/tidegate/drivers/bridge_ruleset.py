@@ -1,16 +1,18 @@
 """The nftables ruleset of a bridge, as text: constant chains, and two maps from published ports to containers.
 
 - One table per bridge, so that two engines on a host do not meet and one command removes all that is ours.
+- A published port of an IPv6 address is not the table's (``port_relay``).
 - A published port on one address is in ``published``; one on every address is in ``published_any``, looked up second.
 - Containers are reached from outside by published ports only; among themselves freely.
 - ``route_localnet`` makes 127.0.0.0/8 routable, so what claims to go there from another host is dropped first
   (CVE-2020-8558).
 """
 
+import itertools
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 
-from tidegate.drivers.bridge_ports import WILDCARD
+from tidegate.drivers.bridge_ports import WILDCARD, is_ipv6
 from tidegate.engine.ports import PortPublication
 
 
@@ -30,7 +32,7 @@ def _element(port: PortPublication, address: str) -> tuple[str, str, str]:
 def render_publish(bridge: str, address: str, ports: Iterable[PortPublication]) -> str:
     """Commands that lead the ports to the container at ``address``."""
     lines = []
-    for port in ports:
+    for port in itertools.filterfalse(is_ipv6, ports):
         name, key, value = _element(port, address)
         lines.append(f"add element ip {table_name(bridge)} {name} {{ {key} : {value} }}")
     return "\n".join(lines)
@@ -39,7 +41,7 @@ def render_publish(bridge: str, address: str, ports: Iterable[PortPublication]) 
 def render_withdraw(bridge: str, ports: Iterable[PortPublication]) -> str:
     """Commands that undo ``render_publish``; they fail as a whole when one of the ports is not published."""
     lines = []
-    for port in ports:
+    for port in itertools.filterfalse(is_ipv6, ports):
         name, key, _ = _element(port, "")
         lines.append(f"delete element ip {table_name(bridge)} {name} {{ {key} }}")
     return "\n".join(lines)

@@ -61,6 +61,6 @@ def _parse_host_ip(text: str) -> str:
         address = ipaddress.ip_address(text)
     except ValueError as error:
         raise InvalidParameterError(f"invalid IP address: {text}") from error
-    if address.version != 4:
-        raise NotSupportedError(f"PortBindings: publishing on the IPv6 address {text} is not supported yet")
+    if "%" in text:
+        raise NotSupportedError(f"PortBindings: an address with a zone is not supported: {text}")
     return str(address)

@@ -40,7 +40,8 @@ def test_the_ruleset_replaces_the_table_in_one_transaction() -> None:
         (PortPublication(0, "tcp", "", 80), InvalidParameterError),
         (PortPublication(80, "tcp", "", 65536), InvalidParameterError),
         (PortPublication(80, "tcp", "1.2.3 }; flush ruleset", 80), InvalidParameterError),
-        (PortPublication(80, "tcp", "::1", 80), NotSupportedError),
+        (PortPublication(80, "sctp", "::1", 80), NotSupportedError),
+        (PortPublication(80, "tcp", "::g", 80), InvalidParameterError),
     ],
 )
 def test_a_publication_that_cannot_be_is_refused(port: PortPublication, kind: type[TidegateError]) -> None:
@@ -50,6 +51,8 @@ def test_a_publication_that_cannot_be_is_refused(port: PortPublication, kind: ty
 
 def test_no_host_address_means_every_address() -> None:
     assert parse_publication(PortPublication(80, "tcp", "", 0)).host_ip == "0.0.0.0"
+    assert parse_publication(PortPublication(80, "tcp", "0:0::1", 0)).host_ip == "::1"
+    assert render_publish("br", "172.18.0.2", [PortPublication(80, "tcp", "::1", 8080)]) == ""
 
 
 def test_the_first_free_subnet_is_chosen() -> None:

@@ -109,7 +109,7 @@ def test_a_range_of_host_ports_is_kept_as_one() -> None:
         ({"PortBindings": {"80": [{"HostPort": "1-70000"}]}}, "invalid port specification: '1-70000'"),
         ({"PortBindings": {"80": [{"HostPort": "x"}]}}, "invalid port specification: 'x'"),
         ({"PortBindings": {"80": [{"HostIp": "1.2.3"}]}}, "invalid IP address: 1.2.3"),
-        ({"PortBindings": {"80": [{"HostIp": "::1"}]}}, "the IPv6 address ::1"),
+        ({"PortBindings": {"80": [{"HostIp": "fe80::1%eth0"}]}}, "an address with a zone is not supported"),
         ({"Memory": 1024}, "6MB"),
         ({"Memory": 1 << 30, "MemorySwap": 1 << 20}, "memoryswap"),
         ({"NetworkMode": "mine"}, "network mine not found"),
