@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +17,7 @@ IN_CREATE = 0x00000100
 IN_DELETE = 0x00000200
 GROWTH = IN_MODIFY | IN_MOVED_TO | IN_CREATE
 REPLACEMENT = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
+_EVENT = struct.Struct("iIII")  # struct inotify_event, without the name after it
 _CLOEXEC_NONBLOCK = os.O_CLOEXEC | os.O_NONBLOCK
 _BUFFER_BYTES = 64 * 1024
 
@@ -37,13 +40,15 @@ class Watch:
         """Watch one more; nothing changes for one that is watched already. Raises OSError."""
         _checked(_libc.inotify_add_watch(self.fd, os.fsencode(directory), ctypes.c_uint32(self._mask)))
 
-    def drain(self) -> None:
-        """Read away what was reported."""
+    def drain(self) -> set[str]:
+        """Read away what was reported; returns the names of the files, "" for whatever has none."""
+        names: set[str] = set()
         try:
-            while os.read(self.fd, _BUFFER_BYTES):
-                pass
+            while events := os.read(self.fd, _BUFFER_BYTES):
+                names |= set(_names(events))
         except BlockingIOError:
-            return
+            return names
+        return names
 
     def __enter__(self) -> "Watch":
         return self
@@ -52,6 +57,14 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self.fd)
+
+
+def _names(events: bytes) -> Iterator[str]:
+    at = 0
+    while at < len(events):
+        _, _, _, length = _EVENT.unpack_from(events, at)
+        at += _EVENT.size + length
+        yield os.fsdecode(events[at - length : at].rstrip(b"\0"))
 
 
 def _checked(result: int) -> int:

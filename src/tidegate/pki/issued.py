@@ -5,7 +5,7 @@
 - Writers hold the lock of the PKI (``durable_files.exclusive``); a file is replaced whole.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from tidegate.pki.durable_files import PRIVATE_MODE, make_private_directory, wri
 
 Origin = Literal["init", "create", "invite", "renew"]
 _Stamp = tuple[int, int, int]
+_SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,23 @@ class IssuedRecords:
 
     def all(self) -> list[IssueRecord]:
         """By time of issue. Raises InvalidParameterError for a file that is no record, OSError."""
-        if not self.directory.exists():
-            return []
-        present = {path.name: path for path in self.directory.glob("[!.]*.json")}
-        self._known = {name: known for name, known in self._known.items() if name in present}
-        return sorted((self._read(path) for path in present.values()), key=lambda each: (each.issued_at, each.serial))
+        return sorted(self.present(), key=lambda each: (each.issued_at, each.serial))
+
+    def present(self, changed: Collection[str] | None = None) -> list[IssueRecord]:
+        """In no order. ``changed`` are the names of the files that may differ from the last time, None for any.
+
+        Raises as ``all``.
+        """
+        if changed is None or not self._known:
+            changed = set(self._known) | {path.name for path in self.directory.glob("[!.]*.json")}
+        try:
+            for name in changed:
+                if name.endswith(_SUFFIX):
+                    self._look_at(self.directory / name)
+        except (InvalidParameterError, OSError):
+            self._known = {}  # the next one looks at all of them: what cannot be read must not just be left out
+            raise
+        return [record for _, record in self._known.values()]
 
     def of(self, name: str) -> list[IssueRecord]:
         """Those of the client ``name``, oldest first."""
@@ -76,23 +89,27 @@ class IssuedRecords:
         """Add a record, or replace the one with its serial number."""
         make_private_directory(self.directory)
         document = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
-        self._write(self.directory / f"{record.serial}.json", document, PRIVATE_MODE)
+        self._write(self.directory / f"{record.serial}{_SUFFIX}", document, PRIVATE_MODE)
 
     def drop(self, record: IssueRecord) -> None:
         """Forget a record; of use only for a certificate that has expired."""
-        (self.directory / f"{record.serial}.json").unlink(missing_ok=True)
+        (self.directory / f"{record.serial}{_SUFFIX}").unlink(missing_ok=True)
 
-    def _read(self, path: Path) -> IssueRecord:
-        status = path.stat()
-        stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
-        known = self._known.get(path.name)
-        if known is not None and known[0] == stamp:
-            return known[1]
+    def _look_at(self, path: Path) -> None:
+        known = self._known.pop(path.name, None)
         try:
-            record = msgspec.json.decode(path.read_bytes(), type=IssueRecord)
-        except msgspec.DecodeError as error:
-            raise InvalidParameterError(f"{path} is no record of a certificate: {error}") from error
-        if record.serial != path.stem:
-            raise InvalidParameterError(f"{path} is the record of another certificate: {record.serial}")
-        self._known[path.name] = (stamp, record)
-        return record
+            status = path.stat()
+        except FileNotFoundError:
+            return
+        stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+        self._known[path.name] = known if known is not None and known[0] == stamp else (stamp, _read(path))
+
+
+def _read(path: Path) -> IssueRecord:
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=IssueRecord)
+    except msgspec.DecodeError as error:
+        raise InvalidParameterError(f"{path} is no record of a certificate: {error}") from error
+    if record.serial != path.stem:
+        raise InvalidParameterError(f"{path} is the record of another certificate: {record.serial}")
+    return record

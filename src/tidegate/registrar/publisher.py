@@ -7,7 +7,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -29,6 +29,7 @@ class Publisher:
         self._publish: Callable[[Snapshot], None] = lambda _: None
         self._reading = asyncio.Lock()
         self._failure = ""
+        self._changed: set[str] = set()
 
     async def begin(self, publish: Callable[[Snapshot], None]) -> None:
         """The first snapshot. Raises InvalidParameterError or OSError when the files cannot be used."""
@@ -37,7 +38,7 @@ class Publisher:
 
     async def refresh(self) -> None:
         """Read, and publish what is new; a failure is logged, once while it lasts."""
-        failure = await self._read()
+        failure = await self._read(None)
         if failure and failure != self._failure:
             _log.error("what was published stays in force: %s", failure)
             self._failure = failure
@@ -49,13 +50,18 @@ class Publisher:
         with Watch(*self._sources.directories(), mask=REPLACEMENT) as watch:
 
             def note() -> None:
-                watch.drain()
-                changed.set()
+                # A hidden name is a lock, or a file that is still to be renamed.
+                self._changed |= {name for name in watch.drain() if not name.startswith(".")}
+                if self._changed:
+                    changed.set()
 
             loop.add_reader(watch.fd, note)
             try:
                 while True:
-                    if await self._read():  # perhaps the second of two files that belong together is on its way
+                    names, self._changed = self._changed, set()
+                    if await self._read(
+                        names if names and "" not in names else None
+                    ):  # perhaps the second of two files that belong together is on its way
                         await asyncio.sleep(_SETTLE_S)
                         await self.refresh()
                     await changed.wait()
@@ -65,11 +71,11 @@ class Publisher:
             finally:
                 loop.remove_reader(watch.fd)
 
-    async def _read(self) -> str:
+    async def _read(self, changed: Collection[str] | None) -> str:
         """What is wrong with the files, "" when they were read and, if new, published."""
         async with self._reading:
             try:
-                self._renew(await asyncio.to_thread(self._sources.read))
+                self._renew(await asyncio.to_thread(self._sources.read, changed))
             except TidegateError as error:
                 return error.message
             except OSError as error:

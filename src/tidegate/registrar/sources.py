@@ -5,7 +5,7 @@
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +58,8 @@ class Sources:
         self._records = IssuedRecords(self._pki)
         self._foreign = foreign or ForeignChecks()
         self._lists: RevocationLists | None = None
+        self._made: dict[str, tuple[IssueRecord, ClientRecord]] = {}
+        self._tried = ("", "", "")
 
     def directories(self) -> list[Path]:
         """Where a change may come; those of our own are made. Raises OSError."""
@@ -72,21 +74,20 @@ class Sources:
             found += [path.parent, path.resolve().parent]
         return list(dict.fromkeys(found))
 
-    def read(self) -> Snapshot:
-        """With generation 0. Raises InvalidParameterError naming the file that cannot be used, OSError."""
+    def read(self, changed: Collection[str] | None = None) -> Snapshot:
+        """With generation 0; ``changed`` are the names of the files that may have changed since, None for any.
+
+        Raises InvalidParameterError naming the file that cannot be used, OSError.
+        """
         own = frozenset(certificate_facts(der).subject for der in self._own_authorities())
-        clients = {each.serial: _client(each) for each in self._records.all() if self._counts(each)}
+        clients = self._clients(self._records.present(changed))
         access = {path.name: _text(path) for path in sorted(self._access.glob("[!.]*")) if path.is_file()}
         if self._tls is None:
             return Snapshot(generation=0, clients=clients, own_issuers=own, access=access)
         ca_pem, certificate_pem, key_pem = (_text(p) for p in (self._tls.ca, self._tls.certificate, self._tls.key))
         if self._tls.ca == self._pki / "ca.pem":
             ca_pem = self._own_bundle()
-        try:
-            context_of_texts(ca_pem, certificate_pem, key_pem)
-        except InvalidParameterError as error:
-            files = f"{self._tls.ca}, {self._tls.certificate}, {self._tls.key}"
-            raise InvalidParameterError(f"cannot load TLS files {files}: {error}") from error
+        self._try(self._tls, (ca_pem, certificate_pem, key_pem))
         authorities = split_pem(ca_pem, str(self._tls.ca))
         revoked, crl_until_s = self._revocations(authorities)
         trusted = [certificate_facts(der) for der in authorities]
@@ -124,9 +125,25 @@ class Sources:
         paths = (self._pki / "ca.pem", self._pki / "next/ca.pem")
         return "".join(dict.fromkeys(_text(path) for path in paths if path.exists()))
 
-    def _counts(self, record: IssueRecord) -> bool:
+    def _try(self, files: TLSFiles, texts: tuple[str, str, str]) -> None:
+        if texts == self._tried:
+            return
+        try:
+            context_of_texts(*texts)
+        except InvalidParameterError as error:
+            named = f"{files.ca}, {files.certificate}, {files.key}"
+            raise InvalidParameterError(f"cannot load TLS files {named}: {error}") from error
+        self._tried = texts
+
+    def _clients(self, records: Sequence[IssueRecord]) -> dict[str, ClientRecord]:
         """An expired certificate is kept for a while: its connection may live on, and is to be told why it is cut."""
-        return record.not_after.timestamp() > self._now_s() - _STREAM_GRACE_S
+        self._made = {each.serial: self._client(each) for each in records}
+        least_s = self._now_s() - _STREAM_GRACE_S
+        return {serial: client for serial, (_, client) in self._made.items() if client.not_after_s > least_s}
+
+    def _client(self, record: IssueRecord) -> tuple[IssueRecord, ClientRecord]:
+        made = self._made.get(record.serial)
+        return made if made is not None and made[0] is record else (record, _client(record))
 
 
 def _client(record: IssueRecord) -> ClientRecord:

@@ -125,6 +125,26 @@ def test_clients_of_a_pki_without_records_become_administrators_once(authority: 
     assert authority.records.of("bob")[0].serial == serial_text(certificate.serial_number) != record.serial
 
 
+def test_only_what_is_named_is_looked_at_and_what_is_broken_is_never_left_out(authority: Authority) -> None:
+    records = IssuedRecords(authority.directory)
+    Clients(authority).create("bob", "ci", None)
+    before = {record.name: record for record in records.present()}
+    Clients(authority).set_role("bob", "viewer")
+    name = f"{before['bob'].serial}.json"
+    assert {record.role for record in records.present(set())} == {ADMIN, "ci"}
+    assert {record.role for record in records.present({name, "other", "gone.json"})} == {ADMIN, "viewer"}
+    path = records.directory / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20])
+    for changed in ({name}, {"other.json"}, set[str]()):
+        with pytest.raises(InvalidParameterError, match=r"is no record of a certificate"):
+            records.present(changed)
+    path.write_bytes(whole)
+    assert len(records.present(set())) == 2
+    path.unlink()
+    assert {record.name for record in records.present({name})} == {ADMIN}
+
+
 def test_records_are_read_again_only_when_they_change(authority: Authority) -> None:
     records = IssuedRecords(authority.directory)
     (first,) = records.all()
