@@ -17,9 +17,8 @@ _UNIFIED = Path("/sys/fs/cgroup/unified")
 
 def enter_mount_namespace(shim_root: Path) -> None:
     """Raises OSError."""
-    pid = _living_shim(shim_root)
-    if pid is not None:
-        fd = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    fd = _namespace_of_shim(shim_root)
+    if fd is not None:
         try:
             setns(fd, CLONE_NEWNS)
         finally:
@@ -31,14 +30,14 @@ def enter_mount_namespace(shim_root: Path) -> None:
         umount2(str(_UNIFIED), MNT_DETACH)
 
 
-def _living_shim(shim_root: Path) -> int | None:
-    """The pid of a process of the shim that was started with this root, told by its command line."""
+def _namespace_of_shim(shim_root: Path) -> int | None:
+    """The mount namespace of any process of the shim that was started with this root, told by its command line."""
     root = str(shim_root).encode()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = entry.read_bytes().split(b"\0")
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if root in words and any(b"tidegate.shim" in word for word in words):
+                return os.open(process / "ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
-        if root in words and any(b"tidegate.shim" in word for word in words):
-            return int(entry.parent.name)
+            continue  # it ended meanwhile; another of its processes may live
     return None
