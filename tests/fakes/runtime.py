@@ -54,6 +54,7 @@ class FakeRuntime:
         self.start_error: Exception | None = None
         self.release_error: Exception | None = None
         self.gate: asyncio.Event | None = None
+        self.release_gate: asyncio.Event | None = None
         self.now_ns = 1_000
         self._pids = count(100)
         self._events: asyncio.Queue[Exited | OutOfMemory] = asyncio.Queue()
@@ -127,6 +128,8 @@ class FakeRuntime:
 
     async def release(self, container_id: str) -> None:
         self.calls.append(("release", container_id))
+        if self.release_gate is not None:
+            await self.release_gate.wait()
         if self.release_error is not None:
             raise self.release_error
         for key in [key for key in self.created if key[0] == container_id]:

@@ -170,7 +170,7 @@ class ContainerService:
         container = actor.container
         gone = actor.waiter("removal")
         try:
-            if force and actor.state.phase in ALIVE | {Phase.RESTARTING}:
+            if force:
                 await self._kill_for_removal(actor)
             if self._directory.get(container.id) is None or gone.done():
                 return
@@ -183,6 +183,7 @@ class ContainerService:
                     await self._ports.volumes.remove(use.name)
 
     async def _kill_for_removal(self, actor: ContainerActor) -> None:
+        """Asked in any phase: a container that is just being released may be about to start again."""
         try:
             await self.kill(actor.container.id)
         except ConflictError:

@@ -103,6 +103,21 @@ def test_policy_restarts_after_the_back_off() -> None:
     play(body)
 
 
+def test_a_forced_removal_ends_a_policy_that_is_about_to_start_the_container_again() -> None:
+    async def body(life: Life) -> None:
+        identity = await started(life, rules=Rules(RestartPolicy("always")))
+        life.runtime.release_gate = asyncio.Event()
+        life.runtime.exit(identity, 1)
+        await settle()
+        removing = asyncio.ensure_future(life.service.remove("web", force=True))
+        await settle()
+        life.runtime.release_gate.set()
+        await removing
+        assert life.service.list() == [] and life.timers.armed == []
+
+    play(body)
+
+
 def test_restart_keeps_an_auto_removed_container() -> None:
     async def body(life: Life) -> None:
         await started(life, rules=Rules(auto_remove=True))
