@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidegate.base.durations import duration_text
+from tidegate.base.errors import InvalidParameterError
 from tidegate.cli.certificate_arguments import (
     DEFAULT_HOST,
     Actions,
@@ -125,9 +126,22 @@ def _authority(args: argparse.Namespace) -> "Authority":
     return Authority(data_root(args))
 
 
+def _check_role(args: argparse.Namespace) -> None:
+    """Raises InvalidParameterError for a role that does not exist, and for access files that cannot be read."""
+    if args.role is None:
+        return
+    from tidegate.access.files import parse_policy
+
+    access = data_root(args) / "access"
+    roles = parse_policy({path.name: path.read_text() for path in access.glob("[!.]*") if path.is_file()}).roles
+    if args.role not in roles:
+        raise InvalidParameterError(f"there is no role {args.role!r}; roles are {', '.join(sorted(roles))}")
+
+
 def _create(args: argparse.Namespace) -> int:
     from tidegate.pki.clients import Clients
 
+    _check_role(args)
     if not args.out and not args.context:
         args.usage_error("say where the certificate shall go: --out DIR or --context FILE.tar")
     check_destination(args)
@@ -152,6 +166,7 @@ def _create(args: argparse.Namespace) -> int:
 def _invite(args: argparse.Namespace) -> int:
     from tidegate.pki.clients import Clients
 
+    _check_role(args)
     authority = _authority(args)
     host = args.host or f"tcp://{reachable_name(authority)}:{DEFAULT_TLS_PORT}"
     warn_unless_certified(authority, parse_context_host(host)[1])
@@ -234,6 +249,7 @@ def _revoke(args: argparse.Namespace) -> int:
 def _role(args: argparse.Namespace) -> int:
     from tidegate.pki.clients import Clients
 
+    _check_role(args)
     records = Clients(_authority(args)).set_role(args.name, args.role)
     print(f"client {args.name}, role {args.role}: {len(records)} certificate{'s' * (len(records) != 1)}")
     return 0

@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     end = f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M}Z"
     print(f"client {certs.common_name(certificate)}, valid until {end}: {place}")
     print(f"  {place.usage(url)}")
+    print("  `tidegate client renew --if-due` from a timer, or `--keep` as a service, renews it")
     return 0
 
 

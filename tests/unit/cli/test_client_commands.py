@@ -77,6 +77,20 @@ def test_listed_shown_given_another_role_and_revoked(
     assert "nothing to revoke" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["create", "bob", "--out", "x"], ["invite", "bob"]])
+def test_only_roles_that_exist_are_given(
+    root: Path, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert client(root, *words, "--role", "deploy") == 1
+    assert "there is no role 'deploy'; roles are admin, ci, developer, operator, viewer" in capsys.readouterr().err
+    (root / "access").mkdir(exist_ok=True)
+    (root / "access/access.toml").write_text('[roles.deploy]\nlike = "ci"\n')
+    assert client(root, *words, "--role", "deploy") == 0
+    assert client(root, "role", "bob", "nobody") == 1
+    assert client(root, "role", "bob", "viewer") == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [
