@@ -18,7 +18,7 @@ from tidegate.base.errors import ConflictError, UnavailableError
 from tidegate.drivers.shim_connection import ShimConnection
 from tidegate.drivers.shim_spares import SpareHolder
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0  # a loaded machine takes its time to start Python
 _PAUSE_S = 0.005
 _BOOTSTRAP = """\
 import runpy, sys
