@@ -10,10 +10,10 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.control_groups import HAS_CONTROLLERS, UNIFIED, parents
 
 from tidegate.drivers.oci_config import MountRequest, OCIRequest, ResourceRequest, plan_config

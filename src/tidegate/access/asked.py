@@ -5,8 +5,9 @@ form of exactly this.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+import msgspec
 
 from tidegate.spec.catalogue import match
 from tidegate.spec.documents import Document, read_document
@@ -17,22 +18,20 @@ def _nothing() -> Mapping[str, object]:
     return MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """One document or query, read: ``tree`` has canonical keys.
 
     ``unknown`` are the fields nobody knows. ``confined`` and ``dangerous`` are the fields that have a value other than
     zero and whose class is not harmless, in the notation ``HostConfig.Mounts[].Type``.
     """
 
-    tree: Mapping[str, object] = field(default_factory=_nothing)
+    tree: Mapping[str, object] = msgspec.field(default_factory=_nothing)
     unknown: tuple[str, ...] = ()
     confined: tuple[str, ...] = ()
     dangerous: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """The object that a request is about, as the engine knows it: a client may have named it by any part of its id.
 
     An exec is told of by its container; ``object_id`` is that of the object itself.
@@ -43,8 +42,7 @@ class Subject:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """``object_id`` is the ``{id}`` or ``{name}`` of the path, "" where the operation has none.
 
     A body that is a stream (a build context, an archive, a hijacked connection) has no facts. ``subject`` is looked up
@@ -53,8 +51,8 @@ class Asked:
 
     operation_id: str
     object_id: str = ""
-    query: Facts = field(default_factory=Facts)
-    document: Facts = field(default_factory=Facts)
+    query: Facts = msgspec.field(default_factory=Facts)
+    document: Facts = msgspec.field(default_factory=Facts)
     subject: Subject | None = None
 
 
@@ -78,8 +76,7 @@ def asked_of(query: Query, document: Document, object_id: str) -> Asked:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What a client's objects take already, without the one that is asked about."""
 
     containers: int = 0

@@ -6,7 +6,8 @@ Rules of the administrator's own come before role and grants, both to permit and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.access.asked import Asked, Usage
 from tidegate.access.confinement import claims_of
@@ -50,8 +51,7 @@ def _allow_everything(role: Role, asked: Asked) -> Verdict:
     return Verdict(True, f"{role.name}/everything", role=role.name, sign=sign, demands=demands)
 
 
-@dataclass(frozen=True, slots=True)
-class _Client:
+class _Client(msgspec.Struct, frozen=True):
     """Who asks, with the policy that answers."""
 
     policy: Policy

@@ -4,8 +4,9 @@ Confinement turns a document into demands; a role's grants, or a policy of the a
 nobody answers is refused. ``value`` is in one canonical form for each kind, which is what patterns are matched against.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from tidegate.access.references import ObjectReference
 
@@ -47,8 +48,7 @@ class DemandKind(StrEnum):
     """What no other kind speaks of: ``ContainerExec.Privileged=true``, operation, field and value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """``field`` is the place in the request, for the client; ``read_only`` matters for binds only.
 
     A client that owns ``unless_own`` needs no grant.

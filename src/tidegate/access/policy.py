@@ -9,7 +9,8 @@ default. Nothing of it: no role, and every request is refused.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.access.grants import text_fits
 from tidegate.access.principal import CertificatePrincipal, Principal, UnixPrincipal
@@ -19,8 +20,7 @@ from tidegate.access.roles import BUILT_IN_ROLES, NO_QUOTA, Role
 from tidegate.access.rules import Rules
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """``role`` for certificates whose subject fits the given patterns (``*`` stands for any text), or unix peers."""
 
     role: str
@@ -62,8 +62,7 @@ def _any_fits(pattern: str, values: Sequence[str]) -> bool:
     return any(value and text_fits(pattern, value) for value in values)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """``roles`` by name: the built-in ones and the administrator's own."""
 
     roles: Mapping[str, Role]

@@ -6,12 +6,12 @@ SO_PEERCRED).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class CertificatePrincipal:
+
+class CertificatePrincipal(msgspec.Struct, frozen=True):
     """A client known by a verified certificate; ``serial_number`` is upper-case hexadecimal."""
 
     common_name: str
@@ -24,8 +24,7 @@ class CertificatePrincipal:
         return f"CN={self.common_name}"
 
 
-@dataclass(frozen=True, slots=True)
-class UnixPrincipal:
+class UnixPrincipal(msgspec.Struct, frozen=True):
     """A client known by the credentials of its unix socket."""
 
     uid: int
@@ -36,8 +35,7 @@ class UnixPrincipal:
         return f"uid={self.uid}"
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownPrincipal:
+class UnknownPrincipal(msgspec.Struct, frozen=True):
     """A client on a plaintext TCP listener: nobody vouches for anything but its address, "host:port"."""
 
     address: str

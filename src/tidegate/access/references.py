@@ -1,7 +1,8 @@
 """Objects of the engine as requests speak of them."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class ObjectKind(StrEnum):
@@ -14,8 +15,7 @@ class ObjectKind(StrEnum):
     NETWORK = "network"
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectReference:
+class ObjectReference(msgspec.Struct, frozen=True):
     """``may_be_absent``: the request is fine when there is no such object, as with a volume that a mount makes.
 
     ``make_first``: such a volume would be made without labels; the gate makes it, labelled, before it forwards.

@@ -6,9 +6,10 @@ host.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+
+import msgspec
 
 from tidegate.access.demands import DemandKind
 from tidegate.access.reach import CI, DEVELOP, OPERATE, VIEW
@@ -24,8 +25,7 @@ class Scope(Enum):
     OWN = "own"
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(msgspec.Struct, frozen=True):
     """The most that one client's containers may take together; None is no limit."""
 
     containers: int | None = None
@@ -37,16 +37,14 @@ class Quota:
 NO_QUOTA = Quota()
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """Requests a second that a client may keep up, and how many at once after a pause."""
 
     per_second: float
     burst: int
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(msgspec.Struct, frozen=True):
     """``unconfined`` documents are not looked into. ``grants`` are patterns by the kind of demand they answer."""
 
     name: str
@@ -54,7 +52,7 @@ class Role:
     unconfined: bool = False
     scope: Scope = Scope.ALL
     redact: Redaction = Redaction.NOBODYS
-    grants: Mapping[DemandKind, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    grants: Mapping[DemandKind, tuple[str, ...]] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     quota: Quota = NO_QUOTA
     rate: Rate | None = None
 

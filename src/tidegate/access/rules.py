@@ -5,9 +5,10 @@ was not granted, or forbid what it does; most are silent on most questions, and 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+import msgspec
 
 from tidegate.access.principal import Principal
 
@@ -22,8 +23,7 @@ class Answer(Enum):
     SILENT = "silent"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """``action`` is an operation id or the name of a kind of demand, ``thing`` what it is done to."""
 
     action: str
@@ -31,8 +31,7 @@ class Question:
     context: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(msgspec.Struct, frozen=True):
     """``rule`` names the rule that decided, by its ``@id`` or by file and line."""
 
     answer: Answer

@@ -8,8 +8,9 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from tidegate.access.demands import Demand
 from tidegate.access.references import ObjectKind, ObjectReference
@@ -33,8 +34,7 @@ class Signing(Enum):
     ALL = "all that is made"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """``rule`` names what decided, for log, audit and explanation; ``reason`` is for the client, "" when allowed."""
 
     allowed: bool

@@ -5,7 +5,8 @@ An operation that has no handler answers 501 with its name; an error becomes its
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate import __version__
 from tidegate.api.profile import ApiProfile, decide_profile
@@ -26,8 +27,7 @@ COMMON_HEADERS: tuple[tuple[str, str], ...] = (
 JSON_BODY_LIMIT_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request whose operation and version are known; what a handler gets."""
 
     request: Request

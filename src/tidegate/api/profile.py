@@ -3,14 +3,14 @@
 Source: the specification's section "Versioning", and moby's answer to a version out of range.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from tidegate.spec.api_version import NEWEST, ApiVersion, parse_version, refuse_newer
 
 
-@dataclass(frozen=True, slots=True)
-class ApiProfile:
+class ApiProfile(msgspec.Struct, frozen=True):
     """Named behaviours that no rewriting of a document can express."""
 
     version: ApiVersion

@@ -11,7 +11,6 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -33,8 +32,7 @@ from tidegate.spec.enrolment import RENEW, RETIRE, RenewBody, RetireBody
 _SHORTEST_RETRY, _LONGEST_RETRY = timedelta(seconds=10), timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(msgspec.Struct, frozen=True):
     """What a client has now."""
 
     material: TLSMaterial

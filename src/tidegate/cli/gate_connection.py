@@ -9,8 +9,9 @@ import http.client
 import json
 import socket
 import ssl
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate.base.errors import (
     ConflictError,
@@ -42,8 +43,7 @@ _KINDS: dict[int, type[TidegateError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class GateAddress:
+class GateAddress(msgspec.Struct, frozen=True):
     """Where the gate is: a name or literal address, and a port."""
 
     host: str

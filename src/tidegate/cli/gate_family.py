@@ -12,9 +12,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, InvalidParameterError
 from tidegate.cli.family import Family, wait_for_socket
@@ -40,8 +42,7 @@ from tidegate.registrar.process import RegistrarProcessSettings, run_registrar
 GATE_USER = "nobody"
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedGate:
+class PreparedGate(msgspec.Struct, frozen=True):
     """What can fail before anything is started has not: ports are bound, plugins found, certificates made."""
 
     gate: GateProcessSettings
@@ -51,8 +52,7 @@ class PreparedGate:
     decoy: tuple[DecoyProcessSettings, socket.socket] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Dialling:
+class Dialling(msgspec.Struct, frozen=True):
     """What a dialer serves: our ends of links, and what may be asked for on them."""
 
     links: list[socket.socket]

@@ -4,10 +4,11 @@ import grp
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.sizes import parse_size

@@ -8,10 +8,11 @@
 import ipaddress
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.log_levels import LOG_LEVELS
@@ -25,8 +26,7 @@ TLS_PORT = 2376
 _BY_KEY = {setting.key: setting for setting in SETTINGS if setting.key}
 
 
-@dataclass(frozen=True, slots=True)
-class TCPHost:
+class TCPHost(msgspec.Struct, frozen=True):
     """A TCP listener; ``address`` is a literal address or a name, empty for every interface."""
 
     address: str
@@ -43,8 +43,7 @@ class TCPHost:
             return False
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonConfig:
+class DaemonConfig(msgspec.Struct, frozen=True):
     """What ``tidegate up`` was asked for; every path is absolute."""
 
     data_root: Path

@@ -4,8 +4,9 @@ A row says how the setting is written on the command line and in the file, of wh
 an effect here. Reading values is ``daemon/config.py``. Source: dockerd(8) and the daemon configuration file reference.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class Kind(Enum):
@@ -18,8 +19,7 @@ class Kind(Enum):
     MAP = "map"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """``key`` in daemon.json (None: command line only); ``flag`` without dashes (None: file only)."""
 
     key: str | None

@@ -4,8 +4,9 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from ipaddress import IPv4Network
+
+from msgspec.structs import replace
 
 from tidegate.api.handlers import system
 from tidegate.api.handlers.container_life import ContainerLifeHandlers

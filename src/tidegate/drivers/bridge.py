@@ -25,6 +25,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from tidegate.base.errors import ConflictError, InternalError, InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.drivers.bridge_flows import forget_datagrams
 from tidegate.drivers.bridge_names import choose_subnet, mac_of, veth_name, veth_prefix
@@ -47,8 +49,7 @@ _BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 _SYSCTL = Path("/proc/sys/net/ipv4")
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeSettings:
+class BridgeSettings(msgspec.Struct, frozen=True):
     """What an administrator may say of the bridge. No ``subnet``: the existing bridge's, else the first free."""
 
     name: str = "tidegate0"

@@ -15,9 +15,10 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotSupportedError
 from tidegate.engine.ports import PortPublication

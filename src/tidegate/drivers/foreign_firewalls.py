@@ -9,8 +9,9 @@ Accepting in our own table cannot undo that: every base chain of the hook has to
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate.drivers.bridge_ruleset import table_name
 from tidegate.kernel.nftables import Nftables
@@ -18,8 +19,7 @@ from tidegate.kernel.nftables import Nftables
 USER_CHAIN = "DOCKER-USER"
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
+class Obstacle(msgspec.Struct, frozen=True):
     """A base chain at the forward hook with the policy ``drop``; ``has_user_chain`` tells Docker's."""
 
     family: str

@@ -8,8 +8,9 @@ The process, and the user it runs as, are in ``oci_process``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers.oci_process import MAX_ID, ProcessRequest, plan_process
@@ -53,8 +54,7 @@ _TMPFS_FLAGS = frozenset(
 _TMPFS_VALUES = frozenset(["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"])
 
 
-@dataclass(frozen=True, slots=True)
-class MountRequest:
+class MountRequest(msgspec.Struct, frozen=True):
     """``kind`` is bind (``source`` a host path) or tmpfs; ``options`` are extra mount options."""
 
     kind: str
@@ -65,8 +65,7 @@ class MountRequest:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRequest:
+class DeviceRequest(msgspec.Struct, frozen=True):
     """A device node in the container; ``kind`` is c or b, ``access`` some of rwm."""
 
     container_path: str
@@ -79,8 +78,7 @@ class DeviceRequest:
     gid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceRequest:
+class ResourceRequest(msgspec.Struct, frozen=True):
     """Zero (or None) asks for nothing. ``memory_swap_bytes`` is memory plus swap, -1 unlimited."""
 
     memory_bytes: int = 0
@@ -98,8 +96,7 @@ class ResourceRequest:
     blkio_weight: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OCIRequest:
+class OCIRequest(msgspec.Struct, frozen=True):
     """A container. A namespace path joins that namespace; ``*_host`` shares the host's; neither makes a new one."""
 
     process: ProcessRequest
@@ -107,12 +104,14 @@ class OCIRequest:
     cgroups_path: str
     netns_path: str | None
     domainname: str = ""
-    resources: ResourceRequest = field(default_factory=ResourceRequest)
+    resources: ResourceRequest = msgspec.field(default_factory=ResourceRequest)
     readonly_rootfs: bool = False
     mounts: tuple[MountRequest, ...] = ()
-    etc_files: Mapping[str, str] = field(default_factory=dict)  # container path -> host path (resolv.conf, hosts)
+    etc_files: Mapping[str, str] = msgspec.field(
+        default_factory=dict
+    )  # container path -> host path (resolv.conf, hosts)
     devices: tuple[DeviceRequest, ...] = ()
-    sysctls: Mapping[str, str] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = msgspec.field(default_factory=dict)
     shm_size_bytes: int = 64 << 20
     init_host_path: str | None = None
     masked_paths: tuple[str, ...] = DEFAULT_MASKED_PATHS
@@ -125,7 +124,7 @@ class OCIRequest:
     pid_path: str | None = None
     uts_host: bool = False
     cgroup_private: bool = False
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 # ----------------------------------------------------------------------------- resources

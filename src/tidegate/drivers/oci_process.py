@@ -5,8 +5,9 @@ with its error texts. Effective and permitted capabilities are given to root onl
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.kernel.capabilities import ALL_CAPABILITIES, effective_capabilities
@@ -15,16 +16,14 @@ DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 MAX_ID = (1 << 31) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedUser:
+class ResolvedUser(msgspec.Struct, frozen=True):
     uid: int
     gid: int
     additional_gids: tuple[int, ...]
     home: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessRequest:
+class ProcessRequest(msgspec.Struct, frozen=True):
     """What is run, as whom. ``available_capabilities`` is what the host can give to a privileged container."""
 
     args: tuple[str, ...]

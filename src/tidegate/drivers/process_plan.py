@@ -7,9 +7,10 @@ provides lie with the log in the container's own directory beside its layers, so
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.base.sizes import parse_size
@@ -48,8 +49,7 @@ class LogDefaults(Protocol):
     def max_files(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessPlanner:
+class ProcessPlanner(msgspec.Struct, frozen=True):
     """``home`` answers a container's directory; ``cgroup_parent`` is the engine's own."""
 
     home: Callable[[str], Path]

@@ -16,9 +16,10 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tidegate.base.errors import (
     InvalidParameterError,
@@ -40,8 +41,7 @@ _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[a-f0-9:]+\])(?::[0-9
 _TRANSIENT = (OSError, http.client.HTTPException)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """A place that serves a repository."""
 
     scheme: str

@@ -9,10 +9,12 @@ import http.client
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from tidegate.base.errors import UnauthorizedError, UnavailableError
 from tidegate.engine.ports import RegistryAuth
@@ -22,16 +24,14 @@ _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))'
 _SCHEME = re.compile(r"\s*([A-Za-z]+)\s*(.*)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(msgspec.Struct, frozen=True):
     """One ``WWW-Authenticate`` header; ``scheme`` in lower case."""
 
     scheme: str
     parameters: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
+class TokenRequest(msgspec.Struct, frozen=True):
     """What to send to the realm."""
 
     method: str

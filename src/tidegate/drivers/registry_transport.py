@@ -7,9 +7,10 @@
 import http.client
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
+
+import msgspec
 
 from tidegate.base.errors import UnavailableError
 from tidegate.drivers.registry_auth import TokenRequest
@@ -18,8 +19,7 @@ MAX_REDIRECTS = 5
 MAX_TOKEN_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryConfig:
+class RegistryConfig(msgspec.Struct, frozen=True):
     """``insecure`` and ``mirrors`` as in daemon.json; ``certs_dir`` holds HOST/ca.crt; ``timeout_s`` is per read."""
 
     mirrors: Sequence[str] = ()

@@ -12,9 +12,10 @@ import json
 import logging
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from tidegate.base.errors import NotFoundError, UnavailableError
 from tidegate.drivers.oom_watch import OOMWatch

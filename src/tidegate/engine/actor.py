@@ -13,9 +13,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from tidegate.base.errors import InternalError, TidegateError
 from tidegate.model import phases as p
@@ -47,8 +50,7 @@ class Effects(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of a request, with every consequence that did not have to wait for the world."""
 
     before: State

@@ -9,10 +9,10 @@ Not here: the machine (``model/lifecycle.py``), its effects (``engine/effects.py
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, InvalidParameterError
 from tidegate.engine import ports as outside
@@ -30,17 +30,16 @@ from tidegate.model.phases import ALIVE, Event, Phase, Rules, State
 WaitCondition = Literal["not-running", "next-exit", "removed"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewContainer:
+class NewContainer(msgspec.Struct, frozen=True):
     """What ``create`` needs; ``name`` "" picks one."""
 
     name: str
     image: str
     image_id: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     document: bytes = b"{}"
-    settings: Settings = field(default_factory=Settings)
-    rules: Rules = field(default_factory=Rules)
+    settings: Settings = msgspec.field(default_factory=Settings)
+    rules: Rules = msgspec.field(default_factory=Rules)
 
 
 class ContainerService:

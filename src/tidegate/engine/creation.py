@@ -7,7 +7,6 @@ settings the engine acts on, and refuses by name what this engine does not do: n
 import secrets
 import signal
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -36,8 +35,7 @@ _UNSUPPORTED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class SourceImage:
+class SourceImage(msgspec.Struct, frozen=True):
     """The image a container is made of: ``reference`` as the client wrote it, ``config`` the OCI config object."""
 
     reference: str
@@ -46,8 +44,7 @@ class SourceImage:
     config: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(msgspec.Struct, frozen=True):
     """What a container gets that the client does not say; written into its document, so that inspect shows it."""
 
     log_driver: str = "json-file"

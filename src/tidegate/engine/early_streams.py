@@ -5,13 +5,13 @@ no output is missed. A container that is released or removed instead ends it.
 """
 
 import asyncio
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.engine.ports import AttachStream, Runtime
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """Which streams a client attaches to."""
 
     stdin: bool

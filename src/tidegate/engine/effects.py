@@ -6,7 +6,6 @@ given back by ``Release``, its idempotent reverse, which the machine orders afte
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -54,8 +53,7 @@ ResolveInRoot = Callable[[Path, str], Path | None]
 """(rootfs, container path) -> the host path, every symlink resolved inside the rootfs; None when it is no directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(msgspec.Struct, frozen=True):
     """The outside world, as far as containers need it."""
 
     runtime: Runtime

@@ -8,7 +8,8 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tidegate.base.errors import UnavailableError
 from tidegate.engine.ports import Clock
@@ -17,8 +18,7 @@ HISTORY = 256
 LISTENER_CAPACITY = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class EngineEvent:
+class EngineEvent(msgspec.Struct, frozen=True):
     """``kind`` is Docker's Type (container, image, ...); ``attributes`` include the object's labels."""
 
     kind: str
@@ -29,11 +29,10 @@ class EngineEvent:
     scope: str = "local"
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(msgspec.Struct, frozen=True):
     """Docker's filters, already parsed: values of one name are alternatives, names are all required."""
 
-    terms: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    terms: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
 
     def accepts(self, event: EngineEvent) -> bool:
         """Whether the event passes; an unknown name accepts nothing (the API refuses it before)."""

@@ -8,10 +8,12 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, NotFoundError, TidegateError
 from tidegate.engine.effects import exit_code_of
@@ -31,8 +33,7 @@ class ExecPhase(Enum):
     EXITED = "exited"
 
 
-@dataclass(frozen=True, slots=True)
-class Exec:
+class Exec(msgspec.Struct, frozen=True):
     """One exec; ``exit_code`` is None until it has ended. ``document`` is what the user wrote, raw JSON."""
 
     id: str

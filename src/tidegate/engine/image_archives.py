@@ -12,10 +12,10 @@ import posixpath
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+import msgspec
 import zstandard
 
 from tidegate.base.errors import InvalidParameterError
@@ -26,8 +26,7 @@ CHUNK_BYTES = 1 << 20
 _BLOCK = 512
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedImage:
+class ArchivedImage(msgspec.Struct, frozen=True):
     """One image of an archive; ``manifest_raw`` is None when the archive holds no manifest for it."""
 
     config_raw: bytes

@@ -17,9 +17,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.engine.ports import Clock, ContentStore, LayerStore, Registry, StateStore
@@ -36,8 +37,7 @@ Message = Mapping[str, Any]
 _WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """``tags`` and ``repo_digests`` are in familiar form (``alpine:latest``); ``chain_ids`` base first."""
 
     image_id: str
@@ -50,8 +50,7 @@ class Image:
     repo_digests: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageUse:
+class ImageUse(msgspec.Struct, frozen=True):
     """A container that was made from an image; it needs the layers even when the image is gone."""
 
     image_id: str

@@ -1,8 +1,9 @@
 """Everything told of one container: what it is, and what other services know of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.execs import ExecService
@@ -12,8 +13,7 @@ from tidegate.engine.volumes import LocalVolumes
 from tidegate.model.container import Container
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(msgspec.Struct, frozen=True):
     """``volume_paths`` are on the host, by the volume's name; ``exec_ids`` those that run."""
 
     container: Container

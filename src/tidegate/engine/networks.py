@@ -6,7 +6,6 @@ A network's id is chosen once and stored; an endpoint's id follows from the netw
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,8 +19,7 @@ NETWORK = "network"
 _DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(msgspec.Struct, frozen=True):
     """What is stored of a network."""
 
     id: str
@@ -30,13 +28,12 @@ class Network:
     created_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeFacts:
+class BridgeFacts(msgspec.Struct, frozen=True):
     """The default bridge as it is: ``subnet`` in CIDR notation, ``options`` by Docker's names."""
 
     subnet: str
     gateway: str
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class PredefinedNetworks:

@@ -10,7 +10,6 @@ checker. Contracts every driver keeps:
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,8 +18,7 @@ import msgspec
 # ----------------------------------------------------------------------------- runtime: processes and their stdio
 
 
-@dataclass(frozen=True, slots=True)
-class Stdio:
+class Stdio(msgspec.Struct, frozen=True):
     """How a process's standard streams are connected. ``console_size`` is (rows, columns)."""
 
     tty: bool = False
@@ -29,8 +27,7 @@ class Stdio:
     console_size: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LogTarget:
+class LogTarget(msgspec.Struct, frozen=True):
     """Where a container's output is recorded: ``driver`` is ``json-file`` or ``none``."""
 
     driver: str
@@ -39,15 +36,13 @@ class LogTarget:
     max_files: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessLimits:
+class ProcessLimits(msgspec.Struct, frozen=True):
     """The OCI ``linux.resources`` object of a container, as decoded JSON."""
 
-    resources: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerProcess:
+class ContainerProcess(msgspec.Struct, frozen=True):
     """Everything needed to run a container: its OCI configuration, written to the bundle by the driver."""
 
     container_id: str
@@ -56,8 +51,7 @@ class ContainerProcess:
     log: LogTarget
 
 
-@dataclass(frozen=True, slots=True)
-class ExecProcess:
+class ExecProcess(msgspec.Struct, frozen=True):
     """A further process in a running container; ``oci_process`` is an OCI ``process`` object."""
 
     container_id: str
@@ -66,8 +60,7 @@ class ExecProcess:
     stdio: Stdio
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(msgspec.Struct, frozen=True):
     """A container's init (``exec_id`` None) or an exec ended; its output is already in the log.
 
     ``exit_code`` is 0-255 as Docker reports it (128+N for signal N); ``finished_at_ns`` is unix time.
@@ -80,15 +73,13 @@ class Exited:
     oom_killed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OutOfMemory:
+class OutOfMemory(msgspec.Struct, frozen=True):
     """The kernel killed a process of the container for want of memory; the container may live on."""
 
     container_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunningProcess:
+class RunningProcess(msgspec.Struct, frozen=True):
     """What the supervisor knows of a process at boot: ``exit`` is set if it ended while the engine was away."""
 
     container_id: str
@@ -173,8 +164,7 @@ class LogRecord(msgspec.Struct):
     time: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogRequest:
+class LogRequest(msgspec.Struct, frozen=True):
     """What of a log is wanted. ``since`` and ``until`` are times as LogRecord has them; ``tail`` None means all."""
 
     stdout: bool = True
@@ -204,8 +194,7 @@ class ReadLog(Protocol):
 # ----------------------------------------------------------------------------- images and root filesystems
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(msgspec.Struct, frozen=True):
     """An OCI descriptor: ``digest`` is ``sha256:<hex>``."""
 
     media_type: str
@@ -261,8 +250,7 @@ class RootFilesystems(Protocol):
     async def usage_bytes(self, container_id: str) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryAuth:
+class RegistryAuth(msgspec.Struct, frozen=True):
     """Credentials from X-Registry-Auth, already decoded."""
 
     username: str = ""
@@ -292,8 +280,7 @@ class Registry(Protocol):
 # ----------------------------------------------------------------------------- networks
 
 
-@dataclass(frozen=True, slots=True)
-class PortPublication:
+class PortPublication(msgspec.Struct, frozen=True):
     """One published port: ``host_port`` 0 asks for an ephemeral one. ``protocol`` is tcp, udp or sctp.
 
     With a ``last_host_port`` the first free one of the range is asked for; what is published has none.
@@ -306,8 +293,7 @@ class PortPublication:
     last_host_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeAttachment:
+class BridgeAttachment(msgspec.Struct, frozen=True):
     """What a container gets on the default bridge."""
 
     container_id: str

@@ -5,7 +5,8 @@ The options of ps are the client's. They must leave a column PID, by which the r
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.base.errors import ConflictError, InternalError, InvalidParameterError
 from tidegate.engine.containers import ContainerService
@@ -19,16 +20,14 @@ DEFAULT_OPTIONS = "-ef"
 _RENAMED_TO_PID = re.compile(r"\s+(\S*)=\s*(PID\S*)")
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessTable:
+class ProcessTable(msgspec.Struct, frozen=True):
     """``rows`` have as many fields as there are titles."""
 
     titles: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessService:
+class ProcessService(msgspec.Struct, frozen=True):
     """``list_processes`` asks the host."""
 
     containers: ContainerService

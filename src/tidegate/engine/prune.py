@@ -5,8 +5,9 @@ Filters, all optional: ``until`` (older than), ``label`` (has every one), ``labe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate.base.errors import ConflictError, NotFoundError
 from tidegate.engine.containers import ContainerService
@@ -23,8 +24,7 @@ from tidegate.spec.timestamps import parse_optional_time, parse_time
 _AT_REST = frozenset({Phase.CREATED, Phase.EXITED, Phase.DEAD})
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
+class Pruned(msgspec.Struct, frozen=True):
     """``deleted`` are ids or names; ``messages`` are those of removed images."""
 
     deleted: Sequence[str] = ()
@@ -32,8 +32,7 @@ class Pruned:
     messages: Sequence[Mapping[str, Any]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PruneService:
+class PruneService(msgspec.Struct, frozen=True):
     """On the services; the stores only tell sizes."""
 
     containers: ContainerService

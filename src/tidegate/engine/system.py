@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.events import EventBus
 from tidegate.engine.image_records import Image
@@ -23,8 +25,7 @@ from tidegate.model.phases import ALIVE, Phase
 ENGINE = "engine"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFacts:
+class EngineFacts(msgspec.Struct, frozen=True):
     """What is set, as far as clients are told; ``private_cgroups``: containers have cgroup namespaces by default."""
 
     data_root: Path
@@ -36,8 +37,7 @@ class EngineFacts:
     private_cgroups: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
+class EngineInfo(msgspec.Struct, frozen=True):
     """A look at the engine at one moment."""
 
     id: str
@@ -51,8 +51,7 @@ class EngineInfo:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSize:
+class ImageSize(msgspec.Struct, frozen=True):
     """``unique_bytes`` are those of layers that no other image has."""
 
     image: Image
@@ -61,8 +60,7 @@ class ImageSize:
     containers: int
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSize:
+class ContainerSize(msgspec.Struct, frozen=True):
     """``written_bytes`` is the container's own layer, ``total_bytes`` with the image's."""
 
     container: Container
@@ -75,8 +73,7 @@ class ContainerSize:
         return self.container.state.phase in ALIVE | {Phase.RESTARTING}
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeSize:
+class VolumeSize(msgspec.Struct, frozen=True):
     """``containers`` is how many name it."""
 
     volume: Volume
@@ -84,8 +81,7 @@ class VolumeSize:
     containers: int
 
 
-@dataclass(frozen=True, slots=True)
-class DiskUsage:
+class DiskUsage(msgspec.Struct, frozen=True):
     """``layers_bytes`` counts a layer that images share once. None is a kind that was not asked for."""
 
     layers_bytes: int = 0
@@ -94,8 +90,7 @@ class DiskUsage:
     volumes: Sequence[VolumeSize] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(msgspec.Struct, frozen=True):
     """Where the engine keeps things, and how it is asked for their sizes."""
 
     containers: ContainerService

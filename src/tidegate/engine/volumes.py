@@ -9,7 +9,6 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -25,14 +24,13 @@ VOLUME = "volume"
 _LOCAL_OPTIONS = ("type", "o", "device", "size")
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(msgspec.Struct, frozen=True):
     """One local volume. ``labels`` of an anonymous one have Docker's mark."""
 
     name: str
     created_at_ns: int
-    labels: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def is_anonymous(self) -> bool:

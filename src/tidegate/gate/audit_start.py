@@ -9,9 +9,11 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError, UnavailableError
 from tidegate.gate.audit import AuditLog
@@ -34,8 +36,7 @@ FILE, JOURNALD, SYSLOG = "file", "journald", "syslog"
 KINDS = (FILE, JOURNALD, SYSLOG)
 
 
-@dataclass(frozen=True, slots=True)
-class AuditSettings:
+class AuditSettings(msgspec.Struct, frozen=True):
     """``writer`` names the worker; it has no dot, slash or ``@``. ``keep_files`` 0 keeps all."""
 
     data_root: Path
@@ -59,8 +60,7 @@ class AuditSettings:
         return replace(self, writer=f"gate-{number}")
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(msgspec.Struct, frozen=True):
     """An open audit, and what it was opened by."""
 
     settings: AuditSettings

@@ -12,7 +12,6 @@ Protocol: the Docker documentation's "Access authorization plugin" and "Docker P
 import base64
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -32,8 +31,7 @@ _ANSWER_BYTES = 1 << 20
 _UNSEEN_HEADERS = frozenset({"authorization", "x-registry-auth", "x-registry-config"})
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """A request as plugins see it; ``user`` is the certificate's CN, ``certificate`` its DER."""
 
     user: str

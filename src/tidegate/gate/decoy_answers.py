@@ -7,9 +7,10 @@ nothing in it is Tidegate's.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
+
+import msgspec
 
 from tidegate.http.messages import ProtocolError, Response
 
@@ -21,8 +22,7 @@ _DRIVER_STATUS = [["Backing Filesystem", "extfs"], ["Supports d_type", "true"], 
 Document = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Persona:
+class Persona(msgspec.Struct, frozen=True):
     """``seed`` makes this decoy's ids; ``booted_s`` is when it pretends to have started."""
 
     seed: str

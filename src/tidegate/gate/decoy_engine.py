@@ -6,9 +6,10 @@ Documents are read generously: a visitor's mistakes are his own.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
+
+import msgspec
 
 from tidegate.gate import decoy_answers as answers
 from tidegate.gate.decoy_answers import Persona, respond, respond_bytes
@@ -20,8 +21,7 @@ _MOST_TEXT = 256
 _RAW_STREAM = "application/vnd.docker.raw-stream"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A request; ``operation`` is "-" for none, ``name`` the path's parameter."""
 
     operation: str
@@ -42,8 +42,7 @@ class Asked:
         return {str(key).lower(): value for key, value in found.items()} if isinstance(found, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class TakeOver:
+class TakeOver(msgspec.Struct, frozen=True):
     """An answer after which the connection carries a stream; a terminal shows ``prompt``."""
 
     tty: bool
@@ -58,8 +57,7 @@ class TakeOver:
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-@dataclass(frozen=True, slots=True)
-class _Scene:
+class _Scene(msgspec.Struct, frozen=True):
     """Everything an answer is made of."""
 
     persona: Persona

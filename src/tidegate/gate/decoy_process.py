@@ -11,10 +11,10 @@ import resource
 import signal
 import socket
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from tidegate.base.log_levels import LOG_LEVELS
@@ -37,8 +37,7 @@ _PRETENDED_AGE_S = 41 * 24 * 3600
 _log = logging.getLogger("tidegate.decoy")
 
 
-@dataclass(frozen=True, slots=True)
-class DecoyProcessSettings:
+class DecoyProcessSettings(msgspec.Struct, frozen=True):
     """``root`` is an empty directory that becomes the process's own; ``owner`` is (uid, gid)."""
 
     parent_pid: int

@@ -5,16 +5,16 @@ gets in place of the engine's own socket.
 """
 
 import grp
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 
 _DEFAULT_MODE = 0o660
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
+class Door(msgspec.Struct, frozen=True):
     """``role`` is None where the client's own identity decides; ``secured``: it speaks TLS."""
 
     name: str
@@ -22,8 +22,7 @@ class Door:
     secured: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ScopedSocket:
+class ScopedSocket(msgspec.Struct, frozen=True):
     """A unix socket of its own; ``group_id`` None leaves it to root's group."""
 
     path: Path

@@ -6,7 +6,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.http.client import ClientResponse, UnixClient
 from tidegate.http.hijack import Hijack, Stream
@@ -19,8 +20,7 @@ _SWITCHING = 101
 LEFT_INPUT_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(msgspec.Struct, frozen=True):
     """A request as it goes to the engine: ``target`` is canonical, ``headers`` have neither framing nor hops in them.
 
     ``upgrade`` is the protocol that a connection is offered to be taken over for, "" for none.

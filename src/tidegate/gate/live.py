@@ -10,7 +10,8 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.access.asked import Asked
 from tidegate.access.decision import decide
@@ -39,8 +40,7 @@ _ADMIN = "admin"
 _log = logging.getLogger("tidegate.gate")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """``refusal`` is why the client is not served at all, "" when it is; ``owner`` is what its objects are labelled."""
 
     principal: Principal
@@ -50,8 +50,7 @@ class Identity:
     not_after_s: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Certificate:
+class _Certificate(msgspec.Struct, frozen=True):
     principal: CertificatePrincipal
     facts: CertificateFacts
 

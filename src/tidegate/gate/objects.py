@@ -8,7 +8,6 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -22,16 +21,14 @@ _ANSWER_BYTES = 16 << 20
 _MOST_REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """``object_id`` is what the engine never reuses; ``owner`` is "" for an object without the label."""
 
     object_id: str
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Lookup:
+class _Lookup(msgspec.Struct, frozen=True):
     """Where the engine shows an object of a kind, and where its id and labels stand in the answer."""
 
     template: str

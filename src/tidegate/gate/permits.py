@@ -6,10 +6,10 @@ else is answered as one that does not exist.
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from typing import cast
 
 import msgspec
+from msgspec.structs import replace
 
 from tidegate.access.asked import Usage
 from tidegate.access.decision import decide
@@ -46,8 +46,7 @@ _BY_ID = frozenset({ObjectKind.CONTAINER, ObjectKind.NETWORK})
 """Kinds whose id may stand where the name stood; an image's does not say which tag was meant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(msgspec.Struct, frozen=True):
     """The verdict, and the request as it is sent on.
 
     ``missing`` is the 404 of an object that is not the client's. ``volumes`` do not exist yet, and would be made by the

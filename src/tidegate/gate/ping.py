@@ -6,7 +6,8 @@ said at most MOST_AGE_S ago: a ping costs one process and not two, and an engine
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Response
@@ -17,8 +18,7 @@ _BODY_LIMIT_BYTES = 4096
 OPERATIONS = frozenset({"SystemPing", "SystemPingHead"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
+class _Remembered(msgspec.Struct, frozen=True):
     response: Response
     until_s: float
 

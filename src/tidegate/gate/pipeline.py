@@ -9,7 +9,6 @@ import asyncio
 import math
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -44,8 +43,7 @@ from tidegate.spec.documents import Body
 CLIENT_LEFT = 499
 
 
-@dataclass(frozen=True, slots=True)
-class Behind:
+class Behind(msgspec.Struct, frozen=True):
     """What is behind the gate: the engine, what is asked before a request goes there, and who gives certificates."""
 
     engine: UnixClient

@@ -13,10 +13,10 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from tidegate.access.files.policy_files import RULES_SUFFIX
@@ -54,8 +54,7 @@ PLUGIN = "plugin "
 EXPIRY_LOOK_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(msgspec.Struct, frozen=True):
     """A TCP address; an empty one is every interface."""
 
     address: str
@@ -63,8 +62,7 @@ class Listener:
     tls: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GateProcessSettings:
+class GateProcessSettings(msgspec.Struct, frozen=True):
     """``owner`` is (uid, gid); ``plugins`` are authorization plugins by name. Workers end with ``parent_pid``."""
 
     parent_pid: int
@@ -91,16 +89,14 @@ def give_up_root(uid: int, gid: int) -> None:
         raise InternalError("prctl(PR_SET_NO_NEW_PRIVS) failed")
 
 
-@dataclass(frozen=True, slots=True)
-class Entrance:
+class Entrance(msgspec.Struct, frozen=True):
     """A bound socket, and the door it is."""
 
     sock: socket.socket
     door: Door
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerResources:
+class WorkerResources(msgspec.Struct, frozen=True):
     """What a worker is given besides its settings: ``link`` leads to the dialer, ``quota_fd`` is shared by all."""
 
     entrances: list[Entrance]

@@ -1,6 +1,6 @@
 """What a request asks, read once: operation, query and document. Everything after this acts on that reading."""
 
-from dataclasses import dataclass
+import msgspec
 
 from tidegate.access.asked import Asked, Facts
 from tidegate.http.messages import Request, split_target
@@ -13,8 +13,7 @@ from tidegate.spec.queries import Query, read_query
 NOTHING = Asked("-")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """``content_type`` is what the forwarded body is called, None without one; digests are of what the client sent."""
 
     found: Match

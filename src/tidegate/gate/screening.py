@@ -5,7 +5,6 @@ pass as streams, untouched.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
 
 import msgspec
 from msgspec.structs import replace
@@ -26,8 +25,7 @@ _EVENTS = "SystemEvents"
 _JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Screening:
+class Screening(msgspec.Struct, frozen=True):
     """Of one request's answer."""
 
     plugins: AuthzPlugins

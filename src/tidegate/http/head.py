@@ -6,10 +6,10 @@ and 6.3): bare CR or LF, folded lines, repeated or signed lengths, a length besi
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 import httptools
+import msgspec
 
 from tidegate.http.messages import Headers, ProtocolError
 
@@ -23,8 +23,7 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "trailer"})
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True):
     """``length`` is the body's length in bytes, or CHUNKED."""
 
     method: str
@@ -36,8 +35,7 @@ class RequestHead:
     expects_continue: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(msgspec.Struct, frozen=True):
     """``length`` is the body's length in bytes, CHUNKED or UNTIL_EOF."""
 
     status: int

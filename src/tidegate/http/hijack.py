@@ -5,7 +5,8 @@ there is no moment between the ``101`` and the take-over at which bytes could go
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.http.connection import Connection
 
@@ -50,8 +51,7 @@ class Stream:
         await self._connection.wait_lost()
 
 
-@dataclass(frozen=True, slots=True)
-class Hijack:
+class Hijack(msgspec.Struct, frozen=True):
     """An answer that takes the connection over: ``head`` is written verbatim, then ``run`` owns the stream.
 
     The connection is closed when ``run`` ends. ``run`` is not cancelled when the peer goes: it sees b"" and resets.

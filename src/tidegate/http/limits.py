@@ -5,19 +5,17 @@
 - What a taken-over connection carries has no limits here: a terminal may be silent for days.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class BodyPatience:
+class BodyPatience(msgspec.Struct, frozen=True):
     """How long is waited for the next bytes of a body, and for a document as a whole (``read_all``)."""
 
     stall_s: float
     document_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Sizes and times. ``body_bytes`` None leaves bodies to the handlers' own limits.
 
     ``connections`` is for all together: those beyond it are cut off.

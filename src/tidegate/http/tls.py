@@ -9,8 +9,9 @@
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
+
+import msgspec
 
 from tidegate.http.connection import Connection, unread_input
 
@@ -23,8 +24,7 @@ _PLAIN_HTTP_ANSWER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TLSListener:
+class TLSListener(msgspec.Struct, frozen=True):
     """How a listener speaks TLS. ``context`` is asked for each connection, so that reloading needs no restart.
 
     ``on_failure`` hears of each failed handshake: the peer's address (as of the socket) and the reason.

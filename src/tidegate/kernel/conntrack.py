@@ -9,8 +9,9 @@ import errno
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Address
+
+import msgspec
 
 from tidegate.kernel.netlink import NLA_F_NESTED, NLM_F_DUMP, NetlinkSocket, attribute, parse_attributes
 
@@ -24,8 +25,7 @@ _CTA_PROTO_NUM, _CTA_PROTO_DST_PORT = 1, 3
 _GENERIC = struct.Struct(">BBH")
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(msgspec.Struct, frozen=True):
     """One tracked flow: to whom its first packet was sent, and who answers (another one after a translation)."""
 
     protocol: int

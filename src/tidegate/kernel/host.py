@@ -5,12 +5,12 @@ Sources: proc(5), os-release(5), Documentation/admin-guide/cgroup-v1 and cgroup-
 
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class CgroupAbilities:
+
+class CgroupAbilities(msgspec.Struct, frozen=True):
     """Which limits can be set; ``version`` is "1" or "2" as Docker says it.
 
     ``cpus`` and ``memory_nodes`` are those a container may be pinned to, as the kernel lists them; "" without cpusets.
@@ -30,8 +30,7 @@ class CgroupAbilities:
     memory_nodes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(msgspec.Struct, frozen=True):
     """``operating_system`` is the distribution's pretty name; ``machine`` the kernel's name of the architecture.
 
     ``obstacles`` are what else keeps containers from working as asked, in words; whoever finds one adds it.

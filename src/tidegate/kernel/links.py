@@ -6,8 +6,9 @@ Refusals are OSError with the kernel's errno, except where a function says what 
 import errno
 import socket
 import struct
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+import msgspec
 
 from tidegate.kernel.netlink import (
     NLM_F_ACK,
@@ -40,8 +41,7 @@ _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A network interface; ``master`` is the ifindex of its bridge or 0."""
 
     index: int
@@ -100,8 +100,7 @@ def add_bridge(netlink: NetlinkSocket, name: str, mac_address: str, mtu: int) ->
     netlink.request(_RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL)
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True):
     """The far end of a veth pair: created down in the namespace ``netns_fd``."""
 
     name: str

@@ -20,10 +20,11 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotSupportedError
 
@@ -85,8 +86,7 @@ class _ArgumentComparison(ctypes.Structure):
     _fields_ = (("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One system call by name; ``comparisons`` are (argument index, operator, value, second value), all must hold."""
 
     syscall: str
@@ -94,8 +94,7 @@ class Rule:
     comparisons: tuple[tuple[int, int, int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """What the profile's conditions look at: ``architecture`` in Go's naming, kernel (major, minor)."""
 
     architecture: str

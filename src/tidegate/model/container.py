@@ -5,13 +5,13 @@ of it (and of the image) when the container was created.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tidegate.model.phases import State
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedPort:
+class PublishedPort(msgspec.Struct, frozen=True):
     """``host_port`` 0 asks for an ephemeral one, a ``last_host_port`` for the first free one from ``host_port`` on."""
 
     container_port: int
@@ -21,8 +21,7 @@ class PublishedPort:
     last_host_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeUse:
+class VolumeUse(msgspec.Struct, frozen=True):
     """A local volume that must exist; ``anonymous`` ones go with an auto-removed container.
 
     ``labels`` are for a volume that has to be made.
@@ -32,11 +31,10 @@ class VolumeUse:
     container_path: str
     copy_up: bool = True
     anonymous: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """``network`` is ``bridge``, ``none`` or ``host``; ``chain_ids`` are the image's layers, base first."""
 
     chain_ids: tuple[str, ...] = ()
@@ -47,8 +45,7 @@ class Settings:
     stop_timeout_s: int = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(msgspec.Struct, frozen=True):
     """One container. ``name`` is without the slash; ``image`` is what the user typed, ``image_id`` its digest."""
 
     id: str
@@ -56,7 +53,7 @@ class Container:
     created_at_ns: int
     image: str
     image_id: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     document: bytes = b"{}"
-    settings: Settings = field(default_factory=Settings)
-    state: State = field(default_factory=State)
+    settings: Settings = msgspec.field(default_factory=Settings)
+    state: State = msgspec.field(default_factory=State)

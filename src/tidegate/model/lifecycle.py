@@ -10,8 +10,9 @@ performs the effects in order and feeds their outcomes back as events before it 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tidegate.model import phases as p
 from tidegate.model.phases import Effect, Event, Phase, State, Step

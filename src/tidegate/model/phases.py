@@ -3,9 +3,10 @@
 Events are past (``Launched``) or requests (``StartRequested``); effects are orders (``Launch``). Times are unix ns.
 """
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
+
+import msgspec
 
 from tidegate.model.restart import RestartPolicy
 
@@ -29,24 +30,22 @@ ALIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.PAUSED, Phase.STOPPING})
 """Phases in which processes may exist."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """What the user asked for that governs the life; ``docker update`` may change it."""
 
-    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    restart: RestartPolicy = msgspec.field(default_factory=RestartPolicy)
     auto_remove: bool = False
     stop_signal: int = 15
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """What the engine knows of a container's life; stored as it is. ``delay_ns`` is the last restart's pause.
 
     ``attended``: a user asked for the last launch, and was told what became of it.
     """
 
     phase: Phase = Phase.CREATING
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules = msgspec.field(default_factory=Rules)
     pid: int = 0
     exit_code: int = 0
     error: str = ""
@@ -73,38 +72,32 @@ class State:
 # ----------------------------------------------------------------------------- events
 
 
-@dataclass(frozen=True, slots=True)
-class CreateRequested:
+class CreateRequested(msgspec.Struct, frozen=True):
     """A user made the container; its record is stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """Root filesystem and volumes exist."""
 
 
-@dataclass(frozen=True, slots=True)
-class PrepareFailed:
+class PrepareFailed(msgspec.Struct, frozen=True):
     """They could not be made."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class StartRequested:
+class StartRequested(msgspec.Struct, frozen=True):
     """A user starts the container."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
+class Launched(msgspec.Struct, frozen=True):
     """The init process runs."""
 
     pid: int
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchFailed:
+class LaunchFailed(msgspec.Struct, frozen=True):
     """Nothing runs; ``exit_code`` is 126, 127 or 128. ``transient``: neither the container nor its user is at fault."""
 
     error: str
@@ -113,8 +106,7 @@ class LaunchFailed:
     transient: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(msgspec.Struct, frozen=True):
     """The init process ended."""
 
     exit_code: int
@@ -122,94 +114,79 @@ class Exited:
     oom_killed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(msgspec.Struct, frozen=True):
     """Everything of a run was given back; not ``clean``: something is left and boot recovery tries again."""
 
     clean: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class KillRequested:
+class KillRequested(msgspec.Struct, frozen=True):
     """A user sends a signal."""
 
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested:
+class StopRequested(msgspec.Struct, frozen=True):
     """A user stops the container: ``signal``, then SIGKILL after ``timeout_s`` (negative: never)."""
 
     signal: int
     timeout_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class PauseRequested:
+class PauseRequested(msgspec.Struct, frozen=True):
     """A user freezes the container."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnpauseRequested:
+class UnpauseRequested(msgspec.Struct, frozen=True):
     """A user thaws the container."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frozen:
+class Frozen(msgspec.Struct, frozen=True):
     """The cgroup is frozen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Thawed:
+class Thawed(msgspec.Struct, frozen=True):
     """The cgroup runs again."""
 
 
-@dataclass(frozen=True, slots=True)
-class EffectFailed:
+class EffectFailed(msgspec.Struct, frozen=True):
     """A freeze, thaw or signal could not be done; the state stays as it is, the requester gets the error."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class OutOfMemory:
+class OutOfMemory(msgspec.Struct, frozen=True):
     """The kernel killed a process of the container."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveRequested:
+class RemoveRequested(msgspec.Struct, frozen=True):
     """A user removes a container that does not run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(msgspec.Struct, frozen=True):
     """Nothing of the container is left."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveFailed:
+class RemoveFailed(msgspec.Struct, frozen=True):
     """Something is left; the container is dead and can be removed again."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(msgspec.Struct, frozen=True):
     """A timer that ``ArmTimer`` set has run out."""
 
     timer: "Timer"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundAlive:
+class FoundAlive(msgspec.Struct, frozen=True):
     """Boot recovery: the supervisor still holds the running process."""
 
     pid: int
     paused: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FoundExited:
+class FoundExited(msgspec.Struct, frozen=True):
     """Boot recovery: the supervisor still holds the exit of the last run, which was not released."""
 
     exit_code: int
@@ -217,8 +194,7 @@ class FoundExited:
     oom_killed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FoundLost:
+class FoundLost(msgspec.Struct, frozen=True):
     """Boot recovery: no process of the container exists, nor the record of an exit."""
 
     at_ns: int
@@ -236,13 +212,11 @@ Event = (
 Timer = Literal["kill", "restart"]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(msgspec.Struct, frozen=True):
     """Make root filesystem and volumes; outcome Prepared or PrepareFailed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(msgspec.Struct, frozen=True):
     """Run the container; outcome Launched or LaunchFailed.
 
     ``leftovers``: an earlier run was not given back whole, which comes first.
@@ -251,58 +225,49 @@ class Launch:
     leftovers: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """Send to the init; one that is gone is success. No outcome."""
 
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(msgspec.Struct, frozen=True):
     """Outcome Frozen or EffectFailed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Thaw:
+class Thaw(msgspec.Struct, frozen=True):
     """Outcome Thawed or EffectFailed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """Give back everything a launch acquired, in reverse; idempotent. Outcome Released."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(msgspec.Struct, frozen=True):
     """Remove root filesystem, volumes and record; idempotent. Outcome Removed or RemoveFailed."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArmTimer:
+class ArmTimer(msgspec.Struct, frozen=True):
     """TimerFired after the delay, unless disarmed."""
 
     timer: Timer
     delay_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class DisarmTimer:
+class DisarmTimer(msgspec.Struct, frozen=True):
     """Forget the timer."""
 
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True):
     """Put a Docker event on the bus; ``attributes`` come on top of the container's own."""
 
     action: str
     attributes: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(msgspec.Struct, frozen=True):
     """Wake those who wait for ``exit`` or ``removal``."""
 
     what: Literal["exit", "removal"]
@@ -311,8 +276,7 @@ class Announce:
 Effect = Prepare | Launch | Signal | Freeze | Thaw | Release | Remove | ArmTimer | DisarmTimer | Publish | Announce
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A new state, to store first, and what to do then, in order."""
 
     state: State

@@ -4,8 +4,9 @@
 - a container that a user stopped is not restarted on exit, and at boot only by ``always``.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 PolicyName = Literal["no", "always", "unless-stopped", "on-failure"]
 
@@ -14,8 +15,7 @@ LONGEST_DELAY_NS = 60_000_000_000
 LONG_RUN_NS = 10_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
+class RestartPolicy(msgspec.Struct, frozen=True):
     """``maximum_retry_count`` 0 is without limit; it counts for ``on-failure`` only."""
 
     name: PolicyName = "no"

@@ -9,8 +9,9 @@ are only ever appended to; here they are opened and handed over, so that the wri
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.pki.durable_files import make_private_directory, sync_directory
@@ -21,8 +22,7 @@ SUFFIX = ".jsonl"
 _TAIL_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(msgspec.Struct, frozen=True):
     """The end of what is on disk. ``head`` is None without any whole line; ``damage`` says what is wrong with it."""
 
     chain: str = ""
@@ -31,8 +31,7 @@ class Tail:
     damage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(msgspec.Struct, frozen=True):
     """Where a writer begins: what stands before its first line, what that line says, and in which file."""
 
     head: Head
@@ -40,8 +39,7 @@ class Beginning:
     new_file: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAudit:
+class OpenAudit(msgspec.Struct, frozen=True):
     """A descriptor (O_APPEND) to hand to the writer, and its beginning."""
 
     fd: int

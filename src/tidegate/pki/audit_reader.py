@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from tidegate.base.errors import InvalidParameterError
 from tidegate.pki.audit_files import SUFFIX
 from tidegate.pki.audit_signer import AuditVerifier
@@ -18,8 +20,7 @@ _CHUNK_BYTES = 1024 * 1024
 _FIRST_LINES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFile:
+class AuditFile(msgspec.Struct, frozen=True):
     """A file, and the first line in it that can be read; ``chain`` is "" when there is none."""
 
     path: Path
@@ -39,12 +40,11 @@ class Report:
         return any(finding.is_tampering for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(msgspec.Struct, frozen=True):
     """What is known of chains beside their lines: the highest heads signed, the last lines dropped on purpose."""
 
     signed: Mapping[str, Head]
-    dropped: Mapping[str, Head] = field(default_factory=dict)
+    dropped: Mapping[str, Head] = msgspec.field(default_factory=dict)
 
 
 def verify_files(

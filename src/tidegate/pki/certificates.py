@@ -9,10 +9,10 @@ The profile (RFC 5280, strict enough for Go's crypto/x509, OpenSSL's X509_V_FLAG
 
 import hashlib
 import ipaddress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
+import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -36,16 +36,14 @@ class Purpose(Enum):
     CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(msgspec.Struct, frozen=True):
     """A CA that can sign."""
 
     certificate: x509.Certificate
     key: PrivateKey
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True):
     """What a certificate is to say; ``names`` become SANs."""
 
     key: PublicKey

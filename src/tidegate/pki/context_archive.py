@@ -7,11 +7,11 @@ most 10 MiB. The name inside is only a suggestion: the import takes the one type
 import io
 import json
 import tarfile
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class TLSMaterial:
+class TLSMaterial(msgspec.Struct, frozen=True):
     """The three files a Docker client needs, as PEM."""
 
     ca: bytes

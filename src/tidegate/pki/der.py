@@ -7,7 +7,8 @@ import base64
 import calendar
 import hashlib
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 
@@ -16,8 +17,7 @@ _PEM_HEAD, _PEM_TAIL = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateFacts:
+class CertificateFacts(msgspec.Struct, frozen=True):
     """Names are ``name_key`` of the encoded ones, ``serial`` is ``serial_text``; times are epoch seconds."""
 
     serial: str

@@ -1,10 +1,10 @@
 """What is in a PKI, read without changing it: one row per certificate, with what is wrong with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 
 from tidegate.base.errors import InvalidParameterError
@@ -12,8 +12,7 @@ from tidegate.pki import certificates as certs
 from tidegate.pki.authority import Authority
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """``state``: ``valid``, ``expired``, ``incomplete``, ``unreadable``, ``mismatched`` or ``foreign`` (another CA)."""
 
     kind: str

@@ -6,7 +6,6 @@
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -21,8 +20,7 @@ _Stamp = tuple[int, int, int]
 _SUFFIX = ".json"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """Whose certificate it is to be, what it may do, and how it came to be asked for."""
 
     name: str

@@ -6,9 +6,9 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -24,16 +24,14 @@ _CLOCK_GRACE = timedelta(minutes=5)
 _WITHOUT_NEXT_UPDATE = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """``status`` is ``good``, ``revoked`` or ``unknown``; ``until`` is how long it may be relied on."""
 
     status: str
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """About ``certificate``, which ``issuer`` signed."""
 
     certificate: x509.Certificate

@@ -7,10 +7,10 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
@@ -28,12 +28,11 @@ _SIGNING_KEYS = (RSAPublicKey, EllipticCurvePublicKey, Ed25519PublicKey, Ed448Pu
 _Stamp = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Revocations:
+class Revocations(msgspec.Struct, frozen=True):
     """``revoked`` are ``der.revocation_key``; ``until_s`` is by ``der.name_key`` of the CA."""
 
     revoked: frozenset[str] = frozenset()
-    until_s: Mapping[str, int] = field(default_factory=dict)
+    until_s: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
 class RevocationLists:

@@ -9,7 +9,8 @@ another key in.
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 
@@ -21,8 +22,7 @@ _SECRET_BYTES, _SECRET_DIGITS = 16, 25
 _ID_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class JoinToken:
+class JoinToken(msgspec.Struct, frozen=True):
     """``ca_digest`` is the SHA-256 of the CA's certificate in DER."""
 
     ca_digest: bytes

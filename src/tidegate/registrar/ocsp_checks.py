@@ -11,9 +11,10 @@ import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tidegate.base.errors import UnavailableError
 from tidegate.pki.der import fingerprint, split_pem
@@ -30,8 +31,7 @@ _AT_ONCE = 8
 _log = logging.getLogger("tidegate.registrar")
 
 
-@dataclass(frozen=True, slots=True)
-class OCSPSettings:
+class OCSPSettings(msgspec.Struct, frozen=True):
     """``responder`` is a URL, or FROM_CERTIFICATE to ask where each certificate says."""
 
     responder: str

@@ -7,9 +7,9 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from tidegate.base.log_levels import LOG_LEVELS
@@ -25,8 +25,7 @@ from tidegate.registrar.sources import ForeignChecks, Sources, TLSFiles
 SOCKET_MODE = 0o600
 
 
-@dataclass(frozen=True, slots=True)
-class RegistrarProcessSettings:
+class RegistrarProcessSettings(msgspec.Struct, frozen=True):
     """``tls`` None: no listener has TLS; ``crls`` and ``ocsp`` are for certificates of other CAs than our own.
 
     The registrar ends with ``parent_pid``. When asked to end it waits ``grace_s`` for the gate workers, whose audits
@@ -37,7 +36,7 @@ class RegistrarProcessSettings:
     data_root: Path
     socket: Path
     tls: TLSFiles | None
-    uids: frozenset[int] = field(default_factory=lambda: frozenset({0}))
+    uids: frozenset[int] = msgspec.field(default_factory=lambda: frozenset({0}))
     log_level: str = "info"
     crls: tuple[Path, ...] = ()
     ocsp: OCSPSettings | None = None

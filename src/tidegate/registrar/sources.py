@@ -6,9 +6,10 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.http.tls_context import context_of_texts
@@ -24,8 +25,7 @@ _STREAM_GRACE_S = 24 * 3600
 _ACCESS_FILE_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class TLSFiles:
+class TLSFiles(msgspec.Struct, frozen=True):
     """What a TLS listener needs; each may hold several certificates."""
 
     ca: Path
@@ -33,8 +33,7 @@ class TLSFiles:
     key: Path
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignChecks:
+class ForeignChecks(msgspec.Struct, frozen=True):
     """How certificates of other CAs are checked beyond their signature: lists of revocations, a responder."""
 
     crls: tuple[Path, ...] = ()

@@ -11,7 +11,6 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
@@ -24,8 +23,7 @@ _ENDING = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 _ENDING_BYTES = 75
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """The last line of a chain: its number and its hash, lower-case hexadecimal."""
 
     seq: int

@@ -1,7 +1,6 @@
 """Finding decisions in an audit, each with what came of it. Pure; streams, since an audit may be long."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -10,8 +9,7 @@ from tidegate.spec.audit_chain import Line
 from tidegate.spec.audit_records import Decision, Kind, Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A decision, and its outcome unless it is under way, was lost with the gate, or lies in another file."""
 
     line: Line
@@ -19,8 +17,7 @@ class Entry:
     outcome: Outcome | None
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """What is asked for. Texts are patterns (``*``, ``?``); ``object_id`` is the beginning of an id or a name.
 
     ``principal`` is asked as shown ("CN=alice") or as its name alone. Times are stamps as of a line.

@@ -36,8 +36,7 @@ class Wrong(StrEnum):
 _ONLY_NOTES = frozenset({Wrong.TORN})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A line of a file, counted from 1."""
 
     file: str
@@ -47,8 +46,7 @@ class Place:
         return f"{self.file}:{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """``what`` happened, where, and why we say so. A torn tail after a crash is a finding but no tampering."""
 
     what: Wrong
@@ -60,8 +58,7 @@ class Finding:
         return self.what not in _ONLY_NOTES
 
 
-@dataclass(frozen=True, slots=True)
-class Torn:
+class Torn(msgspec.Struct, frozen=True):
     """The bytes after a file's last newline."""
 
     place: Place

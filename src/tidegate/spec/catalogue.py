@@ -12,17 +12,17 @@ A gate may let it pass to an engine that has it (``GRPC``).
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+import msgspec
+
 from tidegate.base.errors import InvalidParameterError, NotFoundError
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """``template`` has at most one ``{parameter}``; ``hijack``: the connection leaves HTTP when it succeeds."""
 
     operation_id: str

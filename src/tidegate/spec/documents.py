@@ -11,7 +11,6 @@ Queries: ``spec/queries.py``. The classes of fields: ``spec/requests``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
@@ -59,8 +58,7 @@ class Body(Enum):
     STREAM = "stream"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """``tree`` is plain JSON with canonical keys, None when there is no body; ``fields`` are those with a value.
 
     Paths are written ``HostConfig.Mounts[].Type``, with ``{}`` for the values of a map.
@@ -69,7 +67,7 @@ class Document:
     operation_id: str
     tree: Tree = None
     unknown: tuple[str, ...] = ()
-    fields: Mapping[str, Class] = field(default_factory=_no_fields)
+    fields: Mapping[str, Class] = msgspec.field(default_factory=_no_fields)
 
     @property
     def confined(self) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError
 
@@ -38,8 +39,7 @@ MAX_LAYERS = 1000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(msgspec.Struct, frozen=True):
     """``os/architecture[/variant]``."""
 
     os: str
@@ -50,8 +50,7 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class BlobReference:
+class BlobReference(msgspec.Struct, frozen=True):
     """A descriptor as it stands in a document; ``platform`` is set on the entries of an index."""
 
     media_type: str
@@ -61,21 +60,18 @@ class BlobReference:
     annotations: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True):
     raw: bytes
     config: BlobReference
     layers: tuple[BlobReference, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     raw: bytes
     manifests: tuple[BlobReference, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(msgspec.Struct, frozen=True):
     """``document`` is the decoded configuration, ``diff_ids`` its layers, base first."""
 
     raw: bytes
@@ -218,8 +214,7 @@ _PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReference:
+class ImageReference(msgspec.Struct, frozen=True):
     """A normalised reference: ``repository`` is ``host/path``; at least one of ``tag`` and ``digest`` is set."""
 
     repository: str

@@ -10,11 +10,11 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
 import msgspec
+from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.spec.codec import Pairs, clean, parse
@@ -33,14 +33,13 @@ MOST_REMEMBERED_CHARACTERS = 512
 FILTERS = "filters"
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """``fields`` are the parameters with a value other than zero, by name."""
 
     operation_id: str
-    tree: Mapping[str, Tree] = field(default_factory=lambda: MappingProxyType({}))
+    tree: Mapping[str, Tree] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     unknown: tuple[str, ...] = ()
-    fields: Mapping[str, Class] = field(default_factory=lambda: MappingProxyType({}))
+    fields: Mapping[str, Class] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     pairs: tuple[tuple[str, str], ...] = ()
 
     @property

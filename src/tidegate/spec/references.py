@@ -9,7 +9,9 @@ Grammar and messages: github.com/distribution/reference (``regexp.go``, ``normal
 """
 
 import re
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError
 
@@ -30,8 +32,7 @@ _IDENTIFIER = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A normalised reference; ``tag`` and ``digest`` are None when not written."""
 
     domain: str

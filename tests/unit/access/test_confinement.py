@@ -348,7 +348,7 @@ def test_a_volume_need_not_exist_but_may_not_be_anothers() -> None:
 
 def own_role(**fields: object) -> Policy:
     developer = BUILT_IN_ROLES["developer"]
-    values = {name: getattr(developer, name) for name in Role.__dataclass_fields__}
+    values = {name: getattr(developer, name) for name in Role.__struct_fields__}
     return Policy({"own": Role(**(values | {"name": "own"} | fields))})  # type: ignore[arg-type]
 
 

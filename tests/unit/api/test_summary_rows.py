@@ -1,9 +1,9 @@
 """Rows of the list, remembered until something of them changes."""
 
 import json
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.engine.ports import BridgeAttachment, PortPublication

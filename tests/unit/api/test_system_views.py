@@ -1,7 +1,8 @@
 """The documents of info and of the disk usage, held against the specification's field names."""
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from tidegate.api.views.system import UsageRows, info_view, legacy_usage_view, usage_view
 from tidegate.engine.system import ContainerSize, DiskUsage, EngineFacts, EngineInfo, VolumeSize

@@ -5,10 +5,10 @@ import base64
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, UnauthorizedError
 from tidegate.drivers.registry import Endpoint, HTTPRegistry, login_host, may_be_plaintext, plan_endpoints

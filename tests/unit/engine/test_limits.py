@@ -1,8 +1,7 @@
 """What of the limits a client asks for is left on a host, and what it is told."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.limits import parse_number_list, plan_limits

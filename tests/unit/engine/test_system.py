@@ -1,9 +1,9 @@
 """The engine's identity, counts and disk usage, on fakes."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from tests.fakes.registry import FakeLayerStore, FakeRegistry
 from tests.unit.engine.life import Life
 

@@ -4,11 +4,11 @@ import asyncio
 import json
 import os
 import socket
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tidegate.base.errors import NotFoundError, UnavailableError
 from tidegate.gate.audit_start import AuditSettings, start_audit

@@ -1,8 +1,7 @@
 """The table of a container's life, walked as stories."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tidegate.model import phases as p
 from tidegate.model.lifecycle import TABLE, NotAllowedError, seen_phase, step

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 _TOKEN = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|[;{}]|[^";{}/]+|/', re.DOTALL)
 _ID = re.compile(r'@id\("([^"]+)"\)')
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One rule with its semicolon; ``line`` counts from 1."""
 
     file: str

@@ -1,8 +1,10 @@
 """The rules by operation, and the backstop for every field that no rule looked at."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
+
+import msgspec
+from msgspec.structs import replace
 
 from tidegate.access.asked import Asked, Facts
 from tidegate.access.confinement import containers, images, networking, volumes
@@ -13,8 +15,7 @@ from tidegate.access.references import ObjectKind, ObjectReference
 Claim = Demand | ObjectReference
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(msgspec.Struct, frozen=True):
     """``document`` and ``query`` are the fields that ``claims`` looks at, without the marks of lists and maps."""
 
     claims: Callable[[Asked], Iterator[Claim]]

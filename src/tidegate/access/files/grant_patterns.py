@@ -6,8 +6,9 @@ A bind source that would hand over the host is an error and not a warning: that 
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+import msgspec
 
 from tidegate.access.confinement.host_paths import clean_path
 from tidegate.access.demands import DemandKind
@@ -29,8 +30,7 @@ _HOST_CAPABILITIES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(msgspec.Struct, frozen=True):
     """What is wrong with a pattern, and what to write instead."""
 
     message: str

@@ -1,7 +1,8 @@
 """All files of DATA_ROOT/access together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.access.cedar.rules import read_rules
 from tidegate.access.files.access_file import FILE_NAME, read_access_file

@@ -1,20 +1,18 @@
 """A client's rate of requests: a token bucket as a value. The clock is the caller's."""
 
-from dataclasses import dataclass
+import msgspec
 
 from tidegate.access.roles import Rate
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(msgspec.Struct, frozen=True):
     """``tokens`` at ``at_s``, a reading of a monotonic clock."""
 
     tokens: float
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """``wait_s`` is 0 when the request may go on, else how long until the next one may."""
 
     bucket: Bucket

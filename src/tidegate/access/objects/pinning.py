@@ -6,7 +6,8 @@ read a second time. Ids of containers and networks are never used again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tidegate.access.confinement.tree import Tree, as_mapping, mapping, text, texts
 from tidegate.access.references import ObjectKind
@@ -15,11 +16,10 @@ _CONTAINER = "container:"
 _MODES = ("NetworkMode", "PidMode", "IpcMode")
 
 
-@dataclass(frozen=True, slots=True)
-class Pins:
+class Pins(msgspec.Struct, frozen=True):
     """Full ids by the kinds and names that stand in the request."""
 
-    ids: Mapping[tuple[ObjectKind | None, str], str] = field(default_factory=dict)
+    ids: Mapping[tuple[ObjectKind | None, str], str] = msgspec.field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.ids)

@@ -1,8 +1,9 @@
 """A container's life: start, stop, restart, kill, pause, rename, remove, wait."""
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from typing import cast
+
+import msgspec
 
 from tidegate.api.handlers.responses import later_document, no_content
 from tidegate.api.pipeline import Call, Handler
@@ -15,8 +16,7 @@ from tidegate.model.phases import State
 _CONDITIONS = ("", "not-running", "next-exit", "removed")
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerLifeHandlers:
+class ContainerLifeHandlers(msgspec.Struct, frozen=True):
     """On the container service."""
 
     containers: ContainerService

@@ -1,7 +1,8 @@
 """Containers: the list, creation, and inspect. Their life is in ``container_life``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
@@ -20,8 +21,7 @@ from tidegate.spec.filters import Filters, labels_match, parse_filters
 LIST_FILTERS = frozenset({"ancestor", "exited", "id", "label", "name", "status"})
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerHandlers:
+class ContainerHandlers(msgspec.Struct, frozen=True):
     """On the container service, with those that make and describe containers."""
 
     containers: ContainerService

@@ -3,8 +3,9 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate.api.handlers.images import summary
 from tidegate.api.handlers.responses import json_response
@@ -20,8 +21,7 @@ from tidegate.http.messages import Response
 KINDS = ("container", "image", "volume", "build-cache")
 
 
-@dataclass(frozen=True, slots=True)
-class SystemHandlers:
+class SystemHandlers(msgspec.Struct, frozen=True):
     """On the system service; ``network_id`` answers the id of a network."""
 
     system: SystemService

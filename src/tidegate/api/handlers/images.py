@@ -1,8 +1,9 @@
 """Images: pull, import, load, save, list, inspect, history, tag, remove."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate.api.handlers.registries import credentials
 from tidegate.api.handlers.responses import json_response, no_content, progress_response
@@ -25,8 +26,7 @@ LIST_FILTERS = frozenset({"dangling", "label", "reference"})
 _TAR = (("Content-Type", "application/x-tar"),)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageHandlers:
+class ImageHandlers(msgspec.Struct, frozen=True):
     """On the image service; ``containers`` tells which images are in use."""
 
     images: ImageService

@@ -1,7 +1,8 @@
 """Networks: list, inspect, and why the predefined ones cannot be removed; own networks are not built yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
@@ -16,8 +17,7 @@ _SCOPES = ("", "local", "global", "swarm")
 _TYPES = frozenset({"builtin", "custom"})
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkHandlers:
+class NetworkHandlers(msgspec.Struct, frozen=True):
     """On the networks."""
 
     networks: PredefinedNetworks

@@ -1,7 +1,8 @@
 """What the host says of a container's processes: top."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
@@ -9,8 +10,7 @@ from tidegate.engine.processes import ProcessService
 from tidegate.http.messages import Response
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessHandlers:
+class ProcessHandlers(msgspec.Struct, frozen=True):
     """On the process service."""
 
     processes: ProcessService

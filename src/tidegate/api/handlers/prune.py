@@ -1,7 +1,8 @@
 """Prune of containers and images, and of what this engine has none of; that of volumes is in ``volumes.py``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
@@ -14,8 +15,7 @@ IMAGE_FILTERS = FILTERS | {"dangling"}
 BUILD_FILTERS = frozenset({"description", "id", "inuse", "parent", "private", "shared", "type", "until"})
 
 
-@dataclass(frozen=True, slots=True)
-class PruneHandlers:
+class PruneHandlers(msgspec.Struct, frozen=True):
     """On the prune service."""
 
     prunes: PruneService

@@ -1,7 +1,8 @@
 """Accounts at registries: a login is tried there and never kept here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
@@ -11,8 +12,7 @@ from tidegate.spec.auth import AuthConfig
 from tidegate.spec.codec import decode
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryHandlers:
+class RegistryHandlers(msgspec.Struct, frozen=True):
     """On the port itself: nothing of a login is the engine's."""
 
     registry: Registry

@@ -1,7 +1,8 @@
 """Attach, logs, exec: everything that carries a process's streams."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
@@ -23,8 +24,7 @@ from tidegate.spec.timestamps import format_time, parse_optional_time
 _STREAMS = {"stdout": Stream.STDOUT, "stderr": Stream.STDERR}
 
 
-@dataclass(frozen=True, slots=True)
-class StreamHandlers:
+class StreamHandlers(msgspec.Struct, frozen=True):
     """On the three services that have streams."""
 
     containers: ContainerService

@@ -1,7 +1,8 @@
 """Volumes: list, create, inspect, remove, prune."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
@@ -17,8 +18,7 @@ LIST_FILTERS = frozenset({"dangling", "driver", "label", "name"})
 PRUNE_FILTERS = frozenset({"all", "label", "label!"})
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeHandlers:
+class VolumeHandlers(msgspec.Struct, frozen=True):
     """On the volumes."""
 
     volumes: LocalVolumes

@@ -3,8 +3,9 @@ SystemDataUsage; the disk usage of clients below 1.52 is of version 1.51.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate import __version__
 from tidegate.engine.system import DiskUsage, EngineFacts, EngineInfo
@@ -19,8 +20,7 @@ _HUB = "docker.io"
 Rows = Sequence[Mapping[str, Any]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class UsageRows:
+class UsageRows(msgspec.Struct, frozen=True):
     """The objects whose sizes were taken, as their lists show them; None is a kind that was not asked for."""
 
     images: Rows = None

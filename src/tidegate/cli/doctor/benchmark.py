@@ -6,8 +6,9 @@ does not apply is left out, so that what is reported can be mended.
 
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tidegate.cli.doctor.engines import DEFAULT_CONFIG, Engine
 from tidegate.cli.doctor.findings import Finding, Report, Severity
@@ -16,8 +17,7 @@ from tidegate.cli.doctor.host import Host, group_name
 LOW, MEDIUM, HIGH, INFO = Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.INFO
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """``fails`` says whether an engine breaks it; ``kinds`` whom it is asked of."""
 
     number: str
@@ -111,8 +111,7 @@ ROWS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
+class FileRow(msgspec.Struct, frozen=True):
     """A file or directory that must be root's, with a mode no wider than ``mode``."""
 
     numbers: str

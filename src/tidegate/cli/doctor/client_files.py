@@ -1,17 +1,16 @@
 """What a client has for a connection: ``ca.pem``, ``cert.pem`` and ``key.pem`` of one directory, read as facts."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from tidegate.pki.certificates import Purpose, has_purpose, is_issued_by
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFiles:
+class ClientFiles(msgspec.Struct, frozen=True):
     """``missing`` names the files that are not there, ``unreadable`` those that cannot be used, with the reason.
 
     ``is_pair`` says that certificate and key are there and belong together.
@@ -24,7 +23,7 @@ class ClientFiles:
     has_key: bool = False
     is_pair: bool = False
     missing: tuple[str, ...] = ()
-    unreadable: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def certificate_path(self) -> Path:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tidegate.base.errors import InvalidParameterError
 from tidegate.cli.doctor.client_files import ClientFiles
 
@@ -22,8 +24,7 @@ _MOST_BYTES = 64 * 1024
 _PORTS = {True: 2376, False: 2375}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where to, and by which proxy ("" for none)."""
 
     host: str

@@ -5,8 +5,9 @@ A flag and a key of daemon.json stand under the key's name. What neither says ha
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from tidegate.cli.doctor.findings import Finding, Report, Severity
 from tidegate.cli.doctor.host import Host, Process
@@ -38,13 +39,12 @@ _BOOLEANS = frozenset(_SWITCHES.split())
 Value = str | bool | list[str] | dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(msgspec.Struct, frozen=True):
     """``kind`` is dockerd, tidegate or podman; ``settings`` by the keys of daemon.json."""
 
     kind: str
     process: Process
-    settings: Mapping[str, Value] = field(default_factory=dict)
+    settings: Mapping[str, Value] = msgspec.field(default_factory=dict)
     config_error: str = ""
 
     @property

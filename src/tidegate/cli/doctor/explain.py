@@ -5,9 +5,9 @@ it said of us. The twelve usual wrong set-ups each have an ``id`` of their own.
 """
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from cryptography import x509
 
 from tidegate.cli.doctor.client_files import ClientFiles
@@ -30,8 +30,7 @@ _PLAIN_TO_TLS = ("HTTP request to an HTTPS server", "plain HTTP request was sent
 _HOUR = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(msgspec.Struct, frozen=True):
     """``mend`` is "" when all is well."""
 
     id: str

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+import msgspec
+
 
 class Severity(IntEnum):
     """How bad: CRITICAL gives the host to a stranger, HIGH to somebody who is already near."""
@@ -14,8 +16,7 @@ class Severity(IntEnum):
     CRITICAL = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """``id`` names the kind and never changes; ``where`` tells one from another of its kind; ``mend`` is an order."""
 
     id: str

@@ -7,14 +7,14 @@ import grp
 import os
 import pwd
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _PRIVATE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(msgspec.Struct, frozen=True):
     """A process and its command line."""
 
     pid: int
@@ -23,8 +23,7 @@ class Process:
     uid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """``root`` is "/" but in tests."""
 
     root: Path = Path("/")

@@ -5,7 +5,8 @@ Looked at are the ports that the net is swept for, and every port that an engine
 
 import ipaddress
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.cli.doctor.findings import Finding, Report, Severity
 from tidegate.cli.doctor.host import Host, Process
@@ -18,8 +19,7 @@ _LISTEN = "0A"
 _ANYWHERE = "every address of this host"
 
 
-@dataclass(frozen=True, slots=True)
-class TCPListener:
+class TCPListener(msgspec.Struct, frozen=True):
     """A listening socket; ``inode`` tells whose it is."""
 
     address: str

@@ -10,8 +10,9 @@ them has no class, which is a failing test.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class Risk(Enum):
@@ -22,8 +23,7 @@ class Risk(Enum):
     DANGEROUS = "dangerous"
 
 
-@dataclass(frozen=True, slots=True)
-class Class:
+class Class(msgspec.Struct, frozen=True):
     """``reason`` is one line, empty for what is harmless."""
 
     risk: Risk

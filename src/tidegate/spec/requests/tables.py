@@ -7,10 +7,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+
+import msgspec
 
 from tidegate.spec.codec import fold
 from tidegate.spec.requests.types import Type, parse_type
@@ -19,8 +20,7 @@ STREAM = "stream"
 _NOTHING: Mapping[str, "Field"] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A field of a document, or a parameter of a query; ``owner`` is the document, or the operation id."""
 
     name: str
@@ -29,16 +29,14 @@ class Field:
     zero_counts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """``fields`` by folded name."""
 
     name: str
     fields: Mapping[str, Field]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tables:
+class _Tables(msgspec.Struct, frozen=True):
     bodies: Mapping[str, str]
     documents: Mapping[str, Mapping[str, str | list[str]]]
     queries: Mapping[str, Mapping[str, str]]

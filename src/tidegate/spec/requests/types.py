@@ -10,8 +10,9 @@
 A field's type may end in "!": its zero value says something else than its absence.
 """
 
-from dataclasses import dataclass
 from functools import cache
+
+import msgspec
 
 INTEGERS = {
     "int64": range(-(2**63), 2**63),
@@ -22,49 +23,42 @@ INTEGERS = {
 _SCALARS = frozenset({"string", "bool", "float64", "filters", *INTEGERS})
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(msgspec.Struct, frozen=True):
     """``name`` is its word in the notation."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """Strings; a bare string is a list of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """A list; ``length`` is that of an array: missing elements are zero, further ones are dropped, as in Go."""
 
     item: "Type"
     length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(msgspec.Struct, frozen=True):
     """A map from strings."""
 
     value: "Type"
 
 
-@dataclass(frozen=True, slots=True)
-class Nullable:
+class Nullable(msgspec.Struct, frozen=True):
     """What a Go pointer in a list or map is: null stays null."""
 
     inner: "Type"
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """A document of the tables."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class JSONText:
+class JSONText(msgspec.Struct, frozen=True):
     """A query parameter that holds JSON."""
 
     inner: "Type"
