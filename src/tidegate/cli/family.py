@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tidegate.base.allocator import use_one_arena
 from tidegate.base.errors import InternalError, TidegateError
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
@@ -26,6 +27,7 @@ class Family:
     """Children by name. Make it before any thread exists."""
 
     def __init__(self) -> None:
+        use_one_arena()
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._children: dict[int, str] = {}
         self._held: set[socket.socket] = set()

@@ -20,8 +20,6 @@ import uvloop
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.gate.audit_start import Audit, AuditSettings, start_audit
-from tidegate.gate.decoy import LIMITS, Decoy
-from tidegate.gate.decoy_answers import Persona, refuse_as_go
 from tidegate.gate.dialer import Dialer
 from tidegate.gate.process import give_up_root
 from tidegate.gate.registrar_client import RegistrarClient
@@ -53,9 +51,19 @@ def run_decoy(settings: DecoyProcessSettings, sock: socket.socket, link: socket.
     """Serve ``sock`` until SIGTERM or SIGINT; ``link`` leads to a dialer. Raises as ``start_audit`` does, OSError."""
     logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s decoy %(message)s", force=True)
     audit = start_audit(settings.audit)
+    server = _decoy_server(audit)
     confine(settings.root, settings.owner)
     end_with_parent(settings.parent_pid)
-    uvloop.run(_serve(sock, link, audit))
+    uvloop.run(_serve(server, sock, link, audit))
+
+
+def _decoy_server(audit: Audit) -> Server:
+    """Imported here and now: most have no decoy, and one that is confined can read no module any more."""
+    from tidegate.gate.decoy import LIMITS, Decoy
+    from tidegate.gate.decoy_answers import Persona, refuse_as_go
+
+    persona = Persona(os.urandom(16).hex(), time.time() - _PRETENDED_AGE_S)
+    return Server(Decoy(audit.log, persona).handle, LIMITS, refuse_as_go)
 
 
 def confine(root: Path, owner: tuple[int, int]) -> None:
@@ -72,7 +80,7 @@ def confine(root: Path, owner: tuple[int, int]) -> None:
     give_up_root(*owner)
 
 
-async def _serve(sock: socket.socket, link: socket.socket, audit: Audit) -> None:
+async def _serve(server: Server, sock: socket.socket, link: socket.socket, audit: Audit) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -82,8 +90,6 @@ async def _serve(sock: socket.socket, link: socket.socket, audit: Audit) -> None
     next_file = partial(dialer.open, audit.settings.next_file)
     keeper = asyncio.create_task(audit.log.keep(signer.sign_checkpoint, next_file), name="decoy-audit")
     keeper.add_done_callback(lambda _: stop.set())
-    persona = Persona(os.urandom(16).hex(), time.time() - _PRETENDED_AGE_S)
-    server = Server(Decoy(audit.log, persona).handle, LIMITS, refuse_as_go)
     await server.listen(sock)
     _log.info("strangers are answered by a decoy")
     await stop.wait()
