@@ -6,18 +6,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.ocsp import OCSPCertStatus
 from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
 from tests.unit.pki.foreign_ca import DAY, ForeignCA, now
+from tests.unit.registrar.ocsp_responder import Responder, answering
 
 from tidegate.pki.authority import Authority
 from tidegate.pki.durable_files import write_durably
 
+OCSP_PORT = 8888
 pytestmark = [needs_cli, pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces and mounts")]
 
 
@@ -59,8 +64,8 @@ def echo(engine: RunningEngine, certificates: Path) -> Iterator[Callable[[str], 
         process.wait(30)
 
 
-def wait_for_the_cut(repeat: Callable[[str], str]) -> None:
-    deadline = time.monotonic() + 10
+def wait_for_the_cut(repeat: Callable[[str], str], limit_s: float = 10) -> None:
+    deadline = time.monotonic() + limit_s
     while repeat("still there?"):
         assert time.monotonic() < deadline, "it goes on"
 
@@ -109,6 +114,11 @@ class ForeignHost:
         files = ("--tlscacert", f"{root}/ca.pem", "--tlscert", f"{pair}/cert.pem", "--tlskey", f"{pair}/key.pem")
         self.options = (*files, "--tls-crl", str(self.crl))
 
+    def bind(self, engine: RunningEngine) -> None:
+        """Make everybody an administrator there."""
+        binding = '[[bindings]]\nrole = "admin"\ncommon_name = "*"\n'
+        write_durably(engine.root / "data/access/access.toml", binding.encode(), 0o600)
+
     def write_crl(self, *revoked: x509.Certificate, over: bool = False) -> None:
         updates = (now() - 3 * DAY, now() - DAY) if over else (now() - DAY, now() + DAY)
         crl = self.ca.crl(*revoked, updates=updates)
@@ -136,8 +146,7 @@ def test_another_ca_takes_its_certificates_back(tmp_path: Path) -> None:
     bob, _ = host.client("bob")
     with running_engine(*host.options) as engine:
         assert "no role" in engine.docker("version", certificates=alice).stderr
-        binding = '[[bindings]]\nrole = "admin"\ncommon_name = "*"\n'
-        write_durably(engine.root / "data/access/access.toml", binding.encode(), 0o600)
+        host.bind(engine)
         with echo(engine, alice) as repeat, echo(engine, bob) as repeat_for_bob:
             host.write_crl(alice_certificate)
             wait_for_the_cut(repeat)
@@ -149,3 +158,27 @@ def test_another_ca_takes_its_certificates_back(tmp_path: Path) -> None:
         assert "revocation list is out of date" in engine.docker("version", certificates=bob).stderr
         host.write_crl()
         assert engine.docker("version", certificates=bob).returncode == 0
+
+
+def test_another_ca_says_by_its_responder_whom_it_took_back(tmp_path: Path) -> None:
+    host = ForeignHost(tmp_path)
+    alice, certificate = host.client("alice")
+    responder = Responder(host.ca, {certificate.serial_number: certificate}, lasts=timedelta(seconds=20))
+    with running_engine(*host.options, "--tls-ocsp", f"http://127.0.0.1:{OCSP_PORT}/") as engine:
+        host.bind(engine)
+        assert "OCSP responder http://" in engine.docker("version", certificates=alice).stderr
+
+        def listen(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+            return engine.in_its_network(lambda: ThreadingHTTPServer(("127.0.0.1", OCSP_PORT), handler))
+
+        with answering(responder, listen):
+            deadline = time.monotonic() + 20
+            while (
+                engine.docker("version", certificates=alice).returncode != 0
+            ):  # that it was away is remembered a while
+                assert time.monotonic() < deadline
+            with echo(engine, alice) as repeat:
+                assert repeat("good") == "good"
+                responder.status = OCSPCertStatus.REVOKED
+                wait_for_the_cut(repeat, limit_s=30)
+            assert "is revoked to its CA's OCSP responder" in engine.docker("version", certificates=alice).stderr

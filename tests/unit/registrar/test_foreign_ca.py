@@ -1,10 +1,7 @@
 """Certificates of another CA: lists that are replaced, a responder asked once for all, and both failing closed."""
 
 import asyncio
-import http.server
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,8 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID
 from tests.unit.pki.foreign_ca import ForeignCA, now
+from tests.unit.registrar.ocsp_responder import Responder, answering
 
 from tidegate.base.errors import InvalidParameterError, UnavailableError
 from tidegate.pki.authority import Authority
@@ -23,54 +20,10 @@ from tidegate.registrar.ocsp_checks import FROM_CERTIFICATE, STANDING_S, OCSPChe
 from tidegate.registrar.sources import ForeignChecks, Sources, TLSFiles
 
 
-@dataclass
-class Responder:
-    """On loopback. ``status`` is what it says of every certificate; ``http_status`` other than 200 is a fault of it."""
-
-    ca: ForeignCA
-    known: dict[int, x509.Certificate] = field(default_factory=dict)
-    status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD
-    http_status: int = 200
-    asked: int = 0
-    url: str = ""
-
-    def answer(self, question: bytes) -> bytes:
-        self.asked += 1
-        request = ocsp.load_der_ocsp_request(question)
-        nonce = request.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
-        return self.ca.answer(self.known[request.serial_number], self.status, nonce=nonce)
-
-    def client(self, name: str) -> x509.Certificate:
-        """A certificate that says to ask here."""
-        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(self.url))
-        certificate = self.ca.client(name, x509.AuthorityInformationAccess([access]))[0]
-        self.known[certificate.serial_number] = certificate
-        return certificate
-
-
 @pytest.fixture
 def responder() -> Iterator[Responder]:
-    made = Responder(ForeignCA())
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - its name
-            answer = made.answer(self.rfile.read(int(self.headers["Content-Length"])))
-            assert self.headers["Content-Type"] == "application/ocsp-request"
-            self.send_response(made.http_status)
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            """Silent."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    made.url = f"http://127.0.0.1:{server.server_address[1]}/ocsp"
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with answering(Responder(ForeignCA())) as made:
+        yield made
 
 
 class Checks:
