@@ -84,7 +84,7 @@ class Sources:
         if self._tls is None:
             return Snapshot(generation=0, clients=clients, own_issuers=own, access=access)
         ca_pem, certificate_pem, key_pem = (_text(p) for p in (self._tls.ca, self._tls.certificate, self._tls.key))
-        if self._tls.ca == self._pki / "ca.pem":
+        if self._tls.ca.resolve() == (self._pki / "ca.pem").resolve():  # however it was named
             ca_pem = self._own_bundle()
         self._try(self._tls, (ca_pem, certificate_pem, key_pem))
         authorities = split_pem(ca_pem, str(self._tls.ca))

@@ -28,6 +28,7 @@ from tidegate.pki.authority import Authority
 from tidegate.pki.der import certificate_facts, split_pem
 from tidegate.pki.issued import IssueRecord
 from tidegate.pki.registrar_messages import Enrol
+from tidegate.pki.rotation import Rotation
 from tidegate.pki.snapshot import Snapshot
 from tidegate.registrar.process import RegistrarProcessSettings, serve_registrar
 from tidegate.registrar.sources import Sources, TLSFiles
@@ -200,6 +201,14 @@ def test_an_expired_record_stays_for_a_day(data_root: Path) -> None:
     put(data_root, record(data_root, "0A", days=0))
     put(data_root, record(data_root, "0B", days=-2))
     assert set(Sources(data_root, None).read().clients) & {"0A", "0B"} == {"0A"}
+
+
+def test_the_next_ca_is_trusted_however_ours_was_named(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Rotation(Authority(data_root, own_names=lambda: ("localhost",))).begin()
+    monkeypatch.chdir(data_root)
+    own = own_files(data_root)
+    for ca in (own.ca, Path("pki/ca.pem")):
+        assert len(Sources(data_root, TLSFiles(ca, own.certificate, own.key)).read().trusted_issuers) == 2
 
 
 def test_a_linked_file_is_followed_where_it_is(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
