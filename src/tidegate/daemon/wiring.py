@@ -9,6 +9,7 @@ from ipaddress import IPv4Network
 from msgspec.structs import replace
 
 from tidegate.api.handlers import system
+from tidegate.api.handlers.archives import ArchiveHandlers
 from tidegate.api.handlers.container_life import ContainerLifeHandlers
 from tidegate.api.handlers.containers import ContainerHandlers
 from tidegate.api.handlers.engine_system import SystemHandlers
@@ -26,6 +27,7 @@ from tidegate.base.host import go_architecture
 from tidegate.daemon.process_settings import EngineProcessSettings
 from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
 from tidegate.drivers.content import ContentDirectory
+from tidegate.drivers.files.container_files import ConfinedFiles
 from tidegate.drivers.json_log_reader import read_log
 from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.overlay import OverlayRootFilesystems
@@ -36,6 +38,7 @@ from tidegate.drivers.registry_transport import RegistryConfig
 from tidegate.drivers.shim_runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.volumes import LocalVolumeStore
+from tidegate.engine.archives import ArchiveService
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults
 from tidegate.engine.creator import ContainerCreator
@@ -93,6 +96,8 @@ class Engine:
             ),
             self._bus,
         )
+        files = ConfinedFiles(self._runtime.pids)
+        self._archives = ArchiveService(self._containers, files, rootfs.hold, planner.binds)
         self._execs = ExecService(self._runtime, self._containers, planner.exec)
         self._images = ImageService(self._content, self._layers, self._state, self._registry, time.time_ns)
         self._images.platform = Platform("linux", go_architecture(os.uname().machine))
@@ -120,6 +125,7 @@ class Engine:
                 self._containers, self._creator, self._inspection, SummaryRows(self._networks.id_of), time.time_ns
             ).table(),
             **ContainerLifeHandlers(self._containers).table(),
+            **ArchiveHandlers(self._archives).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),
             **ImageHandlers(self._images, self._containers, self._bus).table(),
             **RegistryHandlers(self._registry).table(),

@@ -7,15 +7,20 @@ was removed lies in ``DATA_ROOT/trash`` until it has been deleted.
 - Layers are mounted with ``lowerdir+`` (Linux 6.7): one option a layer, so that their number is not limited by a page
   of options. Older kernels get mount(2) and a clear refusal where the options do not fit.
 - Blocking work runs in a thread. ``mount``, ``unmount`` and ``remove`` are idempotent.
+- Who reads the files of a container holds its root filesystem: whichever ends last, container or hold, unmounts it.
+- Directories are never redirected nor files copied up without their content: an upper directory alone tells what its
+  container changed.
 
 Source: Documentation/filesystems/overlayfs.rst, sections "Multiple lower layers" and "Permission model".
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
@@ -35,6 +40,8 @@ class OverlayRootFilesystems:
         self._root = data_root / "rootfs"
         self._layer_path = layer_path
         self.trash = Trash(data_root / "trash")
+        self._holds: Counter[str] = Counter()
+        self._left_mounted: set[str] = set()
 
     async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
         """Raises NotFoundError when a layer is missing; InternalError when the disk refuses."""
@@ -42,11 +49,30 @@ class OverlayRootFilesystems:
 
     async def mount(self, container_id: str) -> Path:
         """Raises NotFoundError when it was never prepared, NotSupportedError on a kernel too old for the layers."""
+        self._left_mounted.discard(container_id)
         return await asyncio.to_thread(self._mount, self._home(container_id))
 
     async def unmount(self, container_id: str) -> None:
-        """Raises InternalError when the kernel refuses; one not mounted is success."""
+        """Raises InternalError when the kernel refuses; one not mounted is success. One that is held is left to it."""
+        if self._holds[container_id]:
+            self._left_mounted.add(container_id)
+            return
         await asyncio.to_thread(_unmount, self._home(container_id) / "merged")
+
+    @contextlib.asynccontextmanager
+    async def hold(self, container_id: str) -> AsyncIterator[Path]:
+        """Mounted for as long as the context lasts: one upper directory must not be mounted twice."""
+        merged = self._home(container_id) / "merged"
+        if not self._holds[container_id] and not await asyncio.to_thread(merged.is_mount):
+            self._left_mounted.add(container_id)
+        self._holds[container_id] += 1
+        try:
+            yield await asyncio.to_thread(self._mount, self._home(container_id))
+        finally:
+            self._holds -= Counter([container_id])
+            if not self._holds[container_id] and container_id in self._left_mounted:
+                self._left_mounted.discard(container_id)
+                await asyncio.shield(self.unmount(container_id))
 
     async def remove(self, container_id: str) -> None:
         """Raises InternalError when the disk refuses; one already gone is success."""
@@ -147,9 +173,9 @@ def _escape(path: str, extra: str = "") -> str:
 
 
 def _tuning(parameters: Path) -> list[tuple[str, str]]:
-    """``index=off`` where the module knows it, as Docker mounts: an index would bind the upper directory to its
-    layers' inodes, and a layer copied to another disk would then fail with ESTALE."""
-    return [("index", "off")] if (parameters / "index").exists() else []
+    """What the module knows of: ``index=off``, as Docker mounts (an index would bind the upper directory to its
+    layers' inodes, and a layer copied to another disk would then fail with ESTALE), and a plain upper directory."""
+    return [(name, "off") for name in ("index", "redirect_dir", "metacopy") if (parameters / name).exists()]
 
 
 def _unmount(merged: Path) -> None:

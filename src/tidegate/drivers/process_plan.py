@@ -6,7 +6,7 @@ provides lie with the log in the container's own directory beside its layers, so
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from tidegate.drivers.oci_config import (
 )
 from tidegate.drivers.oci_process import ProcessRequest, plan_process
 from tidegate.engine.creation import split_bind
+from tidegate.engine.file_ports import BindMount
 from tidegate.engine.ports import BridgeAttachment, ContainerProcess, ExecProcess, LogTarget, Stdio, VolumeStore
 from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
 from tidegate.kernel.paths import read_in_root
@@ -139,6 +140,20 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         )
         stdio = Stdio(wanted.tty, wanted.attach_stdin, True, wanted.console_size)
         return ExecProcess(container.id, exec_id, plan_process(request), stdio)
+
+    def binds(self, container: Container) -> Sequence[BindMount]:
+        """What a start would mount of volumes and of the host, as far as it is there; nothing is made."""
+        host = stored_request(container.document).host_config
+        volumes = {use.container_path: str(self.volumes.path(use.name)) for use in container.settings.volumes}
+        found = {target: BindMount(path, target) for target, path in volumes.items()}
+        for bind in host.binds:
+            source, target, options = split_bind(bind)
+            found[target] = BindMount(volumes.get(target, source), target, "ro" in options)
+        for mount in host.mounts:
+            target = mount.target.rstrip("/")
+            if mount.type in ("bind", "volume"):
+                found[target] = BindMount(volumes.get(target, mount.source), target, mount.read_only)
+        return [each for each in found.values() if Path(each.host_path).exists()]
 
     def _process(self, container: Container, document: CreateRequest, rootfs: Path) -> ProcessRequest:
         host = document.host_config

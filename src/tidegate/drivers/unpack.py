@@ -14,33 +14,23 @@ Source: image-spec layer.md; kernel Documentation/filesystems/overlayfs.rst.
 # Plain string paths: this loop runs several calls for every entry, and pathlib would make objects for each.
 # ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH114, PTH115, PTH118, PTH120
 
-import ctypes
 import gzip
 import hashlib
 import io
 import json
 import os
-import resource
 import stat
 import sys
 import tarfile
-from decimal import Decimal, InvalidOperation
 from typing import IO, cast
 
 import zstandard
 
-CLONE_NEWNS = 0x00020000
-MS_REC_PRIVATE = 0x4000 | 0x40000
-PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
-CAPABILITY_VERSION_3 = 0x20080522
-KEPT_CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "MKNOD": 27, "SETFCAP": 31}
+from tidegate.drivers.confinement import confine, sync_filesystem
+from tidegate.drivers.tar_entries import RefusedEntryError, extended_attributes, modification_time_ns
+
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
-MAX_ADDRESS_SPACE_BYTES = 1 << 31  # bounds what a hostile extended header or window makes us hold
 _CHUNK = 1 << 20
-
-
-class RefusedEntryError(Exception):
-    """The archive asks for something a layer may not do."""
 
 
 def parse_entry_path(name: str) -> tuple[str, ...]:
@@ -67,24 +57,6 @@ def climbs_above_root(depth: int, target: str) -> bool:
         if level < 0:
             return True
     return False
-
-
-def modification_time_ns(member: tarfile.TarInfo) -> int:
-    text = member.pax_headers.get("mtime", str(member.mtime))
-    try:
-        return int(Decimal(text) * 10**9)
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        raise RefusedEntryError(f"{member.name!r}: invalid mtime {text!r}") from error
-
-
-def extended_attributes(member: tarfile.TarInfo) -> dict[str, bytes]:
-    prefix = "SCHILY.xattr."
-    found = {key[len(prefix) :]: value for key, value in member.pax_headers.items() if key.startswith(prefix)}
-    return {
-        name: value.encode("utf-8", "surrogateescape")
-        for name, value in found.items()
-        if not name.startswith("trusted.")
-    }
 
 
 class HashingReader(io.RawIOBase):
@@ -289,31 +261,6 @@ def unpack_stream(blob: IO[bytes], compression: str, root: str = "/") -> dict[st
     return {"diff_id": reader.drain(), "size_bytes": unpacker.size_bytes, "opaque": opaque}
 
 
-def confine(target: str) -> ctypes.CDLL:
-    """Private mounts, chroot, few capabilities, no_new_privs; returns libc, loaded while it could be found."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def call(name: str, *arguments: object) -> None:
-        if getattr(libc, name)(*arguments) != 0:
-            raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
-
-    call("unshare", CLONE_NEWNS)
-    call("mount", None, b"/", None, MS_REC_PRIVATE, None)
-    os.chroot(target)
-    os.chdir("/")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES))
-    kept = sum(1 << number for number in KEPT_CAPABILITIES.values())
-    for number in range(64):
-        if not kept >> number & 1:
-            libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)  # EINVAL above the kernel's last capability
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    data = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)
-    call("capset", header, data)
-    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    return libc
-
-
 def main(arguments: list[str]) -> int:
     target, compression = arguments
     os.umask(0)
@@ -321,11 +268,9 @@ def main(arguments: list[str]) -> int:
         "".encode(encoding)  # loads the codec while its module can still be found
     report: dict[str, object]
     try:
-        libc = confine(target)
+        confine(target)
         report = unpack_stream(sys.stdin.buffer, compression)
-        root = os.open("/", os.O_RDONLY)
-        if libc.syncfs(root) != 0:
-            raise OSError(ctypes.get_errno(), "syncfs")
+        sync_filesystem(os.open("/", os.O_RDONLY))
     except (RefusedEntryError, tarfile.TarError, EOFError, gzip.BadGzipFile, zstandard.ZstdError) as error:
         report = {"error": str(error), "kind": "invalid"}
     except (ValueError, OverflowError, NotImplementedError) as error:

@@ -20,17 +20,22 @@ def open_in_root(root: Path, container_path: str, flags: int = os.O_RDONLY) -> i
     """A close-on-exec descriptor of ``container_path`` seen from ``root``. Raises OSError as open(2) does."""
     root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-        for _ in range(_AGAIN):
-            fd = int(_libc.syscall(_SYS_OPENAT2, root_fd, os.fsencode(container_path), how, len(how)))
-            if fd >= 0:
-                return fd
-            number = ctypes.get_errno()
-            if number not in (errno.EAGAIN, errno.EINTR):  # EAGAIN: a rename raced with the walk
-                break
-        raise OSError(number, os.strerror(number), container_path)
+        return open_in_root_fd(root_fd, container_path, flags)
     finally:
         os.close(root_fd)
+
+
+def open_in_root_fd(root_fd: int, container_path: str, flags: int = os.O_RDONLY) -> int:
+    """The same where the root is open already."""
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    for _ in range(_AGAIN):
+        fd = int(_libc.syscall(_SYS_OPENAT2, root_fd, os.fsencode(container_path), how, len(how)))
+        if fd >= 0:
+            return fd
+        number = ctypes.get_errno()
+        if number not in (errno.EAGAIN, errno.EINTR):  # EAGAIN: a rename raced with the walk
+            break
+    raise OSError(number, os.strerror(number), container_path)
 
 
 def directory_in_root(root: Path, container_path: str) -> Path | None:

@@ -1,0 +1,1 @@
+"""Files of containers: read, written, exported and compared by confined children."""

@@ -1,0 +1,95 @@
+"""What the engine asks of a container's files; contracts as in ``engine/ports.py``."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BindMount:
+    """A directory or file of the host that a container sees."""
+
+    host_path: str
+    container_path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTree:
+    """The files as the processes of a running container see them. ``pid`` is its init's."""
+
+    container_id: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestingTree:
+    """The files of a container at rest: its mounted root filesystem with ``binds`` laid over it."""
+
+    rootfs: Path
+    binds: Sequence[BindMount] = ()
+    read_only: bool = False
+
+
+Tree = RunningTree | RestingTree
+
+
+@dataclass(frozen=True, slots=True)
+class PathStat:
+    """``mode`` is Go's ``fs.FileMode``; ``link_target`` the whole path a symlink leads to, else ""."""
+
+    name: str
+    size_bytes: int
+    mode: int
+    mtime_ns: int
+    link_target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """Where an archive goes. ``keep_kinds``: never exchange a directory for something else, or the reverse.
+
+    ``user`` is who owns what is written, as a container's ``User`` says it; "" takes the archive's owners.
+    """
+
+    path: str
+    keep_kinds: bool = False
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A path of the container that differs from its image."""
+
+    path: str
+    kind: Literal["modified", "added", "deleted"]
+
+
+class HoldRootfs(Protocol):
+    """A root filesystem mounted for as long as the context lasts, whether its container runs or not."""
+
+    def __call__(self, container_id: str) -> AbstractAsyncContextManager[Path]: ...
+
+
+class ContainerFiles(Protocol):
+    """Paths are the container's, resolved in its root: no symlink of it leads to the host.
+
+    Every method raises NotFoundError for a path that is not there, ForbiddenError for what is read-only,
+    InvalidParameterError for a malformed path or archive, InternalError otherwise.
+    """
+
+    async def stat(self, tree: Tree, path: str) -> PathStat: ...
+
+    async def read(self, tree: Tree, path: str, *, gzip: bool) -> tuple[PathStat, AsyncIterator[bytes]]:
+        """The path as a tar stream; it must be read or closed."""
+        ...
+
+    async def write(self, tree: Tree, request: WriteRequest, archive: AsyncIterator[bytes]) -> None:
+        """Write a tar stream, in any compression, into a directory."""
+        ...
+
+    async def export(self, tree: Tree) -> AsyncIterator[bytes]:
+        """Everything as a tar stream."""
+        ...
