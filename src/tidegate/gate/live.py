@@ -29,6 +29,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.gate.doors import Door
 from tidegate.gate.expiry import expiry_headers
 from tidegate.gate.presences import Presences
+from tidegate.gate.reading import NOTHING
 from tidegate.gate.standings import Standings
 from tidegate.http.messages import Peer
 from tidegate.http.tls_context import TLSProfile, context_of_texts
@@ -205,7 +206,9 @@ class Live:
         if asked is ENROLMENT:  # its very success is a change, and it needs no identity
             return True
         identity = self.identify(*who)
-        return not identity.refusal and decide(self.policy, identity.principal, identity.role, asked).allowed
+        if identity.refusal or asked is NOTHING:
+            return not identity.refusal
+        return decide(self.policy, identity.principal, identity.role, asked).allowed
 
 
 def _refused(identity: Identity, why: str) -> Identity:

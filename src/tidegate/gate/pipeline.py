@@ -103,6 +103,8 @@ class Gate:
         self._live.presences.note((door, request.peer), reading.asked)
         async with AsyncExitStack() as stack:
             permit = await self._behind.permits.permit(self._live.policy, identity, reading, stack)
+            if not permit.allowed:
+                self._live.presences.note((door, request.peer), NOTHING)  # it does nothing that it could be cut for
             if not permit.allowed or reading.operation_id not in ping.OPERATIONS:
                 # An allowed ping says nothing, and every command of a client begins with one.
                 await entry.decide(reading, permit)

@@ -11,6 +11,7 @@ from tidegate.spec.documents import MOST_BYTES, Body, Document, body_of, content
 from tidegate.spec.queries import Query, read_query
 
 NOTHING = Asked("-")
+"""What a connection asks that has asked nothing yet, or nothing that it may do: only its identity can end it."""
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -45,10 +45,11 @@ def through_gate(
     role: str = "admin",
     answers: Answers | None = None,
     access: str = "",
+    live: Live | None = None,
 ) -> str:
     """Run ``scenario`` with the socket of a gate whose clients have ``role``; ``access`` is the text of access.toml.
 
-    Returns the request log. The audit is in ``tmp_path / "audit"``, by way of ``write``.
+    ``live`` is a new one that the scenario wants to look at. Returns the request log. The audit is in ``tmp_path / "audit"``, by way of ``write``.
     """
     seen: Seen = []
     log = io.BytesIO()
@@ -61,11 +62,11 @@ def through_gate(
         client = UnixClient(tmp_path / "engine")
         requests = RequestLog(log.write)
         audit = AuditLog("key/gate-1", genesis("key/gate-1"), FileSink(fd, 0, write))
-        live = Live(Presences())
-        live.adopt(Snapshot(generation=1, access={"access.toml": access}))
+        decides = live or Live(Presences())
+        decides.adopt(Snapshot(generation=1, access={"access.toml": access}))
         enrolment = EnrolmentDoor(cast(RegistrarClient, None))  # which no door here leads to
         behind = Behind(client, Permits(client, QuotaLocks(locks_fd)), AuthzPlugins([]), enrolment)
-        gate = Gate(behind, live, Trail(audit, requests))
+        gate = Gate(behind, decides, Trail(audit, requests))
         servers.append(await _listen(tmp_path / "gate", partial(gate.handle, Door("unix", role))))
         try:
             async with asyncio.timeout(20):

@@ -10,7 +10,9 @@ import pytest
 from tests.unit.gate.harness import Seen, ask, audited, exchange, through_gate
 
 from tidegate.gate.forward import splice
+from tidegate.gate.live import Live
 from tidegate.gate.ping import MOST_AGE_S, PingCache
+from tidegate.gate.presences import Presences
 from tidegate.http.messages import Response
 
 
@@ -208,6 +210,20 @@ def test_what_a_role_may_not_do_is_a_403_in_the_audit_too(tmp_path: Path) -> Non
     refused, _ = audited(tmp_path)
     assert (refused["role"], refused["allowed"]) == ("viewer", False)
     assert refused["document"].startswith("sha256:")
+
+
+def test_a_refused_request_does_not_cost_the_connection(tmp_path: Path) -> None:
+    live = Live(Presences())
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(gate))
+        for _ in range(2):
+            writer.write(b"POST /v1.41/containers/web/kill HTTP/1.1\r\nHost: d\r\n\r\n")
+            assert (await reader.readuntil(b"}\n")).startswith(b"HTTP/1.1 403")
+            assert live.cut() == 0
+        writer.close()
+
+    through_gate(tmp_path, scenario, role="viewer", live=live)
 
 
 def test_lists_of_a_role_that_sees_its_own_are_narrowed_and_what_comes_all_the_same_is_left_out(tmp_path: Path) -> None:
