@@ -86,11 +86,11 @@ class Gate:
 
     async def _answer(self, door: Door, identity: Identity, request: Request, entry: Entry) -> Response | Hijack:
         if door.secured and is_enrolment(request.target) and not (identity.refusal and request.peer.certificate):
-            self._live.presences.note((door, request.peer), ENROLMENT)
+            self._live.presences.note((door, request.peer), request.abort, ENROLMENT)
             entry.named(ENROLMENT.operation_id)
             await entry.allow("enrolment")
             return await self._behind.enrolment.answer(request, self._live.snapshot)
-        self._live.presences.note((door, request.peer), NOTHING)
+        self._live.presences.note((door, request.peer), request.abort, NOTHING)
         if identity.refusal:
             await entry.refuse("identity", identity.refusal)
             raise UnauthorizedError(identity.refusal)
@@ -100,11 +100,12 @@ class Gate:
             return _too_fast(identity, wait_s)
         reading = await _read(request, entry)
         reading = await self._behind.permits.with_subject(self._live.policy, identity.role, reading)
-        self._live.presences.note((door, request.peer), reading.asked)
+        self._live.presences.note((door, request.peer), request.abort, reading.asked)
         async with AsyncExitStack() as stack:
             permit = await self._behind.permits.permit(self._live.policy, identity, reading, stack)
             if not permit.allowed:
-                self._live.presences.note((door, request.peer), NOTHING)  # it does nothing that it could be cut for
+                # It does nothing that it could be cut for.
+                self._live.presences.note((door, request.peer), request.abort, NOTHING)
             if not permit.allowed or reading.operation_id not in ping.OPERATIONS:
                 # An allowed ping says nothing, and every command of a client begins with one.
                 await entry.decide(reading, permit)

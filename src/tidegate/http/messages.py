@@ -4,7 +4,7 @@ Framing of bodies is ``http/body.py``; parsing of heads is ``http/head.py``. Hea
 repeated headers stay repeated. A body is read once. (Structs: a frozen dataclass takes ten times as long to make.)
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -128,8 +128,15 @@ class Peer(msgspec.Struct, frozen=True):
     subject: Mapping[str, Any] | None = None
 
 
+def _no_connection() -> None:
+    """A request made inside the process has nothing to abort."""
+
+
 class Request(msgspec.Struct, frozen=True):
-    """One request. ``target`` is as sent (origin-form, absolute-form or ``*``); ``version`` is "1.0" or "1.1"."""
+    """One request. ``target`` is as sent (origin-form, absolute-form or ``*``); ``version`` is "1.0" or "1.1".
+
+    ``abort`` closes the client's connection now, dropping what is queued; it stays good after a take-over.
+    """
 
     method: str
     target: str
@@ -137,6 +144,7 @@ class Request(msgspec.Struct, frozen=True):
     body: Body = msgspec.field(default_factory=BytesBody)
     peer: Peer = msgspec.field(default_factory=Peer)
     version: str = "1.1"
+    abort: Callable[[], None] = _no_connection
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """The whole body. Raises BodyTooLargeError beyond the limit, ProtocolError when it is cut or malformed."""

@@ -127,7 +127,7 @@ class Server:
         if limit is not None and head.length > limit:
             raise ProtocolError(f"request body is larger than {limit} bytes", 413)
         body = WireBody(connection, head.length, limit, _continuation(connection, head), self._patience)
-        request = Request(head.method, head.target, head.headers, body, peer, head.version)
+        request = Request(head.method, head.target, head.headers, body, peer, head.version, connection.abort)
         try:
             response = await self._handler(request)
         except ProtocolError:

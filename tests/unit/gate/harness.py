@@ -49,7 +49,8 @@ def through_gate(
 ) -> str:
     """Run ``scenario`` with the socket of a gate whose clients have ``role``; ``access`` is the text of access.toml.
 
-    ``live`` is a new one that the scenario wants to look at. Returns the request log. The audit is in ``tmp_path / "audit"``, by way of ``write``.
+    ``live`` is a new one that the scenario wants to look at. Returns the request log. The audit is in
+    ``tmp_path / "audit"``, by way of ``write``.
     """
     seen: Seen = []
     log = io.BytesIO()

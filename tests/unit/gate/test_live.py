@@ -183,7 +183,7 @@ def test_a_change_cuts_what_may_no_longer_go_on(
         known = live(holder.snapshot())
 
         async def connection() -> None:
-            known.presences.note((TLS, holder.peer), Asked(operation_id))
+            known.presences.note((TLS, holder.peer), lambda: None, Asked(operation_id))
             await asyncio.Event().wait()
 
         task = asyncio.create_task(connection())

@@ -5,13 +5,17 @@ import asyncio
 from tidegate.gate.presences import Presences
 
 
+def _closed() -> None:
+    """There is no connection."""
+
+
 def test_a_cut_ends_those_that_may_not_stay_and_forgets_them() -> None:
     async def main() -> None:
         presences: Presences[str, str] = Presences()
 
         async def connection(who: str) -> None:
-            presences.note(who, "list")
-            presences.note(who, "attach")
+            presences.note(who, _closed, "list")
+            presences.note(who, _closed, "attach")
             await asyncio.Event().wait()
 
         tasks = [asyncio.create_task(connection(who), name=who) for who in ("alice", "bob", "alice")]
@@ -32,8 +36,29 @@ def test_a_cut_ends_those_that_may_not_stay_and_forgets_them() -> None:
 def test_the_last_request_of_a_connection_is_what_counts() -> None:
     async def main() -> None:
         presences: Presences[str, str] = Presences()
-        presences.note("alice", "attach")
-        presences.note("alice", "ping")
+        presences.note("alice", _closed, "attach")
+        presences.note("alice", _closed, "ping")
         assert presences.cut(lambda who, what: what == "ping") == 0
+
+    asyncio.run(main())
+
+
+def test_all_connections_are_closed_before_any_task_tidies_up() -> None:
+    async def main() -> None:
+        presences: Presences[str, str] = Presences()
+        happened: list[str] = []
+
+        async def connection(name: str) -> None:
+            presences.note(name, lambda: happened.append(f"closed {name}"), "logs")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                happened.append(f"tidied {name}")
+
+        tasks = [asyncio.create_task(connection(name), name=name) for name in ("first", "second")]
+        await asyncio.sleep(0)
+        presences.cut(lambda who, what: False)
+        await asyncio.wait(tasks)
+        assert happened == ["closed first", "closed second", "tidied first", "tidied second"]
 
     asyncio.run(main())
