@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tidegate.base.allocator import use_one_arena
+from tidegate.base.allocator import give_back, use_one_arena
 from tidegate.base.errors import InternalError, TidegateError
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
@@ -66,6 +66,7 @@ class Family:
         sys.stdout.flush()
         sys.stderr.flush()
         gc.collect()
+        give_back()
         gc.freeze()  # the collector would write to every object it visits, and so copy every shared page
         pid = os.fork()
         if pid == 0:

@@ -9,6 +9,7 @@ import socket
 import uvloop
 
 from tidegate.api.pipeline import Api
+from tidegate.base.allocator import keep_giving_back
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.daemon.mount_namespace import enter_mount_namespace
@@ -31,7 +32,9 @@ async def serve(sockets: list[socket.socket], settings: EngineProcessSettings) -
     server = Server(Api(engine.handlers()).handle)
     for sock in sockets:
         await server.listen(sock)
+    memory = asyncio.create_task(keep_giving_back(), name="engine-memory")
     await stop.wait()
+    memory.cancel()
     await server.close()
     await engine.close()
 

@@ -20,6 +20,7 @@ import msgspec
 import uvloop
 
 from tidegate.access.files.policy_files import RULES_SUFFIX
+from tidegate.base.allocator import keep_giving_back
 from tidegate.base.errors import InternalError, InvalidParameterError, UnavailableError
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
@@ -175,6 +176,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     next_file = partial(dialer.open, audit.settings.next_file)
     tasks = [
         asyncio.create_task(follow(snapshots, live), name="gate-follow"),
+        asyncio.create_task(keep_giving_back(), name="gate-memory"),
         asyncio.create_task(cut_expired(live), name="gate-cut-expired"),
         asyncio.create_task(standings.keep(live.cut), name="gate-standings"),
         asyncio.create_task(audit.log.keep(registrar.sign_checkpoint, next_file), name="gate-audit"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from tidegate.base.allocator import keep_giving_back
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.http.listeners import bind_unix
@@ -80,8 +81,10 @@ async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Even
         servers.append(await asyncio.start_unix_server(decoy.serve, sock=sock))
     shown = settings.tls.certificate if settings.tls else None
     upkeep = asyncio.create_task(desk.keep_up(shown), name="registrar-upkeep")
+    memory = asyncio.create_task(keep_giving_back(), name="registrar-memory")
     await stop.wait()
     upkeep.cancel()
+    memory.cancel()
     for each in servers:
         each.close()
     await asyncio.gather(service.close(settings.grace_s), decoy.close(settings.grace_s))
