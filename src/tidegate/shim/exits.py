@@ -1,8 +1,9 @@
 """How a process ended, whoever is its parent: this one, the keeper, or one that knows nothing of containers.
 
 - A parent that belongs to the supervisor writes the exit down under ``ROOT/exits`` before it reaps; it is waited for.
-- A process that escaped to another parent, since its supervisors were killed, is looked at while it is a zombie
-  (proc(5) stat field 52), or asked for through its pidfd once it was reaped (PIDFD_GET_INFO, Linux 6.15 and newer).
+- Of a process that escaped to another parent, since its supervisors were killed, the kernel may have told
+  (``task_exits``); else it is looked at while it is a zombie (proc(5) stat field 52), or asked for through its pidfd
+  once it was reaped (PIDFD_GET_INFO, Linux 6.15 and newer).
 """
 
 import fcntl
@@ -80,8 +81,11 @@ class ExitRecords:
                 path.unlink(missing_ok=True)
 
 
-def exit_of_foreign(pid: int, ticks: int, pidfd: int, records: ExitRecords) -> int | None:
-    """The exit code of an ended process that is not this one's child; None when its parent is still to tell."""
+def exit_of_foreign(pid: int, ticks: int, pidfd: int, records: ExitRecords, told: int | None) -> int | None:
+    """The exit code of an ended process that is not this one's child; None when its parent is still to tell.
+
+    ``told`` is the wait status that the kernel told of it (``task_exits``).
+    """
     stat = read_stat(pid)
     here = stat is not None and stat.start_ticks == ticks
     if stat is not None and here and _is_supervised(stat.parent):
@@ -89,9 +93,10 @@ def exit_of_foreign(pid: int, ticks: int, pidfd: int, records: ExitRecords) -> i
     recorded = records.read(pid, ticks)
     if recorded is not None:
         return recorded
-    if stat is not None and here and stat.zombie:
-        return exit_code(stat.status)
-    told = _status_told(pidfd)
+    if told is None and stat is not None and here and stat.zombie:
+        told = stat.status
+    if told is None:
+        told = _status_of_reaped(pidfd)
     return UNKNOWN_EXIT_CODE if told is None else exit_code(told)
 
 
@@ -106,7 +111,7 @@ def _is_supervised(pid: int) -> bool:
     return False
 
 
-def _status_told(pidfd: int) -> int | None:
+def _status_of_reaped(pidfd: int) -> int | None:
     """The wait status of a process that was reaped; None where the kernel does not tell."""
     answer = bytearray(_INFO.pack(_INFO_EXIT, 0))
     try:

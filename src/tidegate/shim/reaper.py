@@ -7,12 +7,15 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate.base.errors import NotSupportedError
 from tidegate.shim.exits import ExitRecords, exit_of_foreign
 from tidegate.shim.loop import READ, Loop
+from tidegate.shim.task_exits import TaskExits
 
 Ended = Callable[[int], None]
 
@@ -33,6 +36,7 @@ class Reaper:
         self.records = ExitRecords(root)
         self._watched: dict[int, _Watched] = {}
         self._untold: set[int] = set()
+        self._tasks: TaskExits | None = None
 
     def watch(self, pid: int, ticks: int, pidfd: int, ended: Ended) -> None:
         """Have the end of a process told; at once in the loop's next turn where it has ended already."""
@@ -41,10 +45,23 @@ class Reaper:
 
     def forget(self, pidfd: int) -> None:
         """Its end matters to nobody any more."""
-        if self._watched.pop(pidfd, None) is not None:
+        if (watched := self._watched.pop(pidfd, None)) is not None:
+            if self._tasks is not None:
+                self._tasks.forget(watched.pid)
             self._untold.discard(pidfd)
             self._loop.forget(pidfd)
             os.close(pidfd)
+
+    def note_foreign(self) -> None:
+        """All that are watched now are another's children; should it be killed, the kernel tells their ends."""
+        pids = [watched.pid for watched in self._watched.values()]
+        if not pids:
+            return
+        try:
+            self._tasks = self._tasks or TaskExits()
+            self._tasks.follow(pids)
+        except (NotSupportedError, OSError) as error:
+            sys.stderr.write(f"tidegate shim: exit codes may be lost with the keeper: {error}\n")
 
     def look_again(self) -> None:
         """For ends that were still to be told."""
@@ -89,7 +106,8 @@ class Reaper:
         try:
             info = os.waitid(os.P_PIDFD, watched.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
-            return exit_of_foreign(watched.pid, watched.ticks, watched.pidfd, self.records)
+            told = None if self._tasks is None else self._tasks.status(watched.pid)
+            return exit_of_foreign(watched.pid, watched.ticks, watched.pidfd, self.records, told)
         if info is None:
             return None
         return info.si_status if info.si_code == os.CLD_EXITED else 128 + info.si_status

@@ -253,6 +253,7 @@ class Worker:
                 process.status = "failed"
         for fd in {fd for named in held.values() for fd in named.values()}:
             os.close(fd)
+        self._reaper.note_foreign()
         self._reaper.drop_records()
 
     def _adopt_running(self, process: Process, held: dict[str, int]) -> None:
@@ -322,6 +323,7 @@ class Worker:
         if pid == 0:
             ours.close()
             oci.become_subreaper()
+            self._reaper.note_foreign()
             self._holders.follow_keeper(theirs, held)
             self._reaper.look_again()
             return None

@@ -41,12 +41,13 @@ def test_a_zombie_shows_its_parent_and_its_status() -> None:
 def test_a_reaped_process_is_told_by_its_record_or_its_pidfd(tmp_path: Path) -> None:
     records = ExitRecords(tmp_path)
     pid, ticks, pidfd = ended(7)
-    assert exit_of_foreign(pid, ticks, pidfd, records) is None
+    assert exit_of_foreign(pid, ticks, pidfd, records, None) is None
     os.waitpid(pid, 0)
     assert read_stat(pid) is None and start_ticks(pid) == 0
-    assert exit_of_foreign(pid, ticks, pidfd, records) in (7, UNKNOWN_EXIT_CODE)  # before Linux 6.15 nobody knows
+    assert exit_of_foreign(pid, ticks, pidfd, records, None) in (7, UNKNOWN_EXIT_CODE)  # before Linux 6.15 nobody knows
+    assert exit_of_foreign(pid, ticks, pidfd, records, 8 << 8) == 8
     (tmp_path / "exits" / f"{pid}-{ticks}").write_text("9")
-    assert exit_of_foreign(pid, ticks, pidfd, records) == 9
+    assert exit_of_foreign(pid, ticks, pidfd, records, None) == 9
     os.close(pidfd)
 
 
