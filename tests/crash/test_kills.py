@@ -6,6 +6,7 @@ TIDEGATE_CRASH_POINTS says how many kills, TIDEGATE_CRASH_SEED repeats a run's c
 
 import os
 import random
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 import pytest
 from tests.crash.crashing_engine import CrashingEngine, crashing_engine
 from tests.crash.load import Client
+from tests.e2e.running_engine import needs_cli
 
 POINTS = int(os.environ.get("TIDEGATE_CRASH_POINTS", "20"))
 SEED = int(os.environ.get("TIDEGATE_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
@@ -91,4 +93,31 @@ def test_a_paused_container_is_found_paused(engine: CrashingEngine) -> None:
     container.unpause()
     assert container.exec_run(["echo", "awake"]).exit_code == 0
     container.remove(force=True)
+    client.close()
+
+
+@needs_cli
+@pytest.mark.parametrize("victim", ["worker", "keeper"])
+def test_the_docker_cli_fails_where_its_output_was_cut_and_only_there(engine: CrashingEngine, victim: str) -> None:
+    script = "echo first; read word; echo second; exit 6"
+    words = ["run", "-i", "--name", victim, "--network", "none", "busybox", "sh", "-c", script]
+    command, environment = engine.home.cli(*words, tls=False)
+    pipe = subprocess.PIPE
+    run = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert run.stdin is not None and run.stdout is not None
+    assert run.stdout.readline() == b"first\n"
+    engine.strike([victim])
+    engine.supervisors()
+    client = engine.client()
+    if victim == "worker":
+        _, complaint = run.communicate(timeout=30)
+        assert run.returncode not in (0, 6) and b"the shim was killed" in complaint
+        engine.home.docker("attach", victim, tls=False, stdin=b"word\n")
+    else:
+        assert run.communicate(b"word\n", timeout=30) == (b"second\n", b"")
+        assert run.returncode == 6
+    container = client.containers.get(victim)
+    assert container.wait(timeout=30)["StatusCode"] == 6
+    assert container.logs() == b"first\nsecond\n"
+    container.remove()
     client.close()
