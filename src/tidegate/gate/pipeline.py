@@ -171,7 +171,7 @@ def _sending(request: Request, reading: Reading, permit: Permit) -> Sending:
         tuple(headers),
         aiter(request.body) if reading.body is Body.STREAM and has_content(request) else body,
         operation.hijack,
-        request.headers.get("upgrade") or "",
+        reading.upgrade,
     )
 
 

@@ -1,21 +1,32 @@
 """What a request asks, read once: operation, query and document. Everything after this acts on that reading."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from tidegate.access.asked import Asked, Facts
+from tidegate.base.errors import InvalidParameterError
 from tidegate.http.messages import Request, split_target
 from tidegate.spec.api_version import parse_version
 from tidegate.spec.audit_records import digest
-from tidegate.spec.catalogue import GRPC, Match, match
+from tidegate.spec.catalogue import GRPC, Match, Operation, match
 from tidegate.spec.documents import MOST_BYTES, Body, Document, body_of, content_type_of, read_document, refuse_encoding
 from tidegate.spec.queries import Query, read_query
 
 NOTHING = Asked("-")
 """What a connection asks that has asked nothing yet, or nothing that it may do: only its identity can end it."""
+_PROTOCOLS: Mapping[str, str] = {
+    "ContainerAttach": "tcp",
+    "ContainerAttachWebsocket": "websocket",
+    "ExecStart": "tcp",
+    "Grpc": "h2c",
+    "Session": "h2c",
+}
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """``content_type`` is what the forwarded body is called, None without one; digests are of what the client sent."""
+    """``content_type`` is what the forwarded body is called, None without one; ``upgrade`` is the protocol that the
+    connection is offered for, "" for none; digests are of what the client sent."""
 
     found: Match
     query: Query
@@ -25,6 +36,7 @@ class Reading(msgspec.Struct, frozen=True):
     asked: Asked
     document_digest: str = ""
     query_digest: str = ""
+    upgrade: str = ""
 
     @property
     def operation_id(self) -> str:
@@ -49,6 +61,7 @@ def find_operation(request: Request) -> tuple[Match, str]:
 async def read_request(request: Request, found: Match, raw_query: str) -> Reading:
     """Raises InvalidParameterError naming what cannot be read, BodyTooLargeError for a document beyond MOST_BYTES."""
     operation_id = found.operation.operation_id
+    upgrade = _upgrade_of(found.operation, request)
     kind = body_of(operation_id)
     has_body = has_content(request)
     refuse_encoding(operation_id, request.headers.get("content-encoding"))
@@ -62,7 +75,23 @@ async def read_request(request: Request, found: Match, raw_query: str) -> Readin
         Facts(query.tree, query.unknown, query.confined, query.dangerous),
         Facts(_mapping(document), document.unknown, document.confined, document.dangerous),
     )
-    return Reading(found, query, document, kind, content_type, asked, digest(data), digest(raw_query.encode()))
+    digests = digest(data), digest(raw_query.encode())
+    return Reading(found, query, document, kind, content_type, asked, *digests, upgrade)
+
+
+def _upgrade_of(operation: Operation, request: Request) -> str:
+    """What a connection may become is known of each operation; an offer where there is nothing to become is ignored.
+
+    Raises InvalidParameterError for an offer that an engine could take up without anybody here knowing what it means.
+    """
+    offered = request.headers.tokens("upgrade") if operation.hijack else []
+    if not offered:
+        return ""
+    protocol = _PROTOCOLS[operation.operation_id]
+    if offered != [protocol]:
+        what = f"{operation.method} {operation.template}"
+        raise InvalidParameterError(f"Upgrade: {', '.join(offered)!r} is refused: {what} takes {protocol!r} only")
+    return protocol
 
 
 def has_content(request: Request) -> bool:

@@ -133,6 +133,43 @@ def test_a_taken_over_connection_carries_both_ways_and_half_closes(tmp_path: Pat
     through_gate(tmp_path, scenario)
 
 
+@pytest.mark.parametrize(
+    ("line", "offer"),
+    [
+        (b"POST /containers/a/attach", b"h2c"),
+        (b"POST /containers/a/attach", b"tcp, h2c"),
+        (b"POST /containers/a/attach", b"tcp\r\nUpgrade: h2c"),
+        (b"POST /containers/a/attach", b"tcp/1.0"),
+        (b"POST /exec/a/start", b"TLS/1.2"),
+        (b"GET /containers/a/attach/ws", b"tcp"),
+        (b"POST /session", b"tcp"),
+        (b"POST /grpc", b"websocket"),
+    ],
+)
+def test_a_connection_is_taken_over_for_what_its_operation_is_known_to_become(
+    tmp_path: Path, line: bytes, offer: bytes
+) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        head = b" HTTP/1.1\r\nHost: d\r\nConnection: Upgrade, close\r\nUpgrade: " + offer + b"\r\n\r\n"
+        answer = await exchange(gate, line + head)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"is refused" in answer
+        assert seen == []
+
+    through_gate(tmp_path, scenario)
+    decided, _ = audited(tmp_path)
+    assert decided["allowed"] is False
+
+
+def test_an_offer_where_there_is_nothing_to_become_is_ignored(tmp_path: Path) -> None:
+    async def scenario(gate: Path, seen: Seen) -> None:
+        head = b"GET /info HTTP/1.1\r\nHost: d\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n\r\n"
+        assert (await exchange(gate, head)).startswith(b"HTTP/1.1 200")
+        assert len(seen) == 1
+
+    through_gate(tmp_path, scenario)
+
+
 def test_what_a_client_sent_before_it_left_is_passed_on() -> None:
     taken: list[bytes] = []
 
