@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -95,7 +96,9 @@ def test_a_detached_container_s_life(converse: Converse) -> None:
         assert life.image.tags == ["busybox:latest"]
         assert [each.name for each in client.containers.list(filters={"label": "a=b"})] == ["life"]
         assert "X=y" in life.attrs["Config"]["Env"]
-        assert any("sleep" in " ".join(row) for row in life.top()["Processes"])
+        deadline = time.monotonic() + 20
+        while not any("sleep" in " ".join(row) for row in life.top()["Processes"]):  # crun is the process at first
+            assert time.monotonic() < deadline
         life.pause()
         life.reload()
         assert life.status == "paused"
