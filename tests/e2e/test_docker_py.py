@@ -129,6 +129,10 @@ def test_execs_with_their_streams_apart_or_together(converse: Converse) -> None:
         assert b"".join(out or b"" for out, _ in pieces) == b"out\n"
         assert b"".join(err or b"" for _, err in pieces) == b"err\n"
         assert b"/dev/pts/" in host.exec_run("tty", tty=True).output
+        created = client.api.exec_create(host.id, ["sh", "-c", "tty; echo err >&2"], tty=True)
+        assert client.api.exec_start(created).endswith(
+            b"\r\nerr\r\n"
+        )  # framed: the start does not say that there is a tty
         assert host.exec_run("nosuch").exit_code == 127
         assert host.exec_run("sleep 0", detach=True).output == ""
 

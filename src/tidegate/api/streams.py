@@ -12,8 +12,8 @@ from tidegate.api.pipeline import COMMON_HEADERS, Call
 from tidegate.base.errors import InvalidParameterError, TidegateError
 from tidegate.engine.ports import AttachStream
 from tidegate.http.hijack import Hijack, Stream
+from tidegate.spec.frames import FrameDecoder, encode_frame
 from tidegate.spec.frames import Stream as StreamNumber
-from tidegate.spec.frames import encode_frame
 
 DEFAULT_DETACH_KEYS = b"\x10\x11"  # ctrl-p, ctrl-q
 LEFT_INPUT_TIMEOUT_S = 10.0
@@ -56,6 +56,26 @@ class DetachFilter:
                 self._held = data[-size:]
                 return data[:-size], False
         return data, False
+
+
+class Reframed:
+    """A process's streams in the framing that the client asks for, where that is not what the process's terminal asks.
+
+    ``exec start`` says ``Tty`` by itself, and docker-py says it there only if it is told twice.
+    """
+
+    def __init__(self, stream: AttachStream, *, framed: bool) -> None:
+        self._stream, self._framed = stream, framed
+        self._decoder = FrameDecoder()
+        self.write, self.close_stdin, self.close = stream.write, stream.close_stdin, stream.close
+
+    async def read(self) -> bytes:
+        while data := await self._stream.read():
+            if self._framed:
+                return encode_frame(StreamNumber.STDOUT, data)
+            if payload := b"".join(frame.payload for frame in self._decoder.feed(data)):
+                return payload
+        return b""
 
 
 class EndedStream:

@@ -13,6 +13,7 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.containers import NewContainer
+from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.port_bindings import parse_ports
 from tidegate.model.container import Settings, VolumeUse
 from tidegate.model.phases import Rules
@@ -20,19 +21,11 @@ from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
 from tidegate.spec.container import OWN_LABELS, CreateRequest, Empty, HostConfig, VolumeOptions
 
-LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
 DEFAULT_STOP_TIMEOUT_S = 10
 _SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}
 _BIND_OPTIONS = frozenset(
     {"ro", "rw", "z", "Z", "nocopy", "private", "rprivate", "shared", "rshared", "slave", "rslave"}
 )
-
-# Fields of HostConfig that would change what runs, and that this engine does not act on yet.
-_UNSUPPORTED = (
-    "blkio_weight_device", "blkio_device_read_bps", "blkio_device_write_bps", "blkio_device_read_iops",
-    "blkio_device_write_iops", "cpu_realtime_period", "cpu_realtime_runtime", "device_cgroup_rules", "device_requests",
-    "volumes_from", "links", "storage_opt", "devices", "cgroup_parent", "cgroup",
-)  # fmt: skip
 
 
 class SourceImage(msgspec.Struct, frozen=True):
@@ -54,7 +47,7 @@ class Defaults(msgspec.Struct, frozen=True):
 def plan_new_container(name: str, image: SourceImage, request: CreateRequest, defaults: Defaults) -> NewContainer:
     """Raises InvalidParameterError or NotSupportedError naming the field."""
     merged = fill_in(merge_image(request, image.config), defaults)
-    _check(merged)
+    refuse_what_is_not_done(merged)
     host = merged.host_config
     return NewContainer(
         name=name,
@@ -64,9 +57,9 @@ def plan_new_container(name: str, image: SourceImage, request: CreateRequest, de
         document=encode(merged),
         settings=Settings(
             chain_ids=tuple(image.chain_ids),
-            network=parse_network(host.network_mode),
+            network="none" if merged.network_disabled else parse_network(host.network_mode),
             ports=tuple(parse_ports(merged)),
-            mac_address=merged.mac_address or None,
+            mac_address=parse_mac_address(merged) or None,
             volumes=tuple(parse_volumes(merged)),
             stop_timeout_s=DEFAULT_STOP_TIMEOUT_S if merged.stop_timeout is None else merged.stop_timeout,
         ),
@@ -169,6 +162,15 @@ def parse_network(mode: str) -> str:
     raise InvalidParameterError(f"network {mode} not found")
 
 
+def parse_mac_address(request: CreateRequest) -> str:
+    """Of the container, as clients below 1.44 say it, or of its endpoint. Raises InvalidParameterError for two."""
+    endpoints = request.networking_config.endpoints_config.values()
+    wanted = {text.lower() for text in (request.mac_address, *(each.mac_address for each in endpoints if each)) if text}
+    if len(wanted) > 1:
+        raise InvalidParameterError(f"conflicting MAC addresses: {', '.join(sorted(wanted))}")
+    return next(iter(wanted), "")
+
+
 def split_bind(bind: str) -> tuple[str, str, frozenset[str]]:
     """``SOURCE:TARGET[:OPTIONS]`` of ``Binds``. Raises InvalidParameterError."""
     parts = bind.split(":")
@@ -197,47 +199,3 @@ def parse_volumes(request: CreateRequest) -> Iterable[VolumeUse]:
     for path in request.volumes:
         if path.rstrip("/") not in taken:
             yield VolumeUse(secrets.token_hex(32), path.rstrip("/"), anonymous=True)
-
-
-def _check_volume_options(options: VolumeOptions | None) -> None:
-    if options is None:
-        return
-    if options.subpath:
-        raise NotSupportedError("VolumeOptions.Subpath is not supported by this engine yet")
-    driver = options.driver_config
-    if driver is not None and (driver.name not in ("", "local") or driver.options):
-        raise NotSupportedError("VolumeOptions.DriverConfig: only the local driver without options is supported yet")
-
-
-def _check(request: CreateRequest) -> None:
-    host = request.host_config
-    for name in _UNSUPPORTED:
-        if getattr(host, name):
-            wire = next(field.encode_name for field in msgspec.structs.fields(HostConfig) if field.name == name)
-            raise NotSupportedError(f"HostConfig.{wire} is not supported by this engine yet")
-    for wire, value in (("IpcMode", host.ipc_mode), ("PidMode", host.pid_mode), ("UTSMode", host.uts_mode)):
-        if value not in ("", "host", "private", "shareable", "none"):
-            raise NotSupportedError(f"HostConfig.{wire}: {value!r} is not supported by this engine yet")
-    if host.cgroupns_mode not in ("host", "private"):
-        raise InvalidParameterError(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
-    if host.userns_mode not in ("", "host"):
-        raise InvalidParameterError(f"invalid user namespace mode: {host.userns_mode}")
-    if host.log_config.type not in ("", "json-file", "none"):
-        raise NotSupportedError(f"logger: no log driver named '{host.log_config.type}' is registered")
-    if request.healthcheck is not None and request.healthcheck.test not in ((), ("NONE",)):
-        raise NotSupportedError("Healthcheck is not supported by this engine yet")
-    if 0 < host.memory < LOWEST_MEMORY_BYTES:
-        raise InvalidParameterError("Minimum memory limit allowed is 6MB")
-    if host.memory_swap > 0 and host.memory_swap < host.memory:
-        raise InvalidParameterError("Minimum memoryswap limit should be larger than memory limit, see usage")
-    for mount in host.mounts:
-        if mount.type not in ("bind", "volume", "tmpfs"):
-            raise NotSupportedError(f"mount type {mount.type!r} is not supported by this engine yet")
-        if not mount.target.startswith("/") or mount.target == "/":
-            raise InvalidParameterError("invalid mount config: Target must be an absolute path other than /")
-        _check_volume_options(mount.volume_options)
-    if host.volume_driver not in ("", "local"):
-        raise NotSupportedError(f"VolumeDriver: {host.volume_driver!r} is not supported by this engine yet")
-    for option in host.security_opt:
-        if option.split("=")[0].split(":")[0] not in ("no-new-privileges", "seccomp"):
-            raise NotSupportedError(f"SecurityOpt {option!r} is not supported by this engine yet")

@@ -115,12 +115,18 @@ class ExecService:
         found = self._execs.values()
         return [e.id for e in found if e.process.container_id == container_id and e.phase is ExecPhase.RUNNING]
 
-    def check_startable(self, exec_id: str) -> Exec:
-        """The exec, if it can be started now. Raises NotFoundError, ConflictError."""
+    def prepare_start(self, exec_id: str, console_size: tuple[int, int] | None = None) -> Exec:
+        """The exec, if it can be started now, with a terminal of (rows, columns) if it has one.
+
+        Raises NotFoundError, ConflictError.
+        """
         chosen = self.inspect(exec_id)
         if chosen.phase is not ExecPhase.CREATED:
             raise ConflictError(f"Error: Exec command {exec_id} has already run")
         self._runnable(chosen.process.container_id)
+        if console_size is not None:
+            stdio = replace(chosen.process.stdio, console_size=console_size)
+            chosen = self._execs[exec_id] = replace(chosen, process=replace(chosen.process, stdio=stdio))
         return chosen
 
     async def start(
@@ -130,7 +136,7 @@ class ExecService:
 
         Raises ConflictError when it has been started or its container does not run, and what kept it from running.
         """
-        chosen = self.check_startable(exec_id)
+        chosen = self.prepare_start(exec_id)
         self._execs[exec_id] = replace(chosen, phase=ExecPhase.RUNNING)
         ended = self._ends.setdefault(exec_id, asyncio.Event())
         stream: AttachStream | None = None

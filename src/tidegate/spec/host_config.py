@@ -177,7 +177,7 @@ class HealthConfig(Document, frozen=True):
 
 
 class Resources(Document, frozen=True):
-    """Limits. ``kernel_memory`` and ``kernel_memory_tcp``: sent below API 1.42, ignored."""
+    """Limits. ``kernel_memory`` and ``kernel_memory_tcp``: sent below API 1.42."""
 
     omitempty = frozenset({"KernelMemory", "KernelMemoryTCP", "Init"})
     cpu_shares: int = field(default=0, name="CpuShares")

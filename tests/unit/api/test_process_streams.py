@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tidegate.api.pipeline import Api, Call
-from tidegate.api.streams import process_hijack
+from tidegate.api.streams import Reframed, process_hijack
 from tidegate.base.errors import InvalidParameterError, UnavailableError
 from tidegate.engine.ports import AttachStream
 from tidegate.http.hijack import Hijack
@@ -82,6 +82,19 @@ def test_what_keeps_it_from_starting_is_told_in_its_output(tmp_path: Path) -> No
     head, rest = play(tmp_path / "s", open_process)
     assert head.startswith(b"HTTP/1.1 101 ")
     assert rest == b"\x01\0\0\0\0\0\0\x06nope\r\n"
+
+
+def test_an_exec_is_framed_as_its_start_says() -> None:
+    async def read(stream: AttachStream) -> list[bytes]:
+        pieces = []
+        while data := await stream.read():
+            pieces.append(data)
+        return pieces
+
+    frame = b"\x01\0\0\0\0\0\0\x02hi"
+    assert asyncio.run(read(Reframed(Said(b"hi", b"hi"), framed=True))) == [frame, frame]
+    cut = Said(frame[:3], frame[3:] + frame, b"\x02\0\0\0\0\0\0\x03err")
+    assert asyncio.run(read(Reframed(cut, framed=False))) == [b"hihi", b"err"]
 
 
 class SlowListener:

@@ -84,6 +84,32 @@ def test_ports_volumes_and_rules_are_worked_out() -> None:
     )
 
 
+def test_what_an_endpoint_asks_is_done_or_refused() -> None:
+    def endpoint(**settings: object) -> NewContainer:
+        return plan(NetworkingConfig={"EndpointsConfig": {"bridge": settings}})
+
+    assert endpoint(MacAddress="02:42:AC:11:00:09").settings.mac_address == "02:42:ac:11:00:09"
+    assert plan(MacAddress="02:42:ac:11:00:09").settings.mac_address == "02:42:ac:11:00:09"
+    assert plan(NetworkingConfig={"EndpointsConfig": {"bridge": None}}).settings.mac_address is None
+    for settings, complaint in [
+        (
+            {"IPAMConfig": {"IPv4Address": "10.0.0.1"}},
+            "user specified IP address is supported on user defined networks",
+        ),
+        ({"Aliases": ["web"]}, "network-scoped aliases are only supported for user-defined networks"),
+        ({"Links": ["a:b"]}, "EndpointsConfig.bridge.Links"),
+        ({"DriverOpts": {"a": "b"}}, "EndpointsConfig.bridge.DriverOpts"),
+    ]:
+        with pytest.raises(TidegateError, match=complaint):
+            endpoint(**settings)
+    with pytest.raises(InvalidParameterError, match="conflicting MAC addresses"):
+        plan(MacAddress="02:42:ac:11:00:09", NetworkingConfig={"EndpointsConfig": {"bridge": {"MacAddress": "02::1"}}})
+
+
+def test_a_container_without_network_is_isolated() -> None:
+    assert plan(NetworkDisabled=True).settings.network == "none"
+
+
 def test_a_range_of_host_ports_is_kept_as_one() -> None:
     def ports(**host: object) -> list[tuple[int, int, int]]:
         found = plan({"ExposedPorts": {"80": {}, "81/tcp": {}}, "Cmd": ["x"]}, HostConfig=host).settings.ports
@@ -112,6 +138,25 @@ def test_a_range_of_host_ports_is_kept_as_one() -> None:
         ({"PortBindings": {"80": [{"HostIp": "fe80::1%eth0"}]}}, "an address with a zone is not supported"),
         ({"Memory": 1024}, "6MB"),
         ({"Memory": 1 << 30, "MemorySwap": 1 << 20}, "memoryswap"),
+        ({"MemorySwap": 1 << 30}, "always set the Memory limit"),
+        ({"Memory": 1 << 25, "MemoryReservation": 1 << 30}, "less than memory reservation limit"),
+        ({"MemorySwappiness": 101}, "valid memory swappiness range is 0-100"),
+        ({"NanoCpus": 5 * 10**8, "CpuPeriod": 10**5}, "Nano CPUs and CPU Period"),
+        ({"CpuQuota": 999}, "CPU cfs quota"),
+        ({"CpuPeriod": 999}, "CPU cfs period"),
+        ({"OomScoreAdj": 1001}, "range for oom score adj"),
+        ({"ShmSize": -1}, "SHM size"),
+        ({"KernelMemory": 1 << 30}, "HostConfig.KernelMemory is not supported"),
+        ({"CpuCount": 2}, "HostConfig.CpuCount has a meaning on Windows only"),
+        ({"IOMaximumIOps": 2}, "HostConfig.IOMaximumIOps"),
+        ({"Isolation": "hyperv"}, 'invalid isolation "hyperv" on linux'),
+        ({"Runtime": "kata"}, "unknown or invalid runtime name: kata"),
+        ({"IpcMode": "none"}, "HostConfig.IpcMode: 'none'"),
+        (
+            {"Mounts": [{"Type": "bind", "Source": "/x", "Target": "/y", "BindOptions": {"NonRecursive": True}}]},
+            "NonRec",
+        ),
+        ({"Mounts": [{"Type": "tmpfs", "Target": "/y", "TmpfsOptions": {"Options": [["a"]]}}]}, "TmpfsOptions.Options"),
         ({"NetworkMode": "mine"}, "network mine not found"),
         ({"VolumesFrom": ["x"]}, "HostConfig.VolumesFrom is not supported"),
         ({"Devices": [{"PathOnHost": "/dev/null"}]}, "HostConfig.Devices"),

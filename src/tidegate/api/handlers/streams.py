@@ -6,7 +6,7 @@ import msgspec
 
 from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
-from tidegate.api.streams import DetachFilter, EndedStream, parse_detach_keys, process_hijack
+from tidegate.api.streams import DetachFilter, EndedStream, Reframed, parse_detach_keys, process_hijack
 from tidegate.base.errors import InternalError, InvalidParameterError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.execs import ExecPhase, ExecService
@@ -98,10 +98,10 @@ class StreamHandlers(msgspec.Struct, frozen=True):
         start = decode(ExecStartRequest, await call.document_bytes() or b"{}")
         wanted = self.execs.inspect(call.parameters["id"])
         document = decode(ExecCreateRequest, wanted.document)
+        self.execs.prepare_start(wanted.id, start.console_size)
         if start.detach:
             await self.execs.start(wanted.id, detach=True)
             return no_content(200)
-        self.execs.check_startable(wanted.id)
 
         async def started() -> AttachStream:
             stream = await self.execs.start(
@@ -112,10 +112,10 @@ class StreamHandlers(msgspec.Struct, frozen=True):
             )
             if stream is None:
                 raise InternalError("an exec that is not detached has no streams")
-            return stream
+            return stream if start.tty == document.tty else Reframed(stream, framed=document.tty)
 
         keys = DetachFilter(parse_detach_keys(document.detach_keys)) if document.tty else None
-        return process_hijack(call, started, tty=document.tty, detach=keys)
+        return process_hijack(call, started, tty=start.tty, detach=keys)
 
     async def resize_exec(self, call: Call) -> Response:
         """POST /exec/{id}/resize."""

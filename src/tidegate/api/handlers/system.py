@@ -41,6 +41,8 @@ async def version(_call: Call) -> Response:
             "Platform": {"Name": "Tidegate"},
             "Components": [{"Name": "Engine", "Version": __version__, "Details": details}],
             "Version": __version__,
+            # Clients look these up; there is no Go in this engine, and no commit or time of a build is known.
+            **dict.fromkeys(("GitCommit", "GoVersion", "BuildTime"), ""),
             "ApiVersion": text(NEWEST),
             "MinAPIVersion": text(OLDEST),
             "Os": "linux",

@@ -1,0 +1,143 @@
+"""What a create request asks that this engine does not do: refused by name, so that nothing is accepted and ignored."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tidegate.base.errors import InvalidParameterError, NotSupportedError
+from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
+
+LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
+DEFAULT_RUNTIME = "crun"
+
+# Fields of HostConfig that would change what runs, and that this engine does not act on yet.
+_UNSUPPORTED = (
+    "blkio_weight_device", "blkio_device_read_bps", "blkio_device_write_bps", "blkio_device_read_iops",
+    "blkio_device_write_iops", "cpu_realtime_period", "cpu_realtime_runtime", "device_cgroup_rules", "device_requests",
+    "volumes_from", "links", "storage_opt", "devices", "cgroup_parent", "cgroup", "kernel_memory", "kernel_memory_tcp",
+)  # fmt: skip
+
+_OF_WINDOWS = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwidth")
+
+
+def refuse_what_is_not_done(request: CreateRequest) -> None:
+    """Raises NotSupportedError for what is not built yet, InvalidParameterError for what cannot be."""
+    _refuse_fields(request.host_config)
+    _refuse_modes(request.host_config)
+    _refuse_resources(request.host_config)
+    _refuse_mounts(request.host_config)
+    for network, endpoint in request.networking_config.endpoints_config.items():
+        if endpoint is not None:
+            _refuse_endpoint(network, endpoint)
+    if request.healthcheck is not None and request.healthcheck.test not in ((), ("NONE",)):
+        raise NotSupportedError("Healthcheck is not supported by this engine yet")
+
+
+def _wire_name(field: str) -> str:
+    return next(each.encode_name for each in msgspec.structs.fields(HostConfig) if each.name == field)
+
+
+def _refuse_fields(host: HostConfig) -> None:
+    for name in _UNSUPPORTED:
+        if getattr(host, name):
+            raise NotSupportedError(f"HostConfig.{_wire_name(name)} is not supported by this engine yet")
+    for name in _OF_WINDOWS:
+        if getattr(host, name):
+            raise InvalidParameterError(f"HostConfig.{_wire_name(name)} has a meaning on Windows only")
+    if host.isolation not in ("", "default"):
+        raise InvalidParameterError(f'invalid isolation "{host.isolation}" on linux')
+    if host.runtime not in ("", DEFAULT_RUNTIME):
+        raise InvalidParameterError(f"unknown or invalid runtime name: {host.runtime}")
+    if host.log_config.type not in ("", "json-file", "none"):
+        raise NotSupportedError(f"logger: no log driver named '{host.log_config.type}' is registered")
+    for option in host.security_opt:
+        if option.split("=")[0].split(":")[0] not in ("no-new-privileges", "seccomp"):
+            raise NotSupportedError(f"SecurityOpt {option!r} is not supported by this engine yet")
+
+
+def _refuse_modes(host: HostConfig) -> None:
+    known: Mapping[str, tuple[str, tuple[str, ...]]] = {
+        "IpcMode": (host.ipc_mode, ("", "private", "shareable", "host")),
+        "PidMode": (host.pid_mode, ("", "host")),
+        "UTSMode": (host.uts_mode, ("", "host")),
+    }
+    for wire, (value, modes) in known.items():
+        if value not in modes:
+            raise NotSupportedError(f"HostConfig.{wire}: {value!r} is not supported by this engine yet")
+    if host.cgroupns_mode not in ("host", "private"):
+        raise InvalidParameterError(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
+    if host.userns_mode not in ("", "host"):
+        raise InvalidParameterError(f"invalid user namespace mode: {host.userns_mode}")
+
+
+def _refuse_resources(host: HostConfig) -> None:
+    """In moby's words (``verifyPlatformContainerResources``)."""
+    swap, period, quota = host.memory_swap, host.cpu_period, host.cpu_quota
+    swappiness = -1 if host.memory_swappiness is None else host.memory_swappiness
+    wrong = {
+        "Minimum memory limit allowed is 6MB": 0 < host.memory < LOWEST_MEMORY_BYTES,
+        "You should always set the Memory limit when using Memoryswap limit, see usage": swap > 0 and not host.memory,
+        "Minimum memoryswap limit should be larger than memory limit, see usage": 0 < swap < host.memory,
+        "Minimum memory limit can not be less than memory reservation limit, see usage": (
+            0 < host.memory < host.memory_reservation
+        ),
+        f"Invalid value: {swappiness}, valid memory swappiness range is 0-100": not -1 <= swappiness <= 100,
+        "Conflicting options: Nano CPUs and CPU Period cannot both be set": bool(host.nano_cpus and period),
+        "Conflicting options: Nano CPUs and CPU Quota cannot both be set": bool(host.nano_cpus and quota),
+        "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)": (
+            bool(period) and not 1000 <= period <= 1_000_000
+        ),
+        "CPU cfs quota can not be less than 1ms (i.e. 1000)": 0 < quota < 1000,
+        f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]": (
+            not -1000 <= host.oom_score_adj <= 1000
+        ),
+        "SHM size can not be less than 0": host.shm_size < 0,
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            raise InvalidParameterError(message)
+
+
+def _refuse_mounts(host: HostConfig) -> None:
+    for mount in host.mounts:
+        if mount.type not in ("bind", "volume", "tmpfs"):
+            raise NotSupportedError(f"mount type {mount.type!r} is not supported by this engine yet")
+        if not mount.target.startswith("/") or mount.target == "/":
+            raise InvalidParameterError("invalid mount config: Target must be an absolute path other than /")
+        if mount.bind_options is not None and (
+            mount.bind_options.non_recursive or mount.bind_options.read_only_force_recursive
+        ):
+            raise NotSupportedError("BindOptions: NonRecursive and ReadOnlyForceRecursive are not supported yet")
+        if mount.tmpfs_options is not None and mount.tmpfs_options.options:
+            raise NotSupportedError("TmpfsOptions.Options is not supported by this engine yet")
+        _refuse_volume_options(mount.volume_options)
+    if host.volume_driver not in ("", "local"):
+        raise NotSupportedError(f"VolumeDriver: {host.volume_driver!r} is not supported by this engine yet")
+
+
+def _refuse_volume_options(options: VolumeOptions | None) -> None:
+    if options is None:
+        return
+    if options.subpath:
+        raise NotSupportedError("VolumeOptions.Subpath is not supported by this engine yet")
+    driver = options.driver_config
+    if driver is not None and (driver.name not in ("", "local") or driver.options):
+        raise NotSupportedError("VolumeOptions.DriverConfig: only the local driver without options is supported yet")
+
+
+def _refuse_endpoint(network: str, endpoint: EndpointSettings) -> None:
+    """On the predefined networks, the only ones yet, addresses and names are not the client's to choose (moby)."""
+    ipam = endpoint.ipam_config
+    if ipam is not None and (ipam.ipv4_address or ipam.ipv6_address or ipam.link_local_ips):
+        raise InvalidParameterError(
+            f"invalid config for network {network}: invalid endpoint settings: user specified IP address is supported "
+            "on user defined networks only"
+        )
+    if endpoint.aliases:
+        raise InvalidParameterError(
+            f"invalid config for network {network}: invalid endpoint settings: network-scoped aliases are only "
+            "supported for user-defined networks"
+        )
+    for wire, value in (("Links", endpoint.links), ("DriverOpts", endpoint.driver_opts)):
+        if value:
+            raise NotSupportedError(f"EndpointsConfig.{network}.{wire} is not supported by this engine yet")
