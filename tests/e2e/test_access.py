@@ -105,7 +105,10 @@ def test_taking_it_back_cuts_what_runs_at_once(engine: RunningEngine, tmp_path: 
     assert streams[0].stdout.readline() == b"up\n"
     time.sleep(0.5)  # the two others have nothing to say when they have begun
     assert all(stream.poll() is None for stream in streams)
-    change = ["revoke", name] if how == "revoke" else ["role", name, "gone"]
+    access = engine.root / "data/access"
+    access.mkdir(exist_ok=True)
+    (access / "access.toml").write_text('[roles.nothing]\nlike = "viewer"\noperations = ["SystemInfo"]\n')
+    change = ["revoke", name] if how == "revoke" else ["role", name, "nothing"]
     tidegate(engine, "client", *change, *data_root(engine))
     for stream in streams:
         assert stream.wait(5) is not None
@@ -113,7 +116,7 @@ def test_taking_it_back_cuts_what_runs_at_once(engine: RunningEngine, tmp_path: 
             assert pipe is not None
             pipe.close()
     refused = engine.docker("ps", certificates=leaver)
-    assert ("was revoked" if how == "revoke" else "does not exist") in refused.stderr
+    assert ("was revoked" if how == "revoke" else "role nothing") in refused.stderr
     assert engine.docker("rm", "-f", name).returncode == 0
 
 
