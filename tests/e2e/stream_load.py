@@ -4,15 +4,28 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from tests.e2e.running_engine import RunningEngine
+from typing import Protocol, TypeVar
 
 from tidegate.pki.authority import Authority
 from tidegate.pki.clients import Clients
 
+T = TypeVar("T")
 _OPENING_AT_ONCE = 16
+
+
+class Gated(Protocol):
+    """What has a gate on ``port`` of its network namespace, and its keys under ``root / "data"``."""
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def port(self) -> int: ...
+
+    def in_its_network(self, work: Callable[[], T]) -> T: ...
 
 
 @dataclass
@@ -24,7 +37,7 @@ class Streams:
     ended_s: list[float] = field(default_factory=list)
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
-    async def open(self, engine: RunningEngine, count: int) -> None:
+    async def open(self, engine: Gated, count: int) -> None:
         """``count`` more streams, each answered and waiting."""
         context = ssl.create_default_context(cafile=str(self.certificates / "ca.pem"))
         context.load_cert_chain(self.certificates / "cert.pem", self.certificates / "key.pem")
@@ -64,7 +77,7 @@ def _connect(port: int) -> socket.socket:
     return sock
 
 
-async def time_of_revocation(engine: RunningEngine, leaver: Path, stayer: Path, each: int) -> tuple[list[float], int]:
+async def time_of_revocation(engine: Gated, leaver: Path, stayer: Path, each: int) -> tuple[list[float], int]:
     """Open ``each`` streams of both, revoke the leaver's certificate, wait for the cuts.
 
     Returns the delays from the moment the revocation began to be written to the end of each of the leaver's streams, in
@@ -85,7 +98,7 @@ async def time_of_revocation(engine: RunningEngine, leaver: Path, stayer: Path, 
         await staying.close()
 
 
-def _revoke(engine: RunningEngine, name: str) -> float:
+def _revoke(engine: Gated, name: str) -> float:
     """The moment before the revocation was written."""
     clients = Clients(Authority(engine.root / "data"))
     begun_s = time.monotonic()
