@@ -40,7 +40,10 @@ class FakeAttachStream:
 
 
 class FakeRuntime:
-    """``calls`` is every call in order. A signal in ``deadly`` ends the container with 128 + it."""
+    """``calls`` is every call in order. A signal in ``deadly`` ends the container with 128 + it.
+
+    ``output`` is what the next stream will read.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
@@ -50,6 +53,7 @@ class FakeRuntime:
         self.recovered: list[RunningProcess] = []
         self.limits: dict[str, ProcessLimits] = {}
         self.streams: list[FakeAttachStream] = []
+        self.output: list[bytes] = []
         self.deadly = {9, 15}
         self.start_error: Exception | None = None
         self.release_error: Exception | None = None
@@ -102,6 +106,7 @@ class FakeRuntime:
         if (container_id, exec_id) not in self.created:
             raise NotFoundError("no streams")
         self.streams.append(FakeAttachStream())
+        self.streams[-1].chunks, self.output = self.output, []
         return self.streams[-1]
 
     async def resize(self, container_id: str, exec_id: str | None, height: int, width: int) -> None:

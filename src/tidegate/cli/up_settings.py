@@ -47,6 +47,7 @@ def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSet
         live_restore=bool(values.get("live-restore", not values.get("no-live-restore", False))),
         shutdown_timeout_s=int(values.get("shutdown-timeout", 15)),
         cgroup_namespace=parse_cgroup_namespace(values.get("default-cgroupns-mode")),
+        restart_unhealthy=bool(values.get("restart-unhealthy", False)),
     )
 
 

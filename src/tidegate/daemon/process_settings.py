@@ -35,6 +35,7 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     live_restore: bool = True
     shutdown_timeout_s: int = 15
     cgroup_namespace: str | None = None
+    restart_unhealthy: bool = False
 
 
 def encode_settings(settings: EngineProcessSettings) -> str:

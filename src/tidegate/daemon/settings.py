@@ -101,6 +101,13 @@ SETTINGS: tuple[Setting, ...] = (
         T,
         help="cgroup namespace of containers that do not say: private (the default on cgroup v2) or host",
     ),
+    Setting(
+        "restart-unhealthy",
+        "restart-unhealthy",
+        F,
+        help="restart a container that its health check finds unhealthy, unless its label "
+        "io.tidegate.restart-on-unhealthy is false",
+    ),
     Setting("shutdown-timeout", "shutdown-timeout", N, help="seconds that containers get to stop"),
     # Known to Docker, without effect here: accepted with a warning, so that a script's flags do not stop the start.
     Setting("storage-driver", "storage-driver", T, effective=False, short="s"),

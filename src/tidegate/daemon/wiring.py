@@ -45,6 +45,7 @@ from tidegate.engine.creator import ContainerCreator
 from tidegate.engine.effects import Ports
 from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
+from tidegate.engine.health_prober import HealthProber
 from tidegate.engine.images import ImageService
 from tidegate.engine.inspection import InspectionService
 from tidegate.engine.logs import LogService
@@ -99,6 +100,8 @@ class Engine:
         files = ConfinedFiles(self._runtime.pids)
         self._archives = ArchiveService(self._containers, files, rootfs.hold, planner.binds)
         self._execs = ExecService(self._runtime, self._containers, planner.exec)
+        self._prober = HealthProber(self._execs, self._containers.probed, time.time_ns)
+        self._containers.probe_with(self._prober)
         self._images = ImageService(self._content, self._layers, self._state, self._registry, time.time_ns)
         self._images.platform = Platform("linux", go_architecture(os.uname().machine))
         self._logs = LogService(self._containers, planner.log_path, read_log)
@@ -107,7 +110,8 @@ class Engine:
             self._containers, self._images, volumes, rootfs, self._layers, self._bus, time.time_ns
         )
         self._networks = PredefinedNetworks(self._state, time.time_ns, self._containers, self._bridge_facts)
-        defaults = Defaults(settings.log.driver, settings.cgroup_namespace or ("private" if is_unified() else "host"))
+        cgroup_namespace = settings.cgroup_namespace or ("private" if is_unified() else "host")
+        defaults = Defaults(settings.log.driver, cgroup_namespace, settings.restart_unhealthy)
         self._creator = ContainerCreator(self._containers, self._images, defaults, read_cgroups(ROOT))
         self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, planner.log_path)
         self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
@@ -171,6 +175,7 @@ class Engine:
             self._events.cancel()
             await asyncio.gather(self._events, return_exceptions=True)
         await self._containers.close()
+        await self._prober.close()
         if not self._settings.live_restore:
             await stop_all(self._containers.list(), self._runtime, self._settings.shutdown_timeout_s)
         await self._runtime.close()

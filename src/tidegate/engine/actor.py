@@ -39,7 +39,9 @@ Edit = Callable[[Container], Container]
 class Effects(Protocol):
     """What performs the orders of the machine."""
 
-    async def store(self, container: Container) -> None: ...
+    async def store(self, container: Container, *, passing: bool = False) -> None:
+        """``passing``: the record need not outlive a loss of power."""
+        ...
 
     async def perform(self, container: Container, effect: Effect) -> Event | None:
         """Do it; returns the outcome. Raises a TidegateError when it could not be done."""
@@ -178,7 +180,7 @@ class ContainerActor:
         taken = step(self.state, event)
         if taken.state != self.state:
             entered = replace(self.container, state=taken.state)
-            await self._effects.store(entered)
+            await self._effects.store(entered, passing=taken.passing)
             self.container = entered
         if isinstance(event, p.Removed):
             self._gone = True

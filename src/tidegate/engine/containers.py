@@ -19,11 +19,12 @@ from tidegate.engine import ports as outside
 from tidegate.engine.actor import ContainerActor, Edit, Outcome, SetTimer, loop_timer
 from tidegate.engine.directory import ContainerDirectory
 from tidegate.engine.early_streams import Wanted
-from tidegate.engine.effects import ATTACHMENT, CONTAINER, ContainerEffects, Ports
+from tidegate.engine.effects import ATTACHMENT, CONTAINER, ContainerEffects, Ports, Prober
 from tidegate.engine.events import EventBus
 from tidegate.engine.refusals import refusal
 from tidegate.model import phases as p
 from tidegate.model.container import Container, Settings
+from tidegate.model.health import ProbeResult
 from tidegate.model.lifecycle import SIGKILL, NotAllowedError
 from tidegate.model.phases import ALIVE, Event, Phase, Rules, State
 
@@ -276,6 +277,16 @@ class ContainerService:
     def on_exec_exit(self, call: Callable[[outside.Exited], None]) -> None:
         """Who is told of the ends of execs (``engine/execs.py``)."""
         self._on_exec_exit = call
+
+    def probe_with(self, prober: Prober) -> None:
+        """Who runs health checks (``engine/health_prober.py``)."""
+        self._effects.prober = prober
+
+    def probed(self, container_id: str, result: ProbeResult) -> None:
+        """Deliver what a health check showed."""
+        actor = self._directory.get(container_id)
+        if actor is not None:
+            actor.post(p.Probed(result))
 
     async def close(self) -> None:
         """Stop acting; containers run on."""

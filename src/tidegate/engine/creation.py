@@ -14,6 +14,7 @@ import msgspec
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation_refusals import refuse_what_is_not_done
+from tidegate.engine.health_checks import merge_health_config, parse_health_check
 from tidegate.engine.port_bindings import parse_ports
 from tidegate.model.container import Settings, VolumeUse
 from tidegate.model.phases import Rules
@@ -42,6 +43,7 @@ class Defaults(msgspec.Struct, frozen=True):
 
     log_driver: str = "json-file"
     cgroup_namespace: str = "host"
+    restart_unhealthy: bool = False
 
 
 def plan_new_container(name: str, image: SourceImage, request: CreateRequest, defaults: Defaults) -> NewContainer:
@@ -49,6 +51,7 @@ def plan_new_container(name: str, image: SourceImage, request: CreateRequest, de
     merged = fill_in(merge_image(request, image.config), defaults)
     refuse_what_is_not_done(merged)
     host = merged.host_config
+    stop_timeout_s = DEFAULT_STOP_TIMEOUT_S if merged.stop_timeout is None else merged.stop_timeout
     return NewContainer(
         name=name,
         image=image.reference,
@@ -61,12 +64,15 @@ def plan_new_container(name: str, image: SourceImage, request: CreateRequest, de
             ports=tuple(parse_ports(merged)),
             mac_address=parse_mac_address(merged) or None,
             volumes=tuple(parse_volumes(merged)),
-            stop_timeout_s=DEFAULT_STOP_TIMEOUT_S if merged.stop_timeout is None else merged.stop_timeout,
+            stop_timeout_s=stop_timeout_s,
         ),
         rules=Rules(
             restart=parse_restart_policy(host),
             auto_remove=host.auto_remove,
             stop_signal=parse_signal(merged.stop_signal) if merged.stop_signal else signal.SIGTERM,
+            health=parse_health_check(
+                merged, restart_unhealthy=defaults.restart_unhealthy, stop_timeout_s=stop_timeout_s
+            ),
         ),
     )
 
@@ -90,6 +96,8 @@ def merge_image(request: CreateRequest, image: Mapping[str, Any]) -> CreateReque
         labels={**_labels_of_image(image), **request.labels},
         exposed_ports={**dict.fromkeys(image.get("ExposedPorts") or {}, Empty()), **request.exposed_ports},
         volumes=anonymous,
+        healthcheck=merge_health_config(request.healthcheck, image.get("Healthcheck")),
+        shell=request.shell or tuple(image.get("Shell") or ()) or None,
         user=request.user or image.get("User") or "",
         working_dir=request.working_dir or image.get("WorkingDir") or "",
         stop_signal=request.stop_signal or image.get("StopSignal") or "",

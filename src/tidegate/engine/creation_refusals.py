@@ -29,8 +29,6 @@ def refuse_what_is_not_done(request: CreateRequest) -> None:
     for network, endpoint in request.networking_config.endpoints_config.items():
         if endpoint is not None:
             _refuse_endpoint(network, endpoint)
-    if request.healthcheck is not None and request.healthcheck.test not in ((), ("NONE",)):
-        raise NotSupportedError("Healthcheck is not supported by this engine yet")
 
 
 def _wire_name(field: str) -> str:

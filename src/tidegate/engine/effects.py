@@ -66,19 +66,31 @@ class Ports(msgspec.Struct, frozen=True):
     resolve_in_root: ResolveInRoot
 
 
+class Prober(Protocol):
+    """Runs health checks (``engine/health_prober.py``); neither waits."""
+
+    def begin(self, container: Container) -> None: ...
+    def end(self, container_id: str) -> None: ...
+
+
 class ContainerEffects:
-    """Performs effects; fits ``engine.actor.Effects``. Attachments of running containers are kept here."""
+    """Performs effects; fits ``engine.actor.Effects``. Attachments of running containers are kept here.
+
+    ``prober`` is set once the execs exist that it runs.
+    """
 
     def __init__(self, ports: Ports, bus: EventBus) -> None:
         self._ports = ports
         self._bus = bus
+        self.prober: Prober | None = None
         self.attachments: dict[str, BridgeAttachment] = {}
         self.streams = EarlyStreams()
 
-    async def store(self, container: Container) -> None:
+    async def store(self, container: Container, *, passing: bool = False) -> None:
         """Record the container. Raises InternalError."""
         record = msgspec.json.encode(container)
-        await self._ports.state.put(CONTAINER, container.id, record, durable=not container.state.is_passing)
+        durable = not (passing or container.state.is_passing)
+        await self._ports.state.put(CONTAINER, container.id, record, durable=durable)
 
     async def perform(self, container: Container, effect: Effect) -> Event | None:
         """See ``actor.Effects``."""
@@ -97,6 +109,8 @@ class ContainerEffects:
                 return await self._remove(container)
             case p.Signal(signal):
                 await self._signal(container, signal)
+            case p.Probe() | p.EndProbe():
+                self._probe(container, effect)
             case p.Freeze():
                 await self._ports.runtime.pause(container.id)
                 return p.Frozen()
@@ -202,6 +216,14 @@ class ContainerEffects:
         # Found again after a loss of power, it is in the phase of removing, and is removed once more.
         await self._ports.state.delete(CONTAINER, container.id, durable=False)
         return p.Removed()
+
+    def _probe(self, container: Container, effect: p.Probe | p.EndProbe) -> None:
+        if self.prober is None:
+            raise InternalError("health checks are not set up")
+        if isinstance(effect, p.Probe):
+            self.prober.begin(container)
+        else:
+            self.prober.end(container.id)
 
     async def _signal(self, container: Container, signal: int) -> None:
         try:

@@ -22,6 +22,7 @@ from tidegate.model.container import Container
 from tidegate.model.phases import Phase
 
 KEPT = 1024
+KILLED_EXIT_CODE = 137
 _log = logging.getLogger(__name__)
 
 
@@ -169,9 +170,22 @@ class ExecService:
             raise ConflictError(f"exec {exec_id} is not running")
         await self._runtime.resize(chosen.process.container_id, exec_id, height, width)
 
+    async def forget(self, exec_id: str) -> None:
+        """Drop its record, and kill what runs of it; one that is gone is fine."""
+        chosen = self._execs.pop(exec_id, None)
+        self._ends.pop(exec_id, None)
+        self._attached.discard(exec_id)
+        if chosen is None or chosen.phase is ExecPhase.CREATED:
+            return
+        if chosen.phase is ExecPhase.RUNNING:
+            self._publish(chosen, "exec_die", {"exitCode": str(KILLED_EXIT_CODE)})
+        await self._logged(self._runtime.exec_release(chosen.process.container_id, exec_id))
+
     def exited(self, event: Exited) -> None:
-        """Note an end; told twice is fine."""
+        """Note an end; told twice is fine. One that an earlier engine started, or that was forgotten, is let go."""
         chosen = self._execs.get(event.exec_id or "")
+        if chosen is None and event.exec_id is not None:
+            self._release(event.container_id, event.exec_id)
         if chosen is None or chosen.phase is ExecPhase.EXITED:
             return
         ended = replace(chosen, phase=ExecPhase.EXITED, pid=0, exit_code=event.exit_code)
@@ -190,7 +204,10 @@ class ExecService:
         chosen = self._execs.get(exec_id)
         if chosen is None or chosen.phase is not ExecPhase.EXITED or exec_id in self._attached:
             return
-        release = self._runtime.exec_release(chosen.process.container_id, exec_id)
+        self._release(chosen.process.container_id, exec_id)
+
+    def _release(self, container_id: str, exec_id: str) -> None:
+        release = self._runtime.exec_release(container_id, exec_id)
         task = asyncio.create_task(self._logged(release), name=f"exec-release {exec_id[:12]}")
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)

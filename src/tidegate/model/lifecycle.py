@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from tidegate.model import health as health_rules
 from tidegate.model import phases as p
 from tidegate.model.phases import Effect, Event, Phase, State, Step
 from tidegate.model.restart import decide_restart, decide_restart_at_boot, next_delay_ns
@@ -57,12 +58,15 @@ def _start(state: State, _event: p.StartRequested) -> Step:
 
 def _launch(state: State, *before: Effect, attended: bool = False) -> Step:
     starting = replace(state, phase=Phase.STARTING, error="", oom_killed=False, release_owed=True, attended=attended)
+    starting = replace(starting, restart_owed=False)
     return Step(starting, (*before, p.Launch(leftovers=state.release_owed)))
 
 
 def _launched(state: State, event: p.Launched) -> Step:
     running = replace(state, phase=Phase.RUNNING, pid=event.pid, exit_code=0, started_at_ns=event.at_ns)
-    return Step(running, (p.Publish("start"),))
+    if state.rules.health is not None:
+        running = replace(running, health=health_rules.begin(state.health))
+    return Step(running, (p.Publish("start"), *_probe_timer(running)))
 
 
 def _launch_failed(state: State, event: p.LaunchFailed) -> Step:
@@ -79,7 +83,9 @@ def _exited(state: State, event: p.Exited) -> Step:
     ended = replace(state, phase=Phase.EXITED, pid=0, exit_code=event.exit_code, finished_at_ns=event.at_ns)
     ended = replace(ended, oom_killed=state.oom_killed or event.oom_killed)
     told = (p.Publish("oom"),) if event.oom_killed and not state.oom_killed else ()
-    return Step(ended, (*told, p.DisarmTimer("kill"), p.Release()))
+    if state.health is not None:
+        ended = replace(ended, health=health_rules.end(state.health))
+    return Step(ended, (*told, p.DisarmTimer("kill"), *_no_probes(state), p.Release()))
 
 
 def _released(state: State, event: p.Released) -> Step:
@@ -98,6 +104,8 @@ def _released(state: State, event: p.Released) -> Step:
 
 def _restarts(state: State) -> bool:
     policy = state.rules.restart
+    if state.restart_owed and not state.stopped_by_user:
+        return True
     return decide_restart(policy, state.exit_code, state.restart_count, stopped_by_user=state.stopped_by_user)
 
 
@@ -118,8 +126,9 @@ def _stop(state: State, event: p.StopRequested) -> Step:
 
 
 def _stop_again(state: State, event: p.StopRequested) -> Step:
-    """A second stop may only bring the end nearer."""
-    return Step(replace(state, stop_timeout_s=event.timeout_s), _kill_timer(event.timeout_s))
+    """A second stop may only bring the end nearer; after one of ours, of an unhealthy run, it makes the end final."""
+    stopping = replace(state, stop_timeout_s=event.timeout_s, stopped_by_user=True)
+    return Step(stopping, _kill_timer(event.timeout_s))
 
 
 def _kill_timer(timeout_s: int) -> tuple[Effect, ...]:
@@ -151,12 +160,48 @@ def _timer_in_restarting(state: State, event: p.TimerFired) -> Step:
     return _launch(state) if event.timer == "restart" else Step(state)
 
 
+def _timer_in_running(state: State, event: p.TimerFired) -> Step:
+    return Step(state, (p.Probe(),)) if event.timer == "health" else Step(state)
+
+
+def _probe_timer(state: State) -> tuple[Effect, ...]:
+    check, health = state.rules.health, state.health
+    if check is None or health is None:
+        return ()
+    return (p.ArmTimer("health", health_rules.next_probe_ns(check, health, state.started_at_ns)),)
+
+
+def _no_probes(state: State) -> tuple[Effect, ...]:
+    return (p.DisarmTimer("health"), p.EndProbe()) if state.health is not None else ()
+
+
+def _probed(state: State, event: p.Probed) -> Step:
+    """Judge the result, unless it is of an earlier run."""
+    check, before = state.rules.health, state.health
+    if check is None or before is None or event.result.started_at_ns < state.started_at_ns:
+        return Step(state)
+    health = health_rules.judge(check, before, event.result, state.started_at_ns)
+    known = replace(state, health=health)
+    told = (p.Publish(f"health_status: {health.status}"),) if health.status != before.status else ()
+    if health.status == "unhealthy" and check.restart_timeout_s is not None:
+        return _end_unhealthy(known, told, check.restart_timeout_s)
+    return Step(known, (*told, *_probe_timer(known)), passing=True)
+
+
+def _end_unhealthy(state: State, told: tuple[Effect, ...], timeout_s: int) -> Step:
+    """A stop of ours: the run that follows is owed, unless a user's stop comes between."""
+    signal = state.rules.stop_signal
+    stopping = replace(state, phase=Phase.STOPPING, restart_owed=True, stop_timeout_s=timeout_s)
+    published = p.Publish("kill", (("signal", str(signal)),))
+    return Step(stopping, (*told, published, p.Signal(signal), *_kill_timer(timeout_s)))
+
+
 def _freeze(state: State, _event: p.PauseRequested) -> Step:
     return Step(state, (p.Freeze(),))
 
 
 def _frozen(state: State, _event: p.Frozen) -> Step:
-    return Step(replace(state, phase=Phase.PAUSED), (p.Publish("pause"),))
+    return Step(replace(state, phase=Phase.PAUSED), (p.Publish("pause"), *_no_probes(state)))
 
 
 def _thaw(state: State, _event: p.UnpauseRequested) -> Step:
@@ -164,7 +209,7 @@ def _thaw(state: State, _event: p.UnpauseRequested) -> Step:
 
 
 def _thawed(state: State, _event: p.Thawed) -> Step:
-    return Step(replace(state, phase=Phase.RUNNING), (p.Publish("unpause"),))
+    return Step(replace(state, phase=Phase.RUNNING), (p.Publish("unpause"), *_probe_timer(state)))
 
 
 def _out_of_memory(state: State, _event: p.OutOfMemory) -> Step:
@@ -185,7 +230,7 @@ def _remove_failed(state: State, event: p.RemoveFailed) -> Step:
 
 def _found_alive(state: State, event: p.FoundAlive) -> Step:
     phase = Phase.PAUSED if event.paused else Phase.RUNNING
-    return Step(replace(state, phase=phase, pid=event.pid))
+    return Step(replace(state, phase=phase, pid=event.pid), () if event.paused else _probe_timer(state))
 
 
 def _found_alive_stopping(state: State, event: p.FoundAlive) -> Step:
@@ -243,6 +288,7 @@ _AT_REST: Mapping[type[Event], Transition] = {
     p.StartRequested: _start, p.StopRequested: _stay, p.RemoveRequested: _remove, p.Released: _released,
     p.Exited: _stay, p.TimerFired: _stay, p.OutOfMemory: _stay, p.FoundAlive: _found_half_started,
     p.FoundExited: _found_at_rest, p.FoundLost: _found_at_rest, p.Thawed: _stay, p.EffectFailed: _stay,
+    p.Probed: _stay,
 }  # fmt: skip
 
 TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {
@@ -255,34 +301,37 @@ TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {
     Phase.STARTING: {
         p.Launched: _launched, p.LaunchFailed: _launch_failed, p.Exited: _found_half_started,
         p.FoundAlive: _found_half_started, p.FoundExited: _found_half_started, p.FoundLost: _found_half_started,
-        p.TimerFired: _stay, p.OutOfMemory: _out_of_memory, p.EffectFailed: _stay,
+        p.TimerFired: _stay, p.OutOfMemory: _out_of_memory, p.EffectFailed: _stay, p.Probed: _stay,
     },
     Phase.RUNNING: {
         **_RUN_ENDS, p.StartRequested: _stay, p.KillRequested: _kill, p.StopRequested: _stop,
         p.PauseRequested: _freeze, p.Frozen: _frozen, p.Thawed: _stay, p.OutOfMemory: _out_of_memory,
-        p.TimerFired: _stay, p.FoundAlive: _found_alive, p.EffectFailed: _stay,
+        p.TimerFired: _timer_in_running, p.Probed: _probed, p.FoundAlive: _found_alive, p.EffectFailed: _stay,
     },
     Phase.PAUSED: {
         **_RUN_ENDS, p.KillRequested: _kill, p.StopRequested: _stop, p.UnpauseRequested: _thaw, p.Thawed: _thawed,
         p.OutOfMemory: _out_of_memory, p.TimerFired: _stay, p.FoundAlive: _found_alive, p.EffectFailed: _stay,
+        p.Probed: _stay,
     },
     Phase.STOPPING: {
         **_RUN_ENDS, p.KillRequested: _kill, p.StopRequested: _stop_again, p.TimerFired: _timer_in_stopping,
         p.OutOfMemory: _out_of_memory, p.Thawed: _stay, p.FoundAlive: _found_alive_stopping, p.EffectFailed: _stay,
+        p.Probed: _stay,
     },
     Phase.RESTARTING: {
         p.StartRequested: _start, p.StopRequested: _stop_waiting, p.KillRequested: _kill_waiting,
         p.TimerFired: _timer_in_restarting, p.Exited: _stay, p.OutOfMemory: _stay,
         p.FoundLost: _found_restarting, p.FoundExited: _found_restarting, p.FoundAlive: _found_half_started,
+        p.Probed: _stay,
     },
     Phase.EXITED: _AT_REST,
     Phase.REMOVING: {
-        p.Removed: _removed, p.RemoveFailed: _remove_failed, p.Exited: _stay, p.TimerFired: _stay,
+        p.Removed: _removed, p.RemoveFailed: _remove_failed, p.Exited: _stay, p.TimerFired: _stay, p.Probed: _stay,
         p.FoundLost: _remove, p.FoundExited: _remove, p.FoundAlive: _remove,
     },
     Phase.DEAD: {
         p.RemoveRequested: _remove, p.StopRequested: _stay, p.Exited: _stay, p.TimerFired: _stay, p.FoundLost: _stay,
-        p.FoundExited: _stay, p.FoundAlive: _stay,
+        p.FoundExited: _stay, p.FoundAlive: _stay, p.Probed: _stay,
     },
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from tidegate.model.health import Health, HealthCheck, ProbeResult
 from tidegate.model.restart import RestartPolicy
 
 
@@ -36,12 +37,14 @@ class Rules(msgspec.Struct, frozen=True):
     restart: RestartPolicy = msgspec.field(default_factory=RestartPolicy)
     auto_remove: bool = False
     stop_signal: int = 15
+    health: HealthCheck | None = None
 
 
 class State(msgspec.Struct, frozen=True):
     """What the engine knows of a container's life; stored as it is. ``delay_ns`` is the last restart's pause.
 
-    ``attended``: a user asked for the last launch, and was told what became of it.
+    ``attended``: a user asked for the last launch, and was told what became of it. ``restart_owed``: the run is being
+    ended because it is unhealthy, and is followed by another. ``health`` is None without a check, or before a start.
     """
 
     phase: Phase = Phase.CREATING
@@ -58,6 +61,8 @@ class State(msgspec.Struct, frozen=True):
     attended: bool = False
     release_owed: bool = False
     stop_timeout_s: int = 10
+    restart_owed: bool = False
+    health: Health | None = None
 
     @property
     def is_passing(self) -> bool:
@@ -159,6 +164,12 @@ class OutOfMemory(msgspec.Struct, frozen=True):
     """The kernel killed a process of the container."""
 
 
+class Probed(msgspec.Struct, frozen=True):
+    """A probe of the container's health has ended."""
+
+    result: ProbeResult
+
+
 class RemoveRequested(msgspec.Struct, frozen=True):
     """A user removes a container that does not run."""
 
@@ -204,12 +215,12 @@ Event = (
     CreateRequested
     | Prepared | PrepareFailed | StartRequested | Launched | LaunchFailed | Exited | Released | KillRequested
     | StopRequested | PauseRequested | UnpauseRequested | Frozen | Thawed | EffectFailed | OutOfMemory
-    | RemoveRequested | Removed | RemoveFailed | TimerFired | FoundAlive | FoundExited | FoundLost
+    | Probed | RemoveRequested | Removed | RemoveFailed | TimerFired | FoundAlive | FoundExited | FoundLost
 )  # fmt: skip
 
 # ----------------------------------------------------------------------------- effects
 
-Timer = Literal["kill", "restart"]
+Timer = Literal["kill", "restart", "health"]
 
 
 class Prepare(msgspec.Struct, frozen=True):
@@ -237,6 +248,14 @@ class Freeze(msgspec.Struct, frozen=True):
 
 class Thaw(msgspec.Struct, frozen=True):
     """Outcome Thawed or EffectFailed."""
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Begin to run the health check's command. Nothing waits for it: Probed comes when it has ended."""
+
+
+class EndProbe(msgspec.Struct, frozen=True):
+    """Forget the probe under way, if any: its result would say nothing."""
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -273,11 +292,18 @@ class Announce(msgspec.Struct, frozen=True):
     what: Literal["exit", "removal"]
 
 
-Effect = Prepare | Launch | Signal | Freeze | Thaw | Release | Remove | ArmTimer | DisarmTimer | Publish | Announce
+Effect = (
+    Prepare | Launch | Signal | Freeze | Thaw | Probe | EndProbe | Release | Remove
+    | ArmTimer | DisarmTimer | Publish | Announce
+)  # fmt: skip
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A new state, to store first, and what to do then, in order."""
+    """A new state, to store first, and what to do then, in order.
+
+    ``passing``: the step need not outlive a loss of power, whatever the state (``State.is_passing``).
+    """
 
     state: State
     effects: tuple[Effect, ...] = ()
+    passing: bool = False

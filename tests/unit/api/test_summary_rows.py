@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.engine.ports import BridgeAttachment, PortPublication
 from tidegate.model.container import Container
+from tidegate.model.health import Health
 from tidegate.model.phases import Phase, State
 
 SECOND = 1_000_000_000
@@ -37,3 +38,19 @@ def test_rows_of_containers_that_are_gone_are_forgotten() -> None:
     first = rows.row(RUNNING, None, SECOND)
     rows.keep_only(set())
     assert rows.row(RUNNING, None, SECOND) is not first
+
+
+def test_health_is_shown_in_the_status_and_beside_it() -> None:
+    rows = SummaryRows(lambda name: name)
+
+    def row(state: State) -> tuple[object, object]:
+        view = shown(rows.row(replace(RUNNING, state=state), None, 5 * SECOND))
+        return view["Status"], view["Health"]
+
+    up = RUNNING.state
+    assert row(up) == ("Up 4 seconds", {"Status": "none", "FailingStreak": 0})
+    starting = row(replace(up, health=Health("starting", 1)))
+    assert starting == ("Up 4 seconds (health: starting)", {"Status": "starting", "FailingStreak": 1})
+    assert row(replace(up, health=Health("healthy")))[0] == "Up 4 seconds (healthy)"
+    assert row(replace(up, phase=Phase.PAUSED, health=Health("healthy")))[0] == "Up 4 seconds (Paused)"
+    assert row(replace(up, phase=Phase.EXITED, health=Health("unhealthy")))[1] == {"Status": "none", "FailingStreak": 0}

@@ -22,7 +22,7 @@ class Recorder:
         self.fault: Exception | None = None
         self.store_fault: TidegateError | None = None
 
-    async def store(self, container: Container) -> None:
+    async def store(self, container: Container, *, passing: bool = False) -> None:
         if self.store_fault is not None:
             raise self.store_fault
         self.log.append(container.state.phase)

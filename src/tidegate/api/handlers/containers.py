@@ -6,8 +6,9 @@ import msgspec
 
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
-from tidegate.api.views.containers import inspect_view, status_of
+from tidegate.api.views.containers import health_status_of, inspect_view, status_of
 from tidegate.api.views.summary_rows import SummaryRows
+from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creator import ContainerCreator
 from tidegate.engine.inspection import InspectionService
@@ -18,7 +19,8 @@ from tidegate.spec.codec import decode
 from tidegate.spec.container import CreateRequest
 from tidegate.spec.filters import Filters, labels_match, parse_filters
 
-LIST_FILTERS = frozenset({"ancestor", "exited", "id", "label", "name", "status"})
+LIST_FILTERS = frozenset({"ancestor", "exited", "health", "id", "label", "name", "status"})
+HEALTH_STATUSES = frozenset({"none", "starting", "healthy", "unhealthy"})
 
 
 class ContainerHandlers(msgspec.Struct, frozen=True):
@@ -41,6 +43,7 @@ class ContainerHandlers(msgspec.Struct, frozen=True):
     async def list(self, call: Call) -> Response:
         """GET /containers/json."""
         filters = parse_filters(call.query.text("filters"), LIST_FILTERS)
+        check_health_filter(filters)
         limit = call.query.integer("limit")
         everything = call.query.flag("all") or bool(limit) or "status" in filters or "exited" in filters
         everyone = self.containers.list()
@@ -62,10 +65,12 @@ class ContainerHandlers(msgspec.Struct, frozen=True):
             return False
         names, ids, statuses = (filters.get(name, ()) for name in ("name", "id", "status"))
         ancestors, codes = filters.get("ancestor", ()), filters.get("exited", ())
+        healths = filters.get("health", ())
         return (
             (not names or any(name.removeprefix("/") in container.name for name in names))
             and (not ids or any(container.id.startswith(prefix) for prefix in ids))
             and (not statuses or status in statuses)
+            and (not healths or health_status_of(container.state) in healths)
             and (not codes or (status == "exited" and str(container.state.exit_code) in codes))
             and (not ancestors or any(self._descends(container, ancestor) for ancestor in ancestors))
             and labels_match(filters.get("label", ()), container.labels)
@@ -85,3 +90,10 @@ class ContainerHandlers(msgspec.Struct, frozen=True):
     async def inspect(self, call: Call) -> Response:
         """GET /containers/{id}/json."""
         return json_response(inspect_view(self.inspection.inspect(call.parameters["id"]), call.profile))
+
+
+def check_health_filter(filters: Filters) -> None:
+    """Raises InvalidParameterError for a value that no container has."""
+    for value in filters.get("health", ()):
+        if value not in HEALTH_STATUSES:
+            raise InvalidParameterError(f"Unrecognised filter value for health: {value}")

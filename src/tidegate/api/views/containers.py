@@ -10,6 +10,7 @@ from tidegate.api.views.mounts import mounts_view
 from tidegate.engine.inspection import Inspection
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container
+from tidegate.model.health import Health
 from tidegate.model.lifecycle import seen_phase
 from tidegate.model.phases import ALIVE, Phase, State
 from tidegate.spec.codec import document
@@ -71,6 +72,7 @@ def state_view(state: State) -> dict[str, Any]:
     """``State`` of inspect."""
     phase = seen_phase(state)
     alive = phase in ALIVE
+    health = {"Health": health_view(state.health)} if state.health is not None else {}
     return {
         "Status": _STATUS[phase],
         "Running": alive or phase is Phase.RESTARTING,
@@ -83,7 +85,30 @@ def state_view(state: State) -> dict[str, Any]:
         "Error": state.error,
         "StartedAt": format_time(state.started_at_ns) if state.started_at_ns else ZERO_TIME,
         "FinishedAt": format_time(state.finished_at_ns) if state.finished_at_ns else ZERO_TIME,
+        **health,
     }
+
+
+def health_view(health: Health) -> dict[str, Any]:
+    """``State.Health`` of inspect."""
+    return {
+        "Status": health.status,
+        "FailingStreak": health.failing_streak,
+        "Log": [
+            {
+                "Start": format_time(result.started_at_ns),
+                "End": format_time(result.ended_at_ns),
+                "ExitCode": result.exit_code,
+                "Output": result.output,
+            }
+            for result in health.results
+        ],
+    }
+
+
+def health_status_of(state: State) -> str:
+    """Docker's word for the health; ``none`` without a check."""
+    return state.health.status if state.health is not None else "none"
 
 
 def summary_view(
@@ -106,6 +131,10 @@ def summary_view(
         "HostConfig": {"NetworkMode": network},
         "NetworkSettings": {"Networks": {network: endpoint_view(container, attachment, network_id)}},
         "Mounts": mounts_view(container, request),
+        "Health": {
+            "Status": health_status_of(container.state) if container.state.phase in ALIVE else "none",
+            "FailingStreak": container.state.health.failing_streak if container.state.health else 0,
+        },
     }
 
 
@@ -113,7 +142,7 @@ def status_text(state: State, now_ns: int) -> str:
     """``Up 3 minutes``, ``Exited (0) 2 hours ago``, ``Created``."""
     match status_of(state):
         case "running":
-            return f"Up {human_duration(now_ns - state.started_at_ns)}"
+            return f"Up {human_duration(now_ns - state.started_at_ns)}{_health_text(state)}"
         case "paused":
             return f"Up {human_duration(now_ns - state.started_at_ns)} (Paused)"
         case "restarting":
@@ -125,6 +154,16 @@ def status_text(state: State, now_ns: int) -> str:
         case "dead":
             return "Dead"
     return "Created"
+
+
+def _health_text(state: State) -> str:
+    match health_status_of(state):
+        case "none":
+            return ""
+        case "starting":
+            return " (health: starting)"
+        case status:
+            return f" ({status})"
 
 
 def human_duration(nanoseconds: int) -> str:
