@@ -112,6 +112,18 @@ def test_a_tree_as_an_archive(rootfs: Path) -> None:
         assert content.read() == b"content\n"
 
 
+def test_what_does_not_shrink_is_not_compressed_and_the_rest_is(rootfs: Path) -> None:
+    noise = os.urandom(3 << 20)
+    (rootfs / "dir/noise").write_bytes(noise)
+    (rootfs / "dir/zeros").write_bytes(bytes(3 << 20))
+    packed = read(RestingTree(rootfs), "/dir", gzipped=True)
+    assert 3 << 20 < len(packed) < 4 << 20
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        content = tar.extractfile("dir/noise")
+        assert content is not None
+        assert content.read() == noise
+
+
 def test_an_export_is_everything_below_the_root(rootfs: Path) -> None:
     async def run() -> bytes:
         return b"".join([chunk async for chunk in await ConfinedFiles(no_pids).export(RestingTree(rootfs))])

@@ -7,7 +7,8 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.base.errors import ConflictError, ForbiddenError, InvalidParameterError, NotFoundError
 from tidegate.engine.containers import ContainerService
@@ -30,8 +31,7 @@ _WITHOUT_FILES = frozenset({Phase.CREATING, Phase.REMOVING, Phase.DEAD})
 BindsOf = Callable[[Container], Sequence[BindMount]]
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveService:
+class ArchiveService(msgspec.Struct, frozen=True):
     """``binds_of`` answers what a container sees of the host besides its root filesystem."""
 
     containers: ContainerService

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class BindMount:
+
+class BindMount(msgspec.Struct, frozen=True):
     """A directory or file of the host that a container sees."""
 
     host_path: str
@@ -16,16 +16,14 @@ class BindMount:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RunningTree:
+class RunningTree(msgspec.Struct, frozen=True):
     """The files as the processes of a running container see them. ``pid`` is its init's."""
 
     container_id: str
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class RestingTree:
+class RestingTree(msgspec.Struct, frozen=True):
     """The files of a container at rest: its mounted root filesystem with ``binds`` laid over it."""
 
     rootfs: Path
@@ -36,8 +34,7 @@ class RestingTree:
 Tree = RunningTree | RestingTree
 
 
-@dataclass(frozen=True, slots=True)
-class PathStat:
+class PathStat(msgspec.Struct, frozen=True):
     """``mode`` is Go's ``fs.FileMode``; ``link_target`` the whole path a symlink leads to, else ""."""
 
     name: str
@@ -47,8 +44,7 @@ class PathStat:
     link_target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteRequest:
+class WriteRequest(msgspec.Struct, frozen=True):
     """Where an archive goes. ``keep_kinds``: never exchange a directory for something else, or the reverse.
 
     ``user`` is who owns what is written, as a container's ``User`` says it; "" takes the archive's owners.
@@ -59,8 +55,7 @@ class WriteRequest:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """A path of the container that differs from its image."""
 
     path: str

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -17,8 +16,7 @@ _STAT_HEADER = "X-Docker-Container-Path-Stat"
 _TAR = ("Content-Type", "application/x-tar")
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveHandlers:
+class ArchiveHandlers(msgspec.Struct, frozen=True):
     """On the archive service."""
 
     archives: ArchiveService

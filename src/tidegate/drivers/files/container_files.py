@@ -10,8 +10,9 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tidegate.base.errors import (
     ForbiddenError,
@@ -32,8 +33,7 @@ _ERRORS: Mapping[str, type[TidegateError]] = {
 PidsOf = Callable[[str], Awaitable[Sequence[int]]]
 
 
-@dataclass(frozen=True, slots=True)
-class ConfinedFiles:
+class ConfinedFiles(msgspec.Struct, frozen=True):
     """``pids_of`` answers the processes of a container, so that a reused pid is no container's."""
 
     pids_of: PidsOf

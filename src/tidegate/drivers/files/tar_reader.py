@@ -20,8 +20,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 import zstandard
 
@@ -33,8 +32,7 @@ _IMPLIED_MODE = 0o755
 _MAGIC_BYTES = 6
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(NamedTuple):
     """``owner`` is uid and gid of everything written; None takes the archive's."""
 
     keep_kinds: bool = False
