@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tidegate.api.handlers import system
 from tidegate.api.handlers.archives import ArchiveHandlers
+from tidegate.api.handlers.commits import CommitHandlers
 from tidegate.api.handlers.container_life import ContainerLifeHandlers
 from tidegate.api.handlers.containers import ContainerHandlers
 from tidegate.api.handlers.engine_system import SystemHandlers
@@ -27,6 +28,7 @@ from tidegate.base.host import go_architecture
 from tidegate.daemon.process_settings import EngineProcessSettings
 from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
 from tidegate.drivers.content import ContentDirectory
+from tidegate.drivers.files.compared_layers import ComparedLayers
 from tidegate.drivers.files.container_files import ConfinedFiles
 from tidegate.drivers.json_log_reader import read_log
 from tidegate.drivers.layers import LayerDirectories
@@ -39,6 +41,7 @@ from tidegate.drivers.shim_runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.engine.archives import ArchiveService
+from tidegate.engine.commits import CommitService
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults
 from tidegate.engine.creator import ContainerCreator
@@ -104,6 +107,8 @@ class Engine:
         self._containers.probe_with(self._prober)
         self._images = ImageService(self._content, self._layers, self._state, self._registry, time.time_ns)
         self._images.platform = Platform("linux", go_architecture(os.uname().machine))
+        compared = ComparedLayers(rootfs.writable_layer)
+        self._commits = CommitService(self._containers, compared, self._images, self._bus)
         self._logs = LogService(self._containers, planner.log_path, read_log)
         self._volumes = volumes
         self._prunes = PruneService(
@@ -130,6 +135,7 @@ class Engine:
             ).table(),
             **ContainerLifeHandlers(self._containers).table(),
             **ArchiveHandlers(self._archives).table(),
+            **CommitHandlers(self._commits).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),
             **ImageHandlers(self._images, self._containers, self._bus).table(),
             **RegistryHandlers(self._registry).table(),

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.drivers.trash import Trash
+from tidegate.engine.file_ports import WritableLayer
 from tidegate.kernel import mounts
 from tidegate.kernel.tree_size import tree_bytes
 
@@ -78,6 +79,11 @@ class OverlayRootFilesystems:
         """Raises InternalError when the disk refuses; one already gone is success."""
         await asyncio.to_thread(self._remove, self._home(container_id))
 
+    def writable_layer(self, container_id: str) -> WritableLayer:
+        """Where the container's layers are. Raises NotFoundError when they were never prepared."""
+        home = self._home(container_id)
+        return WritableLayer(home / "upper", [self._existing_layer(each) for each in reversed(_chain_ids(home))])
+
     async def container_ids(self) -> Sequence[str]:
         return await asyncio.to_thread(self._container_ids)
 
@@ -117,10 +123,7 @@ class OverlayRootFilesystems:
 
     def _mount(self, home: Path) -> Path:
         merged = home / "merged"
-        try:
-            chain_ids = (home / "lower").read_text().split()
-        except FileNotFoundError as error:
-            raise NotFoundError(f"no root filesystem prepared for container {home.name}") from error
+        chain_ids = _chain_ids(home)
         if merged.is_mount():
             return merged
         # overlayfs wants the topmost lower directory first, and at least one
@@ -137,6 +140,13 @@ class OverlayRootFilesystems:
             self.trash.put(home)
         except OSError as error:
             raise InternalError(f"cannot remove the root filesystem of {home.name}: {error}") from error
+
+
+def _chain_ids(home: Path) -> Sequence[str]:
+    try:
+        return (home / "lower").read_text().split()
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no root filesystem prepared for container {home.name}") from error
 
 
 def _mount_overlay(lower: Sequence[str], home: Path) -> None:

@@ -62,6 +62,13 @@ class Change(msgspec.Struct, frozen=True):
     kind: Literal["modified", "added", "deleted"]
 
 
+class WritableLayer(msgspec.Struct, frozen=True):
+    """A container's own directory of an overlay, and the layers below it, topmost first."""
+
+    upper: Path
+    lowers: Sequence[Path] = ()
+
+
 class HoldRootfs(Protocol):
     """A root filesystem mounted for as long as the context lasts, whether its container runs or not."""
 
@@ -87,4 +94,16 @@ class ContainerFiles(Protocol):
 
     async def export(self, tree: Tree) -> AsyncIterator[bytes]:
         """Everything as a tar stream."""
+        ...
+
+
+class ContainerLayers(Protocol):
+    """What a container changed of its image. Raises NotFoundError for a container without layers, InternalError."""
+
+    async def changes(self, container_id: str) -> Sequence[Change]:
+        """A directory before what is in it."""
+        ...
+
+    def diff(self, container_id: str) -> AsyncIterator[bytes]:
+        """The same as a layer of an image, an uncompressed tar with whiteouts."""
         ...

@@ -17,6 +17,7 @@ from typing import Any
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine import image_archives as archives
+from tidegate.engine.image_changes import ImageChange
 from tidegate.engine.image_records import Image, ImageRecords, ImageUse, Message
 from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec import oci_image
@@ -241,6 +242,24 @@ class ImageService(ImageRecords):
         await self._store(manifest, oci_image.parse_config(raw), lambda _: None, _already_here)
         if reference is not None:
             await self._name("tag", reference.key, digest_of(raw))
+        return digest_of(raw)
+
+    async def commit(self, base: Image, diff: AsyncIterator[bytes], change: ImageChange) -> str:
+        """``base`` with one more layer, an uncompressed tar, and another configuration; returns the new image's id.
+
+        A layer without entries is left out. Raises what the stores raise; nothing is left then.
+        """
+        reference = parse_reference(change.name) if change.name else None
+        layer = await self._content.ingest(diff, None, None)
+        async with self._pinned([layer.digest]):
+            is_empty = layer.digest == oci_image.EMPTY_LAYER
+            layers = [*base.manifest.layers]
+            layers += [] if is_empty else [BlobReference(oci_image.OCI_LAYER, layer.digest, layer.size)]
+            raw = json.dumps(change.document(base, None if is_empty else layer.digest, self._clock())).encode()
+            manifest = _manifest_of(archives.ArchivedImage(raw, (), (), None), layers)
+            await self._store(manifest, oci_image.parse_config(raw), lambda _: None, _already_here)
+            if reference is not None:
+                await self._name("tag", reference.key, digest_of(raw))
         return digest_of(raw)
 
 

@@ -33,6 +33,8 @@ LAYER_COMPRESSION: Mapping[str, str] = {
     DOCKER_LAYER + ".gzip": "gzip",
     DOCKER_LAYER + ".zstd": "zstd",
 }
+EMPTY_LAYER = "sha256:" + hashlib.sha256(bytes(1024)).hexdigest()
+"""The diff id of an archive without entries."""
 MAX_DOCUMENT_BYTES = 4 << 20
 MAX_LAYERS = 1000
 

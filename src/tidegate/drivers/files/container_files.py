@@ -6,7 +6,6 @@ cancelled, ends the child.
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -14,22 +13,11 @@ from typing import Any
 
 import msgspec
 
-from tidegate.base.errors import (
-    ForbiddenError,
-    InternalError,
-    InvalidParameterError,
-    NotFoundError,
-    TidegateError,
-)
+from tidegate.base.errors import InternalError, NotFoundError
+from tidegate.drivers.files.children import end_child, first_answer, rest_of, start_child
 from tidegate.engine.file_ports import PathStat, RunningTree, Tree, WriteRequest
 
 CHILD = (sys.executable, "-I", "-m", "tidegate.drivers.files.child")
-PIPE_BYTES = 1 << 20
-_ERRORS: Mapping[str, type[TidegateError]] = {
-    "missing": NotFoundError,
-    "invalid": InvalidParameterError,
-    "read-only": ForbiddenError,
-}
 PidsOf = Callable[[str], Awaitable[Sequence[int]]]
 
 
@@ -42,7 +30,7 @@ class ConfinedFiles(msgspec.Struct, frozen=True):
     async def stat(self, tree: Tree, path: str) -> PathStat:
         """See ``ContainerFiles``."""
         async with self._run(tree, {"operation": "stat", "path": path}) as child:
-            return _path_stat(await _answer(child))
+            return _path_stat(await first_answer(child))
 
     async def read(self, tree: Tree, path: str, *, gzip: bool) -> tuple[PathStat, AsyncIterator[bytes]]:
         """See ``ContainerFiles``."""
@@ -58,7 +46,7 @@ class ConfinedFiles(msgspec.Struct, frozen=True):
         asked = {"path": request.path, "keep_kinds": request.keep_kinds, "user": request.user}
         async with self._run(tree, {"operation": "write", **asked}) as child:
             feeding = asyncio.create_task(_feed(child, archive), name="archive-upload")
-            answering = asyncio.create_task(_answer(child), name="archive-answer")
+            answering = asyncio.create_task(first_answer(child), name="archive-answer")
             try:
                 await asyncio.wait({feeding, answering}, return_when=asyncio.FIRST_COMPLETED)
                 if feeding.done():
@@ -73,7 +61,7 @@ class ConfinedFiles(msgspec.Struct, frozen=True):
         stack = contextlib.AsyncExitStack()
         try:
             child = await stack.enter_async_context(self._run(tree, request))
-            answer = await _answer(child)
+            answer = await first_answer(child)
         except BaseException:
             await stack.aclose()
             raise
@@ -108,30 +96,6 @@ class ConfinedFiles(msgspec.Struct, frozen=True):
         return fd
 
 
-async def start_child(
-    command: Sequence[str], request: Mapping[str, Any], passed_fds: Sequence[int] = ()
-) -> asyncio.subprocess.Process:
-    """A child with pipes, given its request as JSON."""
-    return await asyncio.create_subprocess_exec(
-        *command,
-        json.dumps(request),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=PIPE_BYTES,
-        pass_fds=passed_fds,
-        env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-    )
-
-
-async def end_child(child: asyncio.subprocess.Process) -> None:
-    """Kill and reap it, if it has not ended by itself."""
-    if child.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            child.kill()
-    await asyncio.shield(child.wait())
-
-
 async def _feed(child: asyncio.subprocess.Process, archive: AsyncIterator[bytes]) -> None:
     if child.stdin is None:
         raise InternalError("the child has no input")
@@ -144,24 +108,10 @@ async def _feed(child: asyncio.subprocess.Process, archive: AsyncIterator[bytes]
         return  # it has ended, and its answer says why
 
 
-async def _answer(child: asyncio.subprocess.Process) -> Mapping[str, Any]:
-    line = await child.stdout.readline() if child.stdout is not None else b""
-    if not line:
-        complaint = (await child.stderr.read() if child.stderr is not None else b"").decode(errors="replace")
-        raise InternalError(f"the archive process said nothing: {complaint.strip()[-500:]}")
-    answer: dict[str, Any] = json.loads(line)
-    if "error" in answer:
-        raise _ERRORS.get(str(answer.get("kind")), InternalError)(str(answer["error"]))
-    return answer
-
-
 async def _chunks(child: asyncio.subprocess.Process, stack: contextlib.AsyncExitStack) -> AsyncIterator[bytes]:
-    """What follows the answer. An archive that breaks off resets the connection: its client must not take it whole."""
     async with stack:
-        while child.stdout is not None and (data := await child.stdout.read(PIPE_BYTES)):
+        async for data in rest_of(child):
             yield data
-        if await child.wait() != 0:
-            raise ConnectionResetError("the archive broke off")
 
 
 def _path_stat(answer: Mapping[str, Any]) -> PathStat:
