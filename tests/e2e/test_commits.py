@@ -35,7 +35,7 @@ def test_what_a_container_changed_becomes_an_image(engine: RunningEngine, tls: b
     assert "/bin/true: No such file" in gone.stderr
     (image,) = json.loads(engine.docker("inspect", "mine:v1", tls=tls).stdout)
     assert (image["Id"], image["Author"]) == (committed.stdout.strip(), "me")
-    assert image["Config"]["Labels"] == {"a": "b"}
+    assert image["Config"]["Labels"] == {"a": "b", "tidegate.owner": "admin:admin"}  # the owner's image too
     assert "why" in engine.docker("history", "mine:v1", tls=tls).stdout
     assert engine.docker("inspect", "-f", "{{.State.Status}}", "altered", tls=tls).stdout == "running\n"
     assert engine.docker("rmi", "mine:v1", tls=tls).returncode == 0
