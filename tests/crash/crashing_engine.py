@@ -97,6 +97,20 @@ class CrashingEngine:
         # The version is given, since asking for it would fail while the engine is down.
         return docker.DockerClient(base_url=f"unix://{self.home.root}/docker.sock", version="1.43", timeout=60)
 
+    def reaches(self, port: int) -> bool:
+        """Whether a container's web server, which may just be starting, answers at a published port."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            with self.home.in_its_network(socket.socket) as connection:
+                connection.settimeout(5)
+                try:
+                    connection.connect(("127.0.0.1", port))
+                    connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    return connection.recv(64).startswith(b"HTTP/1.")
+                except OSError:
+                    time.sleep(0.05)
+        return False
+
     def log_tail(self) -> str:
         return (self.home.root / "log").read_text(errors="replace")[-6000:]
 

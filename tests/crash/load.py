@@ -23,7 +23,7 @@ TICKERS_ALIVE = 2
 LEFT_LYING = 3
 PHOENIXES = 1
 CLEAR_DEADLINE_S = 120
-WEIGHTS = {"run": 30, "exec": 20, "logs": 10, "pause": 10, "stop": 8, "remove": 8, "restart": 4, "policy": 4}
+WEIGHTS = {"run": 30, "exec": 20, "logs": 10, "pause": 10, "stop": 8, "remove": 8, "restart": 4, "policy": 4, "port": 8}
 CUT = b"shim was killed"  # what a stream says whose output lacks something
 
 
@@ -33,6 +33,7 @@ class Ticker:
 
     name: str
     pid: int = 0
+    port: int = 0  # of the host, where one is published
     ended: bool = True  # asked to end, or the start's outcome is not known
 
 
@@ -65,6 +66,7 @@ class Client:
     seed: int
     new_client: Callable[[], docker.DockerClient]
     stop: threading.Event
+    reaches: Callable[[int], bool]
     complaints: list[str] = field(default_factory=list)
     tickers: list[Ticker] = field(default_factory=list)
     shorts: list[Short] = field(default_factory=list)
@@ -134,8 +136,11 @@ class Client:
                 self.complaints += wrong_lines(ticker.name, container.logs().decode())
             case "pause":
                 self._pause(container, ticker)
+            case "port":
+                if ticker.port and container.status == "running" and not self.reaches(ticker.port):
+                    self.complaints.append(f"{ticker.name} is not reached at its port {ticker.port}")
             case "restart":
-                ticker.ended, ticker.pid = True, 0
+                ticker.ended, ticker.pid, ticker.port = True, 0, 0
                 container.restart(timeout=5)
                 ticker.ended = False
                 container.reload()
@@ -157,9 +162,10 @@ class Client:
     def _start_ticker(self, client: docker.DockerClient, chance: random.Random) -> None:
         ticker = Ticker(self._name())
         options: dict[str, object] = {"ports": {"80/tcp": None}} if chance.random() < 0.5 else {"network_mode": "none"}
+        script = f"httpd -p 80; {TICKER}" if "ports" in options else TICKER
         client.ping()  # an engine that is down makes no container that would have to be looked at
         self.tickers.append(ticker)
-        container = client.containers.create("busybox", ["sh", "-c", TICKER], name=ticker.name, **options)
+        container = client.containers.create("busybox", ["sh", "-c", script], name=ticker.name, **options)
         container.start()
         ticker.ended = False  # the start was answered: from here on it must run
         container.reload()
@@ -171,7 +177,11 @@ class Client:
             self.complaints.append(f"{ticker.name} is {state['Status']} ({state['ExitCode']}) though nobody ended it")
         elif ticker.pid and state["Pid"] != ticker.pid:
             self.complaints.append(f"{ticker.name} changed its process from {ticker.pid} to {state['Pid']}")
-        ticker.pid = state["Pid"]
+        published = container.attrs["NetworkSettings"]["Ports"].get("80/tcp")
+        port = int(published[0]["HostPort"]) if published else 0
+        if ticker.port not in (0, port):
+            self.complaints.append(f"{ticker.name} changed its port from {ticker.port} to {port}")
+        ticker.pid, ticker.port = state["Pid"], port
 
     def _run_short(self, client: docker.DockerClient, chance: random.Random) -> None:
         short = Short(self._name(), chance.randrange(1, 100))

@@ -46,7 +46,7 @@ def test_nothing_is_lost_or_left_by_kills_at_random_points(engine: CrashingEngin
     killed: Counter[str] = Counter()
     held = engine.held()
     stop = threading.Event()
-    clients = [Client(number, chance.getrandbits(32), engine.client, stop) for number in range(CLIENTS)]
+    clients = [Client(number, chance.getrandbits(32), engine.client, stop, engine.reaches) for number in range(CLIENTS)]
     threads = [threading.Thread(target=client.run, name=f"load {client.number}") for client in clients]
     for thread in threads:
         thread.start()

@@ -7,6 +7,7 @@ Not here: the machine (``model/lifecycle.py``), its effects (``engine/effects.py
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
@@ -27,6 +28,8 @@ from tidegate.model.container import Container, Settings
 from tidegate.model.health import ProbeResult
 from tidegate.model.lifecycle import SIGKILL, NotAllowedError
 from tidegate.model.phases import ALIVE, Event, Phase, Rules, State
+
+_log = logging.getLogger(__name__)
 
 WaitCondition = Literal["not-running", "next-exit", "removed"]
 
@@ -241,8 +244,18 @@ class ContainerService:
             self._admit(container)
         for stray in found.keys() - {container.id for container in containers}:
             await self._ports.runtime.release(stray)
-        for container in containers:
-            self._directory.resolve(container.id).post(self._finding(found.get(container.id)))
+        told = [self._tell(container, self._finding(found.get(container.id))) for container in containers]
+        for error in await asyncio.gather(*told, return_exceptions=True):
+            if isinstance(error, BaseException):
+                _log.warning("a container was found as it should not be: %s", error)
+
+    async def _tell(self, container: Container, finding: Event) -> None:
+        """Waits until a living container is known as it is; what has to be given back or started takes its time."""
+        actor = self._directory.resolve(container.id)
+        if isinstance(finding, p.FoundAlive) and container.state.phase in ALIVE - {Phase.STARTING}:
+            await actor.ask(finding)
+        else:
+            actor.post(finding)
 
     async def _adopt_attachments(self, containers: Sequence[Container]) -> None:
         """Half-started containers lose theirs; the rest keep address and ports."""

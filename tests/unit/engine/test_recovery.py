@@ -29,6 +29,18 @@ def test_a_running_container_is_adopted_with_its_address() -> None:
     play(body)
 
 
+def test_a_container_that_was_frozen_meanwhile_is_known_as_paused_before_anyone_can_ask() -> None:
+    async def body(life: Life) -> None:
+        identity = await started(life)
+        life.runtime.recovered = [RunningProcess(identity, None, 100, 1, True, None)]
+        await life.close()
+        life.boot()
+        await life.service.recover()
+        assert life.service.resolve("web").state.phase is Phase.PAUSED
+
+    play(body)
+
+
 def test_an_exit_while_away_is_learned_and_a_lost_one_is_255() -> None:
     async def body(life: Life) -> None:
         first, second = await started(life), await started(life, "db")
