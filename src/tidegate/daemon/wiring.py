@@ -33,7 +33,7 @@ from tidegate.drivers.files.container_files import ConfinedFiles
 from tidegate.drivers.json_log_reader import read_log
 from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.overlay import OverlayRootFilesystems
-from tidegate.drivers.process_plan import ProcessPlanner
+from tidegate.drivers.process_plan import ProcessPlanner, process_limits
 from tidegate.drivers.process_table import list_host_processes
 from tidegate.drivers.registry import HTTPRegistry
 from tidegate.drivers.registry_transport import RegistryConfig
@@ -57,6 +57,7 @@ from tidegate.engine.processes import ProcessService
 from tidegate.engine.prune import PruneService
 from tidegate.engine.shutdown import stop_all
 from tidegate.engine.system import EngineFacts, Holdings, SystemService
+from tidegate.engine.updates import UpdateService
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.kernel.cgroups import ROOT, is_unified, open_cgroups
 from tidegate.kernel.host import HostFacts, read_cgroups, read_host
@@ -117,7 +118,9 @@ class Engine:
         self._networks = PredefinedNetworks(self._state, time.time_ns, self._containers, self._bridge_facts)
         cgroup_namespace = settings.cgroup_namespace or ("private" if is_unified() else "host")
         defaults = Defaults(settings.log.driver, cgroup_namespace, settings.restart_unhealthy)
-        self._creator = ContainerCreator(self._containers, self._images, defaults, read_cgroups(ROOT))
+        able = read_cgroups(ROOT)
+        self._creator = ContainerCreator(self._containers, self._images, defaults, able)
+        self._updates = UpdateService(self._containers, self._runtime, able, process_limits)
         self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, planner.log_path)
         self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
         holdings = Holdings(self._containers, self._images, volumes, rootfs, self._layers)
@@ -133,7 +136,7 @@ class Engine:
             **ContainerHandlers(
                 self._containers, self._creator, self._inspection, SummaryRows(self._networks.id_of), time.time_ns
             ).table(),
-            **ContainerLifeHandlers(self._containers).table(),
+            **ContainerLifeHandlers(self._containers, self._updates).table(),
             **ArchiveHandlers(self._archives).table(),
             **CommitHandlers(self._commits).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),

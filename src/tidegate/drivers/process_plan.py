@@ -22,11 +22,20 @@ from tidegate.drivers.oci_config import (
     OCIRequest,
     ResourceRequest,
     plan_config,
+    plan_resources,
 )
 from tidegate.drivers.oci_process import ProcessRequest, plan_process
 from tidegate.engine.creation import split_bind
 from tidegate.engine.file_ports import BindMount
-from tidegate.engine.ports import BridgeAttachment, ContainerProcess, ExecProcess, LogTarget, Stdio, VolumeStore
+from tidegate.engine.ports import (
+    BridgeAttachment,
+    ContainerProcess,
+    ExecProcess,
+    LogTarget,
+    ProcessLimits,
+    Stdio,
+    VolumeStore,
+)
 from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
 from tidegate.kernel.paths import read_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
@@ -237,6 +246,11 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             path.chmod(0o644)
             files[f"/etc/{name}"] = str(path)
         return files
+
+
+def process_limits(host: HostConfig) -> ProcessLimits:
+    """See ``engine.updates.PlanResources``."""
+    return ProcessLimits(plan_resources(resource_request(host)))
 
 
 def resource_request(host: HostConfig) -> ResourceRequest:

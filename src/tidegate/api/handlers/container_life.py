@@ -1,25 +1,29 @@
-"""A container's life: start, stop, restart, kill, pause, rename, remove, wait."""
+"""A container's life: start, stop, restart, kill, pause, rename, update, remove, wait."""
 
 from collections.abc import Awaitable, Mapping
 from typing import cast
 
 import msgspec
 
-from tidegate.api.handlers.responses import later_document, no_content
+from tidegate.api.handlers.responses import json_response, later_document, no_content
 from tidegate.api.pipeline import Call, Handler
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService, WaitCondition
 from tidegate.engine.creation import parse_signal
+from tidegate.engine.updates import UpdateService
 from tidegate.http.messages import Response
 from tidegate.model.phases import State
+from tidegate.spec.codec import decode
+from tidegate.spec.container import UpdateRequest
 
 _CONDITIONS = ("", "not-running", "next-exit", "removed")
 
 
 class ContainerLifeHandlers(msgspec.Struct, frozen=True):
-    """On the container service."""
+    """On the container service, and the one that changes limits."""
 
     containers: ContainerService
+    updates: UpdateService
 
     def table(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
@@ -31,6 +35,7 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
             "ContainerPause": self.pause,
             "ContainerUnpause": self.unpause,
             "ContainerRename": self.rename,
+            "ContainerUpdate": self.update,
             "ContainerDelete": self.delete,
             "ContainerWait": self.wait,
         }
@@ -65,6 +70,11 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
     async def rename(self, call: Call) -> Response:
         """POST /containers/{id}/rename."""
         return await _then_nothing(self.containers.rename(call.parameters["id"], call.query.text("name")))
+
+    async def update(self, call: Call) -> Response:
+        """POST /containers/{id}/update."""
+        request = decode(UpdateRequest, await call.document_bytes())
+        return json_response({"Warnings": list(await self.updates.update(call.parameters["id"], request))})
 
     async def delete(self, call: Call) -> Response:
         """DELETE /containers/{id}."""
