@@ -33,10 +33,11 @@ from tidegate.drivers.files.container_files import ConfinedFiles
 from tidegate.drivers.json_log_reader import read_log
 from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.overlay import OverlayRootFilesystems
-from tidegate.drivers.process_plan import ProcessPlanner, process_limits
+from tidegate.drivers.process_plan import ProcessPlanner
 from tidegate.drivers.process_table import list_host_processes
 from tidegate.drivers.registry import HTTPRegistry
 from tidegate.drivers.registry_transport import RegistryConfig
+from tidegate.drivers.resources import process_limits
 from tidegate.drivers.shim_runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.volumes import LocalVolumeStore

@@ -1,7 +1,7 @@
 """An OCI runtime-spec 1.0 configuration for one container, with Docker's defaults; pure.
 
-``plan_config(request)`` answers the document crun gets, ``plan_resources`` its ``linux.resources`` (an update's too).
-The process, and the user it runs as, are in ``oci_process``.
+``plan_config(request)`` answers the document crun gets. The process, and the user it runs as, are in ``oci_process``;
+limits are in ``resources``.
 
 - A user's mount replaces the default one at the same place; mounts are ordered so that a parent precedes its children.
 - A privileged container gets no masks, no seccomp, every device.
@@ -13,7 +13,10 @@ from typing import Any
 import msgspec
 
 from tidegate.base.errors import InvalidParameterError
+from tidegate.drivers.devices import DeviceRequest
 from tidegate.drivers.oci_process import MAX_ID, ProcessRequest, plan_process
+from tidegate.drivers.resources import ResourceRequest, plan_resources
+from tidegate.engine.device_rules import DeviceRule
 from tidegate.kernel.seccomp import BPF_ANNOTATION, annotation
 
 DEFAULT_MASKED_PATHS = (
@@ -30,7 +33,6 @@ DEFAULT_READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/p
 INIT_PATH = "/sbin/docker-init"
 
 _SHM = "/dev/shm"  # noqa: S108  the container's own
-_CPU_PERIOD_US = 100_000
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
 _OPPOSITE = {"exec": "noexec", "suid": "nosuid", "dev": "nodev"}
 _TMPFS_FLAGS = frozenset(
@@ -65,37 +67,6 @@ class MountRequest(msgspec.Struct, frozen=True):
     options: tuple[str, ...] = ()
 
 
-class DeviceRequest(msgspec.Struct, frozen=True):
-    """A device node in the container; ``kind`` is c or b, ``access`` some of rwm."""
-
-    container_path: str
-    kind: str
-    major: int
-    minor: int
-    access: str = "rwm"
-    file_mode: int = 0o666
-    uid: int = 0
-    gid: int = 0
-
-
-class ResourceRequest(msgspec.Struct, frozen=True):
-    """Zero (or None) asks for nothing. ``memory_swap_bytes`` is memory plus swap, -1 unlimited."""
-
-    memory_bytes: int = 0
-    memory_swap_bytes: int = 0
-    memory_reservation_bytes: int = 0
-    memory_swappiness: int | None = None
-    oom_kill_disable: bool = False
-    nano_cpus: int = 0
-    cpu_quota_us: int = 0
-    cpu_period_us: int = 0
-    cpu_shares: int = 0
-    cpuset_cpus: str = ""
-    cpuset_mems: str = ""
-    pids_limit: int | None = None
-    blkio_weight: int = 0
-
-
 class OCIRequest(msgspec.Struct, frozen=True):
     """A container. A namespace path joins that namespace; ``*_host`` shares the host's; neither makes a new one."""
 
@@ -110,7 +81,8 @@ class OCIRequest(msgspec.Struct, frozen=True):
     etc_files: Mapping[str, str] = msgspec.field(
         default_factory=dict
     )  # container path -> host path (resolv.conf, hosts)
-    devices: tuple[DeviceRequest, ...] = ()
+    devices: Sequence[DeviceRequest] = ()
+    device_rules: tuple[DeviceRule, ...] = ()
     sysctls: Mapping[str, str] = msgspec.field(default_factory=dict)
     shm_size_bytes: int = 64 << 20
     init_host_path: str | None = None
@@ -127,36 +99,7 @@ class OCIRequest(msgspec.Struct, frozen=True):
     annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-# ----------------------------------------------------------------------------- resources
-
-
-def plan_resources(request: ResourceRequest) -> dict[str, Any]:
-    """The OCI ``linux.resources`` object, without devices."""
-    memory: dict[str, Any] = {}
-    if request.memory_bytes:
-        memory["limit"] = request.memory_bytes
-    if request.memory_bytes > 0 or request.memory_swap_bytes:  # Docker: as much swap as memory, unless asked
-        memory["swap"] = request.memory_swap_bytes or 2 * request.memory_bytes
-    if request.memory_reservation_bytes:
-        memory["reservation"] = request.memory_reservation_bytes
-    if request.memory_swappiness is not None and request.memory_swappiness >= 0:
-        memory["swappiness"] = request.memory_swappiness
-    if request.oom_kill_disable:
-        memory["disableOOMKiller"] = True
-    cpu: dict[str, Any] = {}
-    if request.nano_cpus:
-        cpu = {"quota": request.nano_cpus * _CPU_PERIOD_US // 1_000_000_000, "period": _CPU_PERIOD_US}
-    cpu |= {"quota": request.cpu_quota_us} if request.cpu_quota_us else {}
-    cpu |= {"period": request.cpu_period_us} if request.cpu_period_us else {}
-    cpu |= {"shares": request.cpu_shares} if request.cpu_shares else {}
-    cpu |= {"cpus": request.cpuset_cpus} if request.cpuset_cpus else {}
-    cpu |= {"mems": request.cpuset_mems} if request.cpuset_mems else {}
-    resources: dict[str, Any] = {"memory": memory, "cpu": cpu}
-    if request.pids_limit:
-        resources["pids"] = {"limit": request.pids_limit if request.pids_limit > 0 else -1}
-    if request.blkio_weight:
-        resources["blockIO"] = {"weight": request.blkio_weight}
-    return {name: value for name, value in resources.items() if value}
+# ----------------------------------------------------------------------------- devices
 
 
 _DEFAULT_DEVICE_RULES = (
@@ -173,7 +116,7 @@ def _device_rules(request: OCIRequest) -> list[dict[str, Any]]:
         return [{"allow": True, "access": "rwm"}]
     wanted = [(device.kind, device.major, device.minor, device.access) for device in request.devices]
     rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
-    for kind, major, minor, access in (*_DEFAULT_DEVICE_RULES, *wanted):
+    for kind, major, minor, access in (*_DEFAULT_DEVICE_RULES, *wanted, *request.device_rules):
         rule = {"allow": True, "type": kind, "major": major, "minor": minor, "access": access}
         rules.append({key: value for key, value in rule.items() if value is not None})
     return rules

@@ -14,25 +14,25 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.base.sizes import parse_size
+from tidegate.drivers.devices import find_devices
 from tidegate.drivers.mountpoints import make_mountpoints
 from tidegate.drivers.oci_config import (
     DEFAULT_MASKED_PATHS,
     DEFAULT_READONLY_PATHS,
     MountRequest,
     OCIRequest,
-    ResourceRequest,
     plan_config,
-    plan_resources,
 )
 from tidegate.drivers.oci_process import ProcessRequest, plan_process
+from tidegate.drivers.resources import resource_request
 from tidegate.engine.creation import split_bind
+from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.file_ports import BindMount
 from tidegate.engine.ports import (
     BridgeAttachment,
     ContainerProcess,
     ExecProcess,
     LogTarget,
-    ProcessLimits,
     Stdio,
     VolumeStore,
 )
@@ -89,6 +89,8 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             readonly_rootfs=host.readonly_rootfs,
             mounts=tuple(self._mounts(container, host)),
             etc_files=self._etc_files(container, document, attachment),
+            devices=find_devices(host),
+            device_rules=tuple(parse_device_rule(rule) for rule in host.device_cgroup_rules),
             sysctls=host.sysctls,
             shm_size_bytes=host.shm_size or 64 << 20,
             init_host_path=_init_path() if host.init else None,
@@ -246,30 +248,6 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             path.chmod(0o644)
             files[f"/etc/{name}"] = str(path)
         return files
-
-
-def process_limits(host: HostConfig) -> ProcessLimits:
-    """See ``engine.updates.PlanResources``."""
-    return ProcessLimits(plan_resources(resource_request(host)))
-
-
-def resource_request(host: HostConfig) -> ResourceRequest:
-    """The limits of a HostConfig."""
-    return ResourceRequest(
-        memory_bytes=host.memory,
-        memory_swap_bytes=host.memory_swap,
-        memory_reservation_bytes=host.memory_reservation,
-        memory_swappiness=host.memory_swappiness,
-        oom_kill_disable=bool(host.oom_kill_disable),
-        nano_cpus=host.nano_cpus,
-        cpu_quota_us=host.cpu_quota,
-        cpu_period_us=host.cpu_period,
-        cpu_shares=host.cpu_shares,
-        cpuset_cpus=host.cpuset_cpus,
-        cpuset_mems=host.cpuset_mems,
-        pids_limit=host.pids_limit,
-        blkio_weight=host.blkio_weight,
-    )
 
 
 def hosts_text(hostname: str, extra: Iterable[str], attachment: BridgeAttachment | None) -> str:

@@ -26,7 +26,7 @@ DEFAULT_STOP_TIMEOUT_S = 10
 _SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}
 # The last three are Docker Desktop's; they mean nothing on Linux, to Docker either.
 _BIND_OPTIONS = frozenset(
-    "ro rw z Z nocopy private rprivate shared rshared slave rslave consistent cached delegated".split()
+    ["ro", "rw", "z", "Z", "nocopy", "private", "rprivate", "shared", "rshared", "slave", "rslave", "consistent", "cached", "delegated"]
 )
 
 

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
+from tidegate.engine.device_rules import check_access, parse_device_rule
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
 
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
+LOWEST_BLOCK_WEIGHT, HIGHEST_BLOCK_WEIGHT = 10, 1000
 DEFAULT_RUNTIME = "crun"
 
 # Fields of HostConfig that would change what runs, and that this engine does not act on yet.
 _UNSUPPORTED = (
-    "blkio_weight_device", "blkio_device_read_bps", "blkio_device_write_bps", "blkio_device_read_iops",
-    "blkio_device_write_iops", "cpu_realtime_period", "cpu_realtime_runtime", "device_cgroup_rules", "device_requests",
-    "volumes_from", "links", "storage_opt", "devices", "cgroup_parent", "cgroup", "kernel_memory", "kernel_memory_tcp",
+    "device_requests", "volumes_from", "links", "storage_opt", "cgroup_parent", "cgroup",
 )  # fmt: skip
 
 _OF_WINDOWS = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwidth")
@@ -25,6 +25,7 @@ def refuse_what_is_not_done(request: CreateRequest) -> None:
     _refuse_fields(request.host_config)
     _refuse_modes(request.host_config)
     _refuse_resources(request.host_config)
+    _refuse_devices(request.host_config)
     _refuse_mounts(request.host_config)
     for network, endpoint in request.networking_config.endpoints_config.items():
         if endpoint is not None:
@@ -94,6 +95,30 @@ def _refuse_resources(host: HostConfig) -> None:
     for message, is_wrong in wrong.items():
         if is_wrong:
             raise InvalidParameterError(message)
+
+
+def _refuse_devices(host: HostConfig) -> None:
+    for rule in host.device_cgroup_rules:
+        parse_device_rule(rule)
+    for device in host.devices:
+        if not device.path_on_host.startswith("/"):
+            raise InvalidParameterError(f"Devices.PathOnHost: {device.path_on_host!r} is not an absolute path")
+        if device.path_in_container and not device.path_in_container.startswith("/"):
+            raise InvalidParameterError(
+                f"Devices.PathInContainer: {device.path_in_container!r} is not an absolute path"
+            )
+        check_access(device.cgroup_permissions)
+    weights = [host.blkio_weight, *(device.weight for device in host.blkio_weight_device)]
+    if any(weight and not LOWEST_BLOCK_WEIGHT <= weight <= HIGHEST_BLOCK_WEIGHT for weight in weights):
+        raise InvalidParameterError("Range of blkio weight is from 10 to 1000")
+    throttled = (
+        *host.blkio_device_read_bps, *host.blkio_device_write_bps, *host.blkio_device_read_iops,
+        *host.blkio_device_write_iops,
+    )  # fmt: skip
+    if any(device.rate < 0 for device in throttled):
+        raise InvalidParameterError("a rate of a blkio device cannot be negative")
+    if 0 < host.cpu_realtime_period < host.cpu_realtime_runtime:
+        raise InvalidParameterError("cpu real-time runtime cannot be higher than cpu real-time period")
 
 
 def _refuse_mounts(host: HostConfig) -> None:

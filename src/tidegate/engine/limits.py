@@ -24,7 +24,7 @@ class _Limit(NamedTuple):
 
     is_asked: Callable[[HostConfig], bool]
     is_able: Callable[[CgroupAbilities], bool]
-    instead: Mapping[str, int | str | None]
+    instead: Mapping[str, int | str | tuple[()] | None]
     warning: str
 
 
@@ -89,6 +89,42 @@ _LIMITS = (
         {"blkio_weight": 0},
         f"Your kernel does not support Block I/O weight {_UNMOUNTED} Weight discarded.",
     ),
+    _Limit(
+        lambda host: bool(host.blkio_weight_device),
+        lambda able: able.block_weight,
+        {"blkio_weight_device": ()},
+        f"Your kernel does not support Block I/O weight_device {_UNMOUNTED} Weight-device discarded.",
+    ),
+    _Limit(
+        lambda host: bool(host.blkio_device_read_bps),
+        lambda able: able.block_throttle,
+        {"blkio_device_read_bps": ()},
+        f"Your kernel does not support BPS Block I/O read limit {_UNMOUNTED} Block I/O BPS read limit discarded.",
+    ),
+    _Limit(
+        lambda host: bool(host.blkio_device_write_bps),
+        lambda able: able.block_throttle,
+        {"blkio_device_write_bps": ()},
+        f"Your kernel does not support BPS Block I/O write limit {_UNMOUNTED} Block I/O BPS write limit discarded.",
+    ),
+    _Limit(
+        lambda host: bool(host.blkio_device_read_iops),
+        lambda able: able.block_throttle,
+        {"blkio_device_read_iops": ()},
+        f"Your kernel does not support IOPS Block read limit {_UNMOUNTED} Block I/O IOPS read limit discarded.",
+    ),
+    _Limit(
+        lambda host: bool(host.blkio_device_write_iops),
+        lambda able: able.block_throttle,
+        {"blkio_device_write_iops": ()},
+        f"Your kernel does not support IOPS Block write limit {_UNMOUNTED} Block I/O IOPS write limit discarded.",
+    ),
+    _Limit(
+        lambda host: bool(host.kernel_memory or host.kernel_memory_tcp),
+        lambda able: False,
+        {"kernel_memory": 0, "kernel_memory_tcp": 0},
+        "Kernel memory limits are gone from the kernel, and from Docker. Limitation discarded.",
+    ),
 )
 
 
@@ -109,6 +145,11 @@ def plan_limits(host_config: HostConfig, able: CgroupAbilities) -> PossibleLimit
     if host_config.nano_cpus > 0 and not able.cpu_quota:
         raise InvalidParameterError(
             f"NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler {_UNMOUNTED.rstrip('.')}"
+        )
+    if (host_config.cpu_realtime_period or host_config.cpu_realtime_runtime) and not able.cpu_realtime:
+        raise InvalidParameterError(
+            f"Your kernel does not support CPU real-time scheduler {_UNMOUNTED} Leave CpuRealtimePeriod and "
+            "CpuRealtimeRuntime out"
         )
     _check_available("CPUs", "cpus", host_config.cpuset_cpus, able.cpus)
     _check_available("memory nodes", "mems", host_config.cpuset_mems, able.memory_nodes)

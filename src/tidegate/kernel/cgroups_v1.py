@@ -32,6 +32,13 @@ from tidegate.kernel.oom_notices import OOMNotice, OOMNoticeV1
 ROOT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
 _MEMORY, _MEMORY_AND_SWAP = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
+_BLOCK_DEVICE_FILES = {
+    "weightDevice": ("blkio.bfq.weight_device", "weight"),
+    "throttleReadBpsDevice": ("blkio.throttle.read_bps_device", "rate"),
+    "throttleWriteBpsDevice": ("blkio.throttle.write_bps_device", "rate"),
+    "throttleReadIOPSDevice": ("blkio.throttle.read_iops_device", "rate"),
+    "throttleWriteIOPSDevice": ("blkio.throttle.write_iops_device", "rate"),
+}
 _FREEZE_DEADLINE_S = 10.0
 
 
@@ -73,6 +80,8 @@ def _cpu_writes(cpu: Mapping[str, Any]) -> Iterator[Write]:
         "shares": ("cpu", "cpu.shares"),
         "period": ("cpu", "cpu.cfs_period_us"),
         "quota": ("cpu", "cpu.cfs_quota_us"),
+        "realtimePeriod": ("cpu", "cpu.rt_period_us"),
+        "realtimeRuntime": ("cpu", "cpu.rt_runtime_us"),
         "cpus": ("cpuset", "cpuset.cpus"),
         "mems": ("cpuset", "cpuset.mems"),
     }
@@ -90,6 +99,9 @@ def _pids_writes(pids: Mapping[str, Any]) -> Iterator[Write]:
 def _blkio_writes(blkio: Mapping[str, Any]) -> Iterator[Write]:
     if blkio.get("weight"):
         yield Write("blkio", "blkio.bfq.weight", str(blkio["weight"]))
+    for name, (file, value) in _BLOCK_DEVICE_FILES.items():
+        for device in blkio.get(name) or ():
+            yield Write("blkio", file, f"{device['major']}:{device['minor']} {device[value]}")
 
 
 class CgroupsV1:

@@ -20,6 +20,12 @@ from tidegate.kernel.oom_notices import OOMNotice, OOMNoticeV2
 ROOT = Path("/sys/fs/cgroup")
 _FREEZE_DEADLINE_S = 10.0
 _DEFAULT_PERIOD_US = 100_000
+_IO_LIMITS = {
+    "throttleReadBpsDevice": "rbps",
+    "throttleWriteBpsDevice": "wbps",
+    "throttleReadIOPSDevice": "riops",
+    "throttleWriteIOPSDevice": "wiops",
+}
 
 
 def plan_writes(resources: Mapping[str, Any]) -> Sequence[Write]:
@@ -72,7 +78,17 @@ def _pids_writes(pids: Mapping[str, Any]) -> Iterator[Write]:
 def _io_writes(block_io: Mapping[str, Any]) -> Iterator[Write]:
     if block_io.get("weight"):
         # 10 to 1000 as 1 to 10000, the translation of runc's and crun's
-        yield Write("io", "io.weight", str(1 + (block_io["weight"] - 10) * 9999 // 990))
+        yield Write("io", "io.weight", str(_io_weight(block_io["weight"])))
+    for device in block_io.get("weightDevice") or ():
+        number = f"{device['major']}:{device['minor']}"
+        yield Write("io", "io.weight", f"{number} {_io_weight(device['weight'])}")
+    for name, key in _IO_LIMITS.items():
+        for device in block_io.get(name) or ():
+            yield Write("io", "io.max", f"{device['major']}:{device['minor']} {key}={device['rate'] or 'max'}")
+
+
+def _io_weight(weight: int) -> int:
+    return 1 + (weight - 10) * 9999 // 990
 
 
 class CgroupsV2:

@@ -26,6 +26,8 @@ class CgroupAbilities(msgspec.Struct, frozen=True):
     pids: bool
     swappiness: bool = False
     block_weight: bool = False
+    block_throttle: bool = False
+    cpu_realtime: bool = False
     cpus: str = ""
     memory_nodes: str = ""
 
@@ -79,6 +81,7 @@ def read_cgroups(root: Path) -> CgroupAbilities:
             cpu_set="cpuset" in controllers,
             pids="pids" in controllers,
             block_weight="io" in controllers,
+            block_throttle="io" in controllers,
             cpus=_text(root / "cpuset.cpus.effective").strip(),
             memory_nodes=_text(root / "cpuset.mems.effective").strip(),
         )
@@ -93,6 +96,8 @@ def read_cgroups(root: Path) -> CgroupAbilities:
         pids=(root / "pids").is_dir(),
         swappiness=(root / "memory/memory.swappiness").exists(),
         block_weight=(root / "blkio/blkio.bfq.io_serviced").exists(),  # the root group has no weight itself
+        block_throttle=(root / "blkio/blkio.throttle.read_bps_device").exists(),
+        cpu_realtime=(root / "cpu/cpu.rt_runtime_us").exists(),
         cpus=_text(root / "cpuset/cpuset.cpus").strip(),
         memory_nodes=_text(root / "cpuset/cpuset.mems").strip(),
     )

@@ -5,6 +5,7 @@ import pytest
 from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers import oci_config as oci
 from tidegate.drivers import oci_process as ocip
+from tidegate.drivers.resources import ResourceRequest, plan_resources
 from tidegate.kernel.seccomp import BPF_ANNOTATION
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv/web:/bin/sh\n"
@@ -94,7 +95,7 @@ def test_an_unknown_tmpfs_option_is_refused() -> None:
 
 
 def test_resources_and_init() -> None:
-    resources = oci.plan_resources(oci.ResourceRequest(memory_bytes=64 << 20, nano_cpus=1_500_000_000, pids_limit=9))
+    resources = plan_resources(ResourceRequest(memory_bytes=64 << 20, nano_cpus=1_500_000_000, pids_limit=9))
     assert resources == {
         "memory": {"limit": 64 << 20, "swap": 128 << 20},
         "cpu": {"quota": 150_000, "period": 100_000},

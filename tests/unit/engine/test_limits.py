@@ -6,11 +6,12 @@ from msgspec.structs import replace
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.limits import parse_number_list, plan_limits
 from tidegate.kernel.host import CgroupAbilities
-from tidegate.spec.container import HostConfig
+from tidegate.spec.container import HostConfig, ThrottleDevice, WeightDevice
 
-ON_V1 = CgroupAbilities("1", *[True] * 9, cpus="0-1", memory_nodes="0")
+ON_V1 = CgroupAbilities("1", *[True] * 11, cpus="0-1", memory_nodes="0")
 ON_V2 = replace(ON_V1, version="2", oom_kill_disable=False, swappiness=False)
 UNABLE = CgroupAbilities("1", *[False] * 7)
+RATE = ThrottleDevice(path="/dev/sda", rate=1000)
 ALL = HostConfig(
     memory=64 << 20,
     memory_swap=128 << 20,
@@ -24,6 +25,11 @@ ALL = HostConfig(
     cpuset_cpus="0,1",
     cpuset_mems="0",
     blkio_weight=500,
+    blkio_weight_device=(WeightDevice(path="/dev/sda", weight=100),),
+    blkio_device_read_bps=(RATE,),
+    blkio_device_write_bps=(RATE,),
+    blkio_device_read_iops=(RATE,),
+    blkio_device_write_iops=(RATE,),
 )
 
 
@@ -48,7 +54,7 @@ def test_what_asks_for_nothing_is_no_warning() -> None:
 def test_without_controllers_no_limit_is_left() -> None:
     left, warnings = plan_limits(ALL, UNABLE)
     assert left == HostConfig(memory_swap=-1)
-    assert len(warnings) == 9
+    assert len(warnings) == 14
     with pytest.raises(InvalidParameterError, match="NanoCPUs can not be set"):
         plan_limits(HostConfig(nano_cpus=1), UNABLE)
 
@@ -72,3 +78,12 @@ def test_processors_and_nodes_must_be_there(wanted: dict[str, str], complaint: s
 def test_sets_of_numbers_as_the_kernel_writes_them() -> None:
     assert parse_number_list("0-2,7\n") == {0, 1, 2, 7}
     assert parse_number_list("") == frozenset()
+
+
+def test_realtime_is_refused_where_the_kernel_has_none_and_kernel_memory_is_left_out() -> None:
+    host = HostConfig(cpu_realtime_runtime=1000)
+    assert plan_limits(host, ON_V1).host_config == host
+    with pytest.raises(InvalidParameterError, match="does not support CPU real-time scheduler"):
+        plan_limits(host, replace(ON_V2, cpu_realtime=False))
+    left, warnings = plan_limits(HostConfig(kernel_memory=1 << 30), ON_V1)
+    assert left == HostConfig() and "Kernel memory limits are gone" in warnings[0]

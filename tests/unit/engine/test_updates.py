@@ -7,7 +7,7 @@ import pytest
 from tests.unit.engine.life import Life
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, TidegateError
-from tidegate.drivers.process_plan import process_limits
+from tidegate.drivers.resources import process_limits
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.updates import UpdateService
 from tidegate.kernel.host import CgroupAbilities
