@@ -25,9 +25,10 @@ from tidegate.spec.container import OWN_LABELS, CreateRequest, Empty, HostConfig
 DEFAULT_STOP_TIMEOUT_S = 10
 _SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}
 # The last three are Docker Desktop's; they mean nothing on Linux, to Docker either.
-_BIND_OPTIONS = frozenset(
-    ["ro", "rw", "z", "Z", "nocopy", "private", "rprivate", "shared", "rshared", "slave", "rslave", "consistent", "cached", "delegated"]
-)
+_BIND_OPTIONS = frozenset({
+    "ro", "rw", "z", "Z", "nocopy", "private", "rprivate", "shared", "rshared", "slave", "rslave", "consistent",
+    "cached", "delegated",
+})  # fmt: skip
 
 
 class SourceImage(msgspec.Struct, frozen=True):
