@@ -58,6 +58,7 @@ def test_it_owns_nothing(door: RunningEngine) -> None:
     assert set(status["Uid"].split()) == {"65534"}
     assert int(status["CapEff"], 16) == 0
     assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
     root = Path(f"/proc/{pid}/root").readlink()
     assert root == door.root / "exec/decoy"
     assert list(root.iterdir()) == []

@@ -94,6 +94,7 @@ def test_the_gate_owns_nothing(door: RunningEngine) -> None:
     assert set(status["Uid"].split()) == {"65534"}
     assert int(status["CapEff"], 16) == 0
     assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"  # a filter: tests/kernel/test_gate_filters.py tells what it refuses
 
 
 @pytest.mark.parametrize(

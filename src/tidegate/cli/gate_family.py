@@ -22,7 +22,7 @@ from tidegate.base.errors import ConflictError, InvalidParameterError
 from tidegate.cli.family import Family, wait_for_socket
 from tidegate.cli.up_settings import decoy_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig
-from tidegate.gate.audit_start import file_opener
+from tidegate.gate.audit_start import FILE, file_opener
 from tidegate.gate.authz_plugins import find_plugin
 from tidegate.gate.decoy_process import SIGNER, DecoyProcessSettings, run_decoy
 from tidegate.gate.dialer import serve_dialer
@@ -37,6 +37,7 @@ from tidegate.gate.process import (
     run_gate,
 )
 from tidegate.http.listeners import bind_tcp
+from tidegate.kernel.gate_filters import decoy_filter, worker_filter
 from tidegate.registrar.process import RegistrarProcessSettings, run_registrar
 
 GATE_USER = "nobody"
@@ -111,7 +112,8 @@ def _fork_decoy(family: Family, settings: DecoyProcessSettings, sock: socket.soc
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     family.hold((ours, theirs))
     settings.root.mkdir(parents=True, exist_ok=True, mode=0o711)
-    family.start("tidegate-decoy", partial(run_decoy, settings, sock, theirs), keep=[sock, theirs], expendable=True)
+    run = partial(run_decoy, settings, sock, theirs, decoy_filter(settings.audit.kind != FILE))
+    family.start("tidegate-decoy", run, keep=[sock, theirs], expendable=True)
     return Dialling([ours], {SIGNER: signer}, {settings.audit.next_file: file_opener(settings.audit)})
 
 
@@ -124,13 +126,14 @@ def _fork_workers(
     family.hold((*ours, *theirs))
     files: dict[str, Callable[[], int]] = {}
     quota_fd = os.memfd_create("tidegate-quotas", os.MFD_CLOEXEC)
+    syscalls = worker_filter(settings.audit.kind != FILE)
     for number, (row, link) in enumerate(zip(entrances, theirs, strict=True), start=1):
         name = "tidegate-gate" if number == 1 else f"tidegate-gate-{number}"
         audit = settings.audit.of_worker(number)
         files[audit.next_file] = file_opener(audit)
         family.start(
             name,
-            partial(run_gate, replace(settings, audit=audit), WorkerResources(row, link, quota_fd)),
+            partial(run_gate, replace(settings, audit=audit), WorkerResources(row, link, quota_fd, syscalls)),
             keep=[link, *(each.sock for each in row)],
         )
     os.close(quota_fd)

@@ -1,7 +1,8 @@
 """The decoy as a process: it holds its port, its audit file and a way to have its audit signed, and nothing else.
 
-Before the first connection it gives up root, shuts itself into an empty directory (chroot(2)) and bounds its memory and
-descriptors. Its end, which a visitor may bring about, ends nothing else.
+Before the first connection it gives up root, shuts itself into an empty directory (chroot(2)), bounds its memory and
+descriptors, and leaves itself only the system calls of a server that opens nothing. Its end, which a visitor may bring
+about, ends nothing else.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import uvloop
 
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
+from tidegate.base.syscall_filter import install_filter
 from tidegate.gate.audit_start import Audit, AuditSettings, start_audit
 from tidegate.gate.dialer import Dialer
 from tidegate.gate.process import give_up_root
@@ -47,13 +49,17 @@ class DecoyProcessSettings(msgspec.Struct, frozen=True):
     log_level: str = "info"
 
 
-def run_decoy(settings: DecoyProcessSettings, sock: socket.socket, link: socket.socket) -> None:
-    """Serve ``sock`` until SIGTERM or SIGINT; ``link`` leads to a dialer. Raises as ``start_audit`` does, OSError."""
+def run_decoy(settings: DecoyProcessSettings, sock: socket.socket, link: socket.socket, syscalls: bytes) -> None:
+    """Serve ``sock`` until SIGTERM or SIGINT; ``link`` leads to a dialer, ``syscalls`` is the seccomp filter's program.
+
+    Raises as ``start_audit`` does, OSError, InternalError.
+    """
     logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s decoy %(message)s", force=True)
     audit = start_audit(settings.audit)
     server = _decoy_server(audit)
     confine(settings.root, settings.owner)
     end_with_parent(settings.parent_pid)
+    install_filter(syscalls)
     uvloop.run(_serve(server, sock, link, audit))
 
 

@@ -1,8 +1,8 @@
 """The gate as processes: opened as root, then keeping nothing of it.
 
 ``tidegate up`` binds the sockets of all workers and forks these. A worker opens its audit; then groups, gid and uid are
-given up and ``no_new_privs`` is set. Only then it learns from the registrar what to decide on, TLS material included,
-and accepts connections. What is behind the gate is reached by the dialer.
+given up, ``no_new_privs`` is set and a seccomp filter installed. Only then it learns from the registrar what to decide
+on, TLS material included, and accepts connections. What is behind the gate is reached by the dialer.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from tidegate.base.allocator import keep_giving_back
 from tidegate.base.errors import InternalError, InvalidParameterError, UnavailableError
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
+from tidegate.base.syscall_filter import install_filter
 from tidegate.gate.audit_start import Audit, AuditSettings, start_audit
 from tidegate.gate.authz_plugins import AuthzPlugins
 from tidegate.gate.dialer import Dialer
@@ -98,11 +99,15 @@ class Entrance(msgspec.Struct, frozen=True):
 
 
 class WorkerResources(msgspec.Struct, frozen=True):
-    """What a worker is given besides its settings: ``link`` leads to the dialer, ``quota_fd`` is shared by all."""
+    """What a worker is given besides its settings: ``link`` leads to the dialer, ``quota_fd`` is shared by all.
+
+    ``syscalls`` is the program of its seccomp filter.
+    """
 
     entrances: list[Entrance]
     link: socket.socket
     quota_fd: int
+    syscalls: bytes
 
 
 def open_entrances(settings: GateProcessSettings) -> list[list[Entrance]]:
@@ -133,6 +138,7 @@ def run_gate(settings: GateProcessSettings, resources: WorkerResources) -> None:
     audit = start_audit(settings.audit)
     give_up_root(*settings.owner)
     end_with_parent(settings.parent_pid)
+    install_filter(resources.syscalls)
     uvloop.run(_serve(settings, resources, audit))
 
 
