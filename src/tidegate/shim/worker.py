@@ -263,11 +263,15 @@ class Worker:
         self._watch_process(process, process.start_ticks)
 
     def _watch_process(self, process: Process, ticks: int) -> None:
-        """Have its end told; one that has ended and was reaped by another has its exit now."""
+        """Have its end told; one that has ended and was reaped by another has its exit now.
+
+        Copies of its descriptors are held before it is on record as running: else a kill in between left it without.
+        """
         process.start_ticks = ticks
         if process.pidfd < 0 and ticks and start_ticks(process.pid) == ticks:
             with contextlib.suppress(ProcessLookupError):  # the keeper has just reaped it, and written it down
                 process.pidfd = os.pidfd_open(process.pid)
+        self._holders.tell(process.key)
         save(self._records, process)
         if process.pidfd < 0:
             code = self._reaper.records.read(process.pid, ticks)
@@ -275,7 +279,6 @@ class Worker:
             self._reaper.records.forget(process.pid, ticks)
             return
         self._reaper.watch(process.pid, ticks, process.pidfd, lambda code: self._exited(process, code))
-        self._holders.tell(process.key)
 
     def _exited(self, process: Process, code: int) -> None:
         killed = process.exec_id is None and oci.oom_kills(process.cgroup_join) > 0
