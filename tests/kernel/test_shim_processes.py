@@ -89,7 +89,7 @@ def test_what_a_client_typed_before_it_left_is_not_lost(shim: Shim) -> None:
     client.close()  # with output unread: to the worker this is an error on the way out, before it has read the line
     os.kill(worker_pid(shim), signal.SIGCONT)
     assert shim.exited()["exit_code"] == 0
-    assert logged(shim, container_id).endswith("got a line\n")
+    assert "got a line\n" in logged(shim, container_id)  # a filler may follow: a kill takes its time
 
 
 def test_a_released_container_is_forgotten_and_an_unreleased_exit_repeated(shim: Shim) -> None:
