@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import NotFoundError, NotSupportedError
-from tidegate.drivers.overlay import OverlayRootFilesystems, plan_mount_data
-from tidegate.kernel.mounts import mount_points
+from tidegate.drivers.overlay import OverlayRootFilesystems, knows_lowerdir_plus, mount_by_data, plan_mount_data
+from tidegate.kernel.mounts import MNT_DETACH, mount_points, umount2
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
@@ -46,6 +46,30 @@ def test_many_layers_mount_write_unmount_remove(tmp_path: Path) -> None:
         assert list((tmp_path / "trash").iterdir()) == []
 
     asyncio.run(story())
+
+
+@needs_root
+def test_128_layers_mount_without_lowerdir_plus(tmp_path: Path) -> None:
+    layers = [tmp_path / "layers" / f"{number:064x}" / "diff" for number in range(128)]
+    places = [tmp_path / name for name in ("upper", "work", "merged")]
+    for directory in (*layers, *places):
+        directory.mkdir(parents=True)
+    for number, layer in enumerate(layers):
+        (layer / f"file{number}").touch()
+    upper, work, merged = places
+    mount_by_data([str(layer) for layer in layers], [("upperdir", str(upper)), ("workdir", str(work))], merged)
+    try:
+        assert len(list(merged.iterdir())) == 128
+    finally:
+        umount2(str(merged), MNT_DETACH)
+
+
+@pytest.mark.parametrize(
+    ("release", "knows"),
+    [("6.1.0-56-cloud-amd64", False), ("5.10.0", False), ("6.7.0", True), ("6.12.117+deb13-amd64", True), ("7", False)],
+)
+def test_which_kernels_are_asked_for_lowerdir_plus(release: str, knows: bool) -> None:
+    assert knows_lowerdir_plus(release) is knows
 
 
 @needs_root

@@ -5,7 +5,8 @@ written last by ``prepare``, so that a directory without it is a preparation tha
 was removed lies in ``DATA_ROOT/trash`` until it has been deleted.
 
 - Layers are mounted with ``lowerdir+`` (Linux 6.7): one option a layer, so that their number is not limited by a page
-  of options. Older kernels get mount(2) and a clear refusal where the options do not fit.
+  of options. Older kernels (Debian 12's) get mount(2), with layers named by descriptors where their paths do not fit:
+  about 200 then do, which is more than the 128 that dockerd takes.
 - Blocking work runs in a thread. ``mount``, ``unmount`` and ``remove`` are idempotent.
 - Who reads the files of a container holds its root filesystem: whichever ends last, container or hold, unmounts it.
 - Directories are never redirected nor files copied up without their content: an upper directory alone tells what its
@@ -151,16 +152,39 @@ def _chain_ids(home: Path) -> Sequence[str]:
 
 def _mount_overlay(lower: Sequence[str], home: Path) -> None:
     """``lower`` topmost first. Raises OSError; NotSupportedError when only a newer kernel could mount them."""
-    directories = [("upperdir", str(home / "upper")), ("workdir", str(home / "work"))]
-    tuning = _tuning(Path("/sys/module/overlay/parameters"))
+    target = home / "merged"
+    options = [("upperdir", str(home / "upper")), ("workdir", str(home / "work"))]
+    options += _tuning(Path("/sys/module/overlay/parameters"))
+    if not knows_lowerdir_plus(os.uname().release):  # asking an older kernel costs a line in its log each time
+        mount_by_data(lower, options, target)
+        return
     try:
-        options = [("lowerdir+", path) for path in lower] + directories + tuning
-        mounts.mount_filesystem("overlay", "overlay", str(home / "merged"), options)
+        each = [("lowerdir+", path) for path in lower]
+        mounts.mount_filesystem("overlay", "overlay", str(target), [*each, *options])
     except OSError as error:
         if error.errno not in _NO_SUCH_OPTION:
             raise
-        data = plan_mount_data(lower, directories + tuning)
-        mounts.mount("overlay", str(home / "merged"), "overlay", 0, data)
+        mount_by_data(lower, options, target)
+
+
+def knows_lowerdir_plus(release: str) -> bool:
+    """Whether a kernel of this release (``uname -r``) is new enough, 6.7 or later."""
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (6, 7)
+
+
+def mount_by_data(lower: Sequence[str], options: Sequence[tuple[str, str]], target: Path) -> None:
+    """mount(2). Raises OSError; NotSupportedError when even the shortest names do not fit."""
+    with contextlib.ExitStack() as held:
+        if len(os.fsencode(_mount_data(lower, options))) > _OPTIONS_PAGE_BYTES:
+            lower = [f"/proc/self/fd/{_held_open(path, held)}" for path in lower]
+        mounts.mount("overlay", str(target), "overlay", 0, plan_mount_data(lower, options))
+
+
+def _held_open(path: str, held: contextlib.ExitStack) -> int:
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    held.callback(os.close, fd)
+    return fd
 
 
 def plan_mount_data(lower: Sequence[str], options: Sequence[tuple[str, str]]) -> str:
@@ -168,14 +192,18 @@ def plan_mount_data(lower: Sequence[str], options: Sequence[tuple[str, str]]) ->
 
     Raises NotSupportedError when it does not fit in a page.
     """
-    fields = [("lowerdir", ":".join(_escape(path, ":") for path in lower))]
-    fields += [(key, _escape(value)) for key, value in options]
-    data = ",".join(f"{key}={value}" for key, value in fields)
+    data = _mount_data(lower, options)
     if len(os.fsencode(data)) > _OPTIONS_PAGE_BYTES:
         raise NotSupportedError(
             f"this kernel cannot mount an image of {len(lower)} layers: overlayfs with lowerdir+ needs Linux 6.7"
         )
     return data
+
+
+def _mount_data(lower: Sequence[str], options: Sequence[tuple[str, str]]) -> str:
+    fields = [("lowerdir", ":".join(_escape(path, ":") for path in lower))]
+    fields += [(key, _escape(value)) for key, value in options]
+    return ",".join(f"{key}={value}" for key, value in fields)
 
 
 def _escape(path: str, extra: str = "") -> str:
