@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -189,7 +189,7 @@ def test_a_killed_relay_is_replaced_with_its_ports() -> None:
             (pid,) = relay_pids(root)
             status = Path(f"/proc/{pid}/status").read_text()
             assert "Uid:\t65534\t65534\t65534\t65534" in status and "CapEff:\t0000000000000000" in status
-            subprocess.run(["kill", "-9", str(pid)], check=True)
+            os.kill(pid, signal.SIGKILL)
             client, accepted = await asyncio.to_thread(connected, server)  # it waits in the backlog meanwhile
             client.sendall(b"again")
             assert accepted.recv(9) == b"again"
