@@ -21,7 +21,7 @@ from pathlib import Path
 from bench.peers import dockerd, tidegate
 
 from tidegate.base.errors import NotFoundError
-from tidegate.gate.forward import Sending, end_to_end_headers, forward
+from tidegate.gate.behind.forward import Sending, end_to_end_headers, forward
 from tidegate.http.client import UnixClient
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import BytesBody, Request, Response, split_target

@@ -5,9 +5,9 @@ import hashlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.spec.audit_chain import Head, checkpoint_message, genesis, seal
-from tidegate.spec.audit_records import Checkpoint, Decision, Kind, Outcome, Segment
-from tidegate.spec.audit_verify import Walk, pieces_of
+from tidegate.spec.audit.chain import Head, checkpoint_message, genesis, seal
+from tidegate.spec.audit.records import Checkpoint, Decision, Kind, Outcome, Segment
+from tidegate.spec.audit.verify import Walk, pieces_of
 
 CHAIN = "00112233aabbccdd/gate-1"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from tests.control_groups import groups_in
 from tests.kernel.shim_client import supervisors, worker_and_keeper
 
-from tidegate.drivers.oci_config import OCIRequest, ProcessRequest, ResourceRequest, plan_config
-from tidegate.drivers.shim_runtime import ShimRuntime
-from tidegate.drivers.shim_stream import SocketStream
+from tidegate.drivers.oci.config import OCIRequest, ProcessRequest, ResourceRequest, plan_config
+from tidegate.drivers.shim.runtime import ShimRuntime
+from tidegate.drivers.shim.stream import SocketStream
 from tidegate.engine.ports import ContainerProcess, Exited, LogTarget, OutOfMemory, Stdio
 from tidegate.kernel.cgroups import open_cgroups
 

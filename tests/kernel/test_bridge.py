@@ -10,8 +10,8 @@ import pytest
 from tests.kernel.fresh_netns import in_fresh_netns
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
-from tidegate.drivers.bridge import BridgeSettings, LinuxBridge, remove_bridge
-from tidegate.drivers.bridge_names import veth_name
+from tidegate.drivers.bridge.driver import BridgeSettings, LinuxBridge, remove_bridge
+from tidegate.drivers.bridge.names import veth_name
 from tidegate.engine.ports import BridgeAttachment, PortPublication
 from tidegate.kernel import links
 from tidegate.kernel.namespaces import create_network_namespace, in_network_namespace

@@ -16,8 +16,8 @@ import pytest
 from msgspec.structs import replace
 from tests.control_groups import HAS_CONTROLLERS, UNIFIED, parents
 
-from tidegate.drivers.oci_config import MountRequest, OCIRequest, plan_config
-from tidegate.drivers.oci_process import ProcessRequest
+from tidegate.drivers.oci.config import MountRequest, OCIRequest, plan_config
+from tidegate.drivers.oci.process import ProcessRequest
 from tidegate.drivers.resources import ResourceRequest
 from tidegate.kernel.capabilities import DEFAULT_CAPABILITIES, effective_capabilities, held_capabilities
 from tidegate.kernel.seccomp import DEFAULT_PROFILE, SeccompCompiler

@@ -14,7 +14,7 @@ import pytest
 from tests.kernel.fresh_netns import in_fresh_netns
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
+from tidegate.drivers.bridge.driver import BridgeSettings, LinuxBridge
 from tidegate.engine.ports import PortPublication
 from tidegate.kernel import links
 from tidegate.kernel.namespaces import in_network_namespace

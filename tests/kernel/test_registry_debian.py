@@ -20,8 +20,8 @@ from tests.kernel.debian_registry import (
 from tidegate.base.errors import NotFoundError, UnauthorizedError
 from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.layers import LayerDirectories
-from tidegate.drivers.registry import HTTPRegistry
-from tidegate.drivers.registry_transport import RegistryConfig
+from tidegate.drivers.registry.client import HTTPRegistry
+from tidegate.drivers.registry.transport import RegistryConfig
 from tidegate.engine.images import ImageService
 from tidegate.engine.ports import RegistryAuth
 

@@ -15,10 +15,10 @@ from tidegate.cli.certificate_arguments import DEFAULT_DATA_ROOT
 
 if TYPE_CHECKING:
     from tidegate.cli.audit_follow import Follower
-    from tidegate.pki.audit_reader import Report
-    from tidegate.pki.audit_signer import AuditVerifier
-    from tidegate.spec.audit_chain import Head
-    from tidegate.spec.audit_query import Entry, Selection
+    from tidegate.pki.audit.reader import Report
+    from tidegate.pki.audit.signer import AuditVerifier
+    from tidegate.spec.audit.chain import Head
+    from tidegate.spec.audit.query import Entry, Selection
 
 EXIT_TAMPERED = 1
 EXIT_COULD_NOT_LOOK = 2
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from tidegate.pki.audit_memory import read_dropped, signer_directory
-    from tidegate.pki.audit_reader import Memory, verify_files
+    from tidegate.pki.audit.memory import read_dropped, signer_directory
+    from tidegate.pki.audit.reader import Memory, verify_files
 
     try:
         files = _files(args)
@@ -121,7 +121,7 @@ def _follower(args: argparse.Namespace) -> "Follower":
 
 
 def _follow(follower: "Follower", selection: "Selection", as_json_line: bool) -> None:
-    from tidegate.spec.audit_query import entries
+    from tidegate.spec.audit.query import entries
 
     sys.stdout.flush()
     for batch in follower.batches():
@@ -138,21 +138,21 @@ def _query(args: argparse.Namespace) -> int:
 
 
 def _selected(args: argparse.Namespace, selection: "Selection") -> Iterator["Entry"]:
-    from tidegate.pki.audit_reader import group_by_chain, read_lines
-    from tidegate.spec.audit_query import entries
+    from tidegate.pki.audit.reader import group_by_chain, read_lines
+    from tidegate.spec.audit.query import entries
 
     return filter(selection.admits, entries(read_lines(group_by_chain(_files(args)))))
 
 
 def _show(entry: "Entry", as_json_line: bool) -> None:
-    from tidegate.spec.audit_query import as_json, describe
+    from tidegate.spec.audit.query import as_json, describe
 
     print(as_json(entry).decode() if as_json_line else describe(entry))
 
 
 def _selection(args: argparse.Namespace) -> "Selection":
-    from tidegate.spec.audit_chain import stamp
-    from tidegate.spec.audit_query import Selection
+    from tidegate.spec.audit.chain import stamp
+    from tidegate.spec.audit.query import Selection
     from tidegate.spec.timestamps import parse_time
 
     now_ns = time.time_ns()
@@ -163,7 +163,7 @@ def _selection(args: argparse.Namespace) -> "Selection":
 
 def _files(args: argparse.Namespace) -> list[Path]:
     """Those that were named, or all under DATA_ROOT. Raises NotFoundError when there are none."""
-    from tidegate.pki.audit_files import audit_files
+    from tidegate.pki.audit.files import audit_files
 
     if args.files:
         for path in args.files:
@@ -182,8 +182,8 @@ def _heads(args: argparse.Namespace) -> "dict[str, Head]":
 
     A chain named ``WRITER@START`` goes to a log daemon: it is looked at only when its lines are given.
     """
-    from tidegate.pki.audit_memory import read_heads, signer_directory
-    from tidegate.pki.audit_reader import chains_of
+    from tidegate.pki.audit.memory import read_heads, signer_directory
+    from tidegate.pki.audit.reader import chains_of
 
     heads = read_heads(signer_directory(args.data_root))
     present = chains_of(args.files) if args.files else {chain for chain in heads if "@" not in chain}
@@ -191,8 +191,8 @@ def _heads(args: argparse.Namespace) -> "dict[str, Head]":
 
 
 def _verifiers(args: argparse.Namespace) -> "dict[str, AuditVerifier]":
-    from tidegate.pki.audit_memory import signer_directory
-    from tidegate.pki.audit_signer import AuditVerifier, load_verifier
+    from tidegate.pki.audit.memory import signer_directory
+    from tidegate.pki.audit.signer import AuditVerifier, load_verifier
 
     named = [AuditVerifier(path.read_bytes(), str(path)) for path in args.key]
     found = named or [load_verifier(signer_directory(args.data_root))]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.kernel.inotify import Watch
-from tidegate.pki.audit_files import audit_files
-from tidegate.spec.audit_chain import Line, parse_line
+from tidegate.pki.audit.files import audit_files
+from tidegate.spec.audit.chain import Line, parse_line
 
 
 class Follower:

@@ -14,8 +14,8 @@ from tidegate.cli.client_places import named_place
 from tidegate.cli.gate_connection import GateAddress, fetch_authority, post, verifying
 from tidegate.pki import certificates as certs
 from tidegate.pki.context_archive import TLSMaterial
+from tidegate.pki.joining.tokens import JoinToken, enrolment_proof, parse_token
 from tidegate.pki.names import parse_context_host
-from tidegate.pki.tokens import JoinToken, enrolment_proof, parse_token
 from tidegate.spec.enrolment import ENROL, EnrolBody, IssuedBody
 
 STANDARD_INPUT = "-"

@@ -26,7 +26,7 @@ from tidegate.pki import certificates as certs
 from tidegate.pki.context_archive import TLSMaterial
 from tidegate.pki.der import serial_text
 from tidegate.pki.durable_files import exclusive
-from tidegate.pki.enrolment import renewal_proof, retirement_proof
+from tidegate.pki.joining.enrolment import renewal_proof, retirement_proof
 from tidegate.spec.enrolment import RENEW, RETIRE, RenewBody, RetireBody
 
 _SHORTEST_RETRY, _LONGEST_RETRY = timedelta(seconds=10), timedelta(hours=1)

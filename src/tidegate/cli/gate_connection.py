@@ -25,8 +25,8 @@ from tidegate.base.errors import (
     UnavailableError,
 )
 from tidegate.pki.der import split_pem
+from tidegate.pki.joining.tokens import JoinToken
 from tidegate.pki.names import parse_context_host
-from tidegate.pki.tokens import JoinToken
 from tidegate.spec.enrolment import AUTHORITY
 
 TIMEOUT_S = 5.0

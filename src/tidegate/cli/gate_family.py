@@ -22,10 +22,10 @@ from tidegate.base.errors import ConflictError, InvalidParameterError
 from tidegate.cli.family import Family, wait_for_socket
 from tidegate.cli.up_settings import decoy_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig
-from tidegate.gate.audit_start import FILE, file_opener
-from tidegate.gate.authz_plugins import find_plugin
-from tidegate.gate.decoy_process import SIGNER, DecoyProcessSettings, run_decoy
-from tidegate.gate.dialer import serve_dialer
+from tidegate.gate.audit.start import FILE, file_opener
+from tidegate.gate.behind.authz_plugins import find_plugin
+from tidegate.gate.behind.dialer import serve_dialer
+from tidegate.gate.decoy.process import SIGNER, DecoyProcessSettings, run_decoy
 from tidegate.gate.process import (
     ENGINE,
     PLUGIN,

@@ -120,9 +120,9 @@ def _learn(args: argparse.Namespace) -> int:
     import time
 
     from tidegate.access.learning import Learner
-    from tidegate.pki.audit_reader import group_by_chain, read_lines
-    from tidegate.spec.audit_chain import stamp
-    from tidegate.spec.audit_query import Selection, entries
+    from tidegate.pki.audit.reader import group_by_chain, read_lines
+    from tidegate.spec.audit.chain import stamp
+    from tidegate.spec.audit.query import Selection, entries
     from tidegate.spec.timestamps import parse_time
 
     now_ns = time.time_ns()

@@ -14,8 +14,8 @@ from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.sizes import parse_size
 from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig
 from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
-from tidegate.gate.audit_start import FILE, AuditSettings, parse_audit_kind, parse_keep_files
-from tidegate.gate.decoy_process import WRITER, DecoyProcessSettings
+from tidegate.gate.audit.start import FILE, AuditSettings, parse_audit_kind, parse_keep_files
+from tidegate.gate.decoy.process import WRITER, DecoyProcessSettings
 from tidegate.gate.doors import parse_scoped_socket
 from tidegate.gate.process import GateProcessSettings, Listener
 from tidegate.http.tls_context import TLSProfile

@@ -26,19 +26,19 @@ from tidegate.api.pipeline import Handler
 from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.base.host import go_architecture
 from tidegate.daemon.process_settings import EngineProcessSettings
-from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
+from tidegate.drivers.bridge.driver import BridgeSettings, LinuxBridge
 from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.files.compared_layers import ComparedLayers
 from tidegate.drivers.files.container_files import ConfinedFiles
 from tidegate.drivers.json_log_reader import read_log
 from tidegate.drivers.layers import LayerDirectories
+from tidegate.drivers.oci.plan import ProcessPlanner
 from tidegate.drivers.overlay import OverlayRootFilesystems
-from tidegate.drivers.process_plan import ProcessPlanner
 from tidegate.drivers.process_table import list_host_processes
-from tidegate.drivers.registry import HTTPRegistry
-from tidegate.drivers.registry_transport import RegistryConfig
+from tidegate.drivers.registry.client import HTTPRegistry
+from tidegate.drivers.registry.transport import RegistryConfig
 from tidegate.drivers.resources import process_limits
-from tidegate.drivers.shim_runtime import ShimRuntime
+from tidegate.drivers.shim.runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.engine.archives import ArchiveService

@@ -20,7 +20,7 @@ import msgspec
 from tidegate.access.limits.rate import Bucket, full_bucket, is_full, take
 from tidegate.access.roles import Rate
 from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError, UnauthorizedError
-from tidegate.gate.registrar_client import RegistrarClient
+from tidegate.gate.behind.registrar_client import RegistrarClient
 from tidegate.http.messages import Peer, ProtocolError, Request, Response, split_target
 from tidegate.pki.registrar_messages import Enrol, Issued, Renew, Retire
 from tidegate.pki.snapshot import Snapshot

@@ -26,10 +26,10 @@ from tidegate.access.policy import Policy
 from tidegate.access.reach import path_kind
 from tidegate.access.verdict import ObjectKind, ObjectReference, Signing, Verdict
 from tidegate.base.errors import InternalError, NotFoundError
+from tidegate.gate.behind.objects import Objects
+from tidegate.gate.behind.usage import QuotaLocks, usage_of
 from tidegate.gate.live import Identity
-from tidegate.gate.objects import Objects
 from tidegate.gate.reading import Reading
-from tidegate.gate.usage import QuotaLocks, usage_of
 from tidegate.http.client import UnixClient
 from tidegate.spec.documents import Document, Tree
 from tidegate.spec.queries import Query

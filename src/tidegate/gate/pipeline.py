@@ -21,19 +21,19 @@ from tidegate.base.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from tidegate.gate import ping
-from tidegate.gate.authz_plugins import AuthzPlugins
+from tidegate.gate.audit.trail import Entry, Trail
+from tidegate.gate.behind import ping
+from tidegate.gate.behind.authz_plugins import AuthzPlugins
+from tidegate.gate.behind.forward import Sending, end_to_end_headers, forward
+from tidegate.gate.behind.made import made_by
+from tidegate.gate.behind.ping import PingCache
 from tidegate.gate.doors import Door
 from tidegate.gate.enrolment import EnrolmentDoor, is_enrolment
-from tidegate.gate.forward import Sending, end_to_end_headers, forward
 from tidegate.gate.live import ENROLMENT, Identity, Live
-from tidegate.gate.made import made_by
 from tidegate.gate.permits import Permit, Permits
-from tidegate.gate.ping import PingCache
 from tidegate.gate.rates import Rates
 from tidegate.gate.reading import NOTHING, Reading, find_operation, has_content, read_request
 from tidegate.gate.screening import Screening
-from tidegate.gate.trail import Entry, Trail
 from tidegate.http.client import UnixClient
 from tidegate.http.errors import error_response, status_of
 from tidegate.http.hijack import Hijack

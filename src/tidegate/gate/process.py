@@ -25,20 +25,20 @@ from tidegate.base.errors import InternalError, InvalidParameterError, Unavailab
 from tidegate.base.log_levels import LOG_LEVELS
 from tidegate.base.parent_death import end_with_parent
 from tidegate.base.syscall_filter import install_filter
-from tidegate.gate.audit_start import Audit, AuditSettings, start_audit
-from tidegate.gate.authz_plugins import AuthzPlugins
-from tidegate.gate.dialer import Dialer
+from tidegate.gate.audit.start import Audit, AuditSettings, start_audit
+from tidegate.gate.audit.trail import Trail
+from tidegate.gate.behind.authz_plugins import AuthzPlugins
+from tidegate.gate.behind.dialer import Dialer
+from tidegate.gate.behind.registrar_client import RegistrarClient
+from tidegate.gate.behind.usage import QuotaLocks
 from tidegate.gate.doors import Door, ScopedSocket
 from tidegate.gate.enrolment import EnrolmentDoor
 from tidegate.gate.live import Live
 from tidegate.gate.permits import Permits
 from tidegate.gate.pipeline import Behind, Gate
 from tidegate.gate.presences import Presences
-from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.gate.request_log import RequestLog, to_standard_error
 from tidegate.gate.standings import Standings
-from tidegate.gate.trail import Trail
-from tidegate.gate.usage import QuotaLocks
 from tidegate.http.client import UnixClient
 from tidegate.http.listeners import bind_tcp, bind_unix
 from tidegate.http.server import Server

@@ -8,7 +8,7 @@ from tidegate.access.asked import Asked, Facts
 from tidegate.base.errors import InvalidParameterError
 from tidegate.http.messages import Request, split_target
 from tidegate.spec.api_version import parse_version
-from tidegate.spec.audit_records import digest
+from tidegate.spec.audit.records import digest
 from tidegate.spec.catalogue import GRPC, Match, Operation, match
 from tidegate.spec.documents import MOST_BYTES, Body, Document, body_of, content_type_of, read_document, refuse_encoding
 from tidegate.spec.queries import Query, read_query

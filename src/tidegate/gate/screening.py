@@ -14,8 +14,8 @@ from tidegate.access.objects.redaction import redact, redacts
 from tidegate.access.principal import CertificatePrincipal
 from tidegate.access.verdict import Verdict
 from tidegate.base.errors import InternalError
-from tidegate.gate.authz_plugins import AuthzPlugins, Question
-from tidegate.gate.forward import Sending
+from tidegate.gate.behind.authz_plugins import AuthzPlugins, Question
+from tidegate.gate.behind.forward import Sending
 from tidegate.gate.live import Identity
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Headers, Request, Response

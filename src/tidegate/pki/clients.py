@@ -13,10 +13,10 @@ from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundE
 from tidegate.pki import certificates as certs
 from tidegate.pki.authority import LIFETIME, Authority
 from tidegate.pki.context_archive import TLSMaterial
-from tidegate.pki.invitations import Invitation, Invitations
 from tidegate.pki.issued import Grant, IssueRecord
+from tidegate.pki.joining.invitations import Invitation, Invitations
+from tidegate.pki.joining.tokens import JoinToken, new_token
 from tidegate.pki.names import parse_client_name, parse_role_name
-from tidegate.pki.tokens import JoinToken, new_token
 
 _LEAST_PREFIX = 8
 

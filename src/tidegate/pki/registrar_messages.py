@@ -11,7 +11,7 @@ import msgspec
 from tidegate.base import errors
 from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
 from tidegate.pki.snapshot import Snapshot
-from tidegate.spec.audit_records import Checkpoint
+from tidegate.spec.audit.records import Checkpoint
 
 PREFIX = struct.Struct("!I")
 CALL_LIMIT_BYTES = 256 * 1024

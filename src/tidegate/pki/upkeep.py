@@ -14,8 +14,8 @@ from tidegate.base.durations import duration_text
 from tidegate.pki import certificates as certs
 from tidegate.pki.authority import Authority
 from tidegate.pki.der import serial_text
-from tidegate.pki.invitations import Invitations
 from tidegate.pki.issued import IssueRecord
+from tidegate.pki.joining.invitations import Invitations
 
 RECORD_GRACE = timedelta(days=30)
 _CA_NOTICE = timedelta(days=180)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from tidegate.base.errors import ForbiddenError, NotSupportedError, TidegateError
-from tidegate.pki.audit_memory import PUBLIC_KEY_FILE, signer_directory
-from tidegate.pki.audit_signer import AuditSigner
+from tidegate.pki.audit.memory import PUBLIC_KEY_FILE, signer_directory
+from tidegate.pki.audit.signer import AuditSigner
 from tidegate.pki.registrar_messages import CheckOCSP, Enrol, Renew, Reply, Retire, SignCheckpoint, Signed
 from tidegate.registrar.key_process import Keys
 from tidegate.registrar.key_work import Grantable
 from tidegate.registrar.ocsp_checks import OCSPChecks
 from tidegate.registrar.service import Desk
-from tidegate.spec.audit_chain import Head
+from tidegate.spec.audit.chain import Head
 
 T = TypeVar("T")
 DECOY_WRITER = "decoy"

@@ -40,7 +40,7 @@ KeyReply = Granted | Kept | Refused
 def grant(data_root: Path, request: Grantable) -> Granted:
     """Raises as the methods of ``pki.enrolment.Enrolment``."""
     from tidegate.pki.authority import Authority
-    from tidegate.pki.enrolment import Enrolment
+    from tidegate.pki.joining.enrolment import Enrolment
 
     enrolment = Enrolment(Authority(data_root))
     match request:

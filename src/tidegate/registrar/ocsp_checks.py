@@ -92,7 +92,7 @@ class OCSPChecks:
 
     def _look_up(self, certificate_pem: str) -> CertificateStatus:
         from tidegate.pki import certificates as certs  # the library for certificates: not for nothing
-        from tidegate.pki import ocsp
+        from tidegate.pki.foreign import ocsp
 
         certificate = certs.decode_certificate(certificate_pem.encode(), "the certificate to check")
         authorities = certs.decode_certificates(self._authorities().encode(), "the trusted CAs")

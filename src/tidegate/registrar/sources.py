@@ -19,7 +19,7 @@ from tidegate.pki.issued import IssuedRecords, IssueRecord
 from tidegate.pki.snapshot import ClientRecord, Snapshot
 
 if TYPE_CHECKING:
-    from tidegate.pki.revocation_lists import RevocationLists
+    from tidegate.pki.foreign.revocation_lists import RevocationLists
 
 _STREAM_GRACE_S = 24 * 3600
 _ACCESS_FILE_BYTES = 4 * 1024 * 1024
@@ -109,7 +109,9 @@ class Sources:
     def _revocations(self, authorities: Sequence[bytes]) -> tuple[frozenset[str], dict[str, int]]:
         if not self._foreign.crls:
             return frozenset(), {}
-        from tidegate.pki.revocation_lists import RevocationLists  # the library for certificates: not for nothing
+        from tidegate.pki.foreign.revocation_lists import (
+            RevocationLists,  # the library for certificates: not for nothing
+        )
 
         if self._lists is None:
             self._lists = RevocationLists(self._foreign.crls)

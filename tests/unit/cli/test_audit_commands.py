@@ -9,13 +9,13 @@ import pytest
 
 from tidegate.cli.audit_follow import Follower
 from tidegate.cli.main import main
-from tidegate.gate.audit_start import AuditSettings, file_opener
-from tidegate.pki.audit_files import audit_files, next_file, open_audit
-from tidegate.pki.audit_memory import PUBLIC_KEY_FILE
-from tidegate.pki.audit_retention import drop_oldest
-from tidegate.pki.audit_signer import AuditSigner
-from tidegate.spec.audit_chain import Head, seal
-from tidegate.spec.audit_records import Decision, Kind, Outcome, Segment
+from tidegate.gate.audit.start import AuditSettings, file_opener
+from tidegate.pki.audit.files import audit_files, next_file, open_audit
+from tidegate.pki.audit.memory import PUBLIC_KEY_FILE
+from tidegate.pki.audit.retention import drop_oldest
+from tidegate.pki.audit.signer import AuditSigner
+from tidegate.spec.audit.chain import Head, seal
+from tidegate.spec.audit.records import Decision, Kind, Outcome, Segment
 
 SECOND = 1_000_000_000
 

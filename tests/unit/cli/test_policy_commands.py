@@ -15,11 +15,11 @@ from tidegate.access.files import parse_policy
 from tidegate.access.policy import built_in_policy
 from tidegate.access.principal import CertificatePrincipal
 from tidegate.cli.main import main
-from tidegate.pki.audit_files import open_audit
-from tidegate.pki.audit_signer import AuditSigner
+from tidegate.pki.audit.files import open_audit
+from tidegate.pki.audit.signer import AuditSigner
 from tidegate.pki.issued import IssuedRecords, IssueRecord
-from tidegate.spec.audit_chain import seal
-from tidegate.spec.audit_records import Decision, Kind, Outcome
+from tidegate.spec.audit.chain import seal
+from tidegate.spec.audit.records import Decision, Kind, Outcome
 
 
 def access(root: Path, text: str, name: str = "access.toml") -> Path:

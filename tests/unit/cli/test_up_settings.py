@@ -23,7 +23,7 @@ from tidegate.cli.up_settings import (
 )
 from tidegate.daemon.config import decide_config
 from tidegate.daemon.process_settings import LogDefaults, decode_settings, encode_settings
-from tidegate.gate.audit_start import parse_audit_kind
+from tidegate.gate.audit.start import parse_audit_kind
 from tidegate.registrar.ocsp_checks import OCSPSettings
 
 

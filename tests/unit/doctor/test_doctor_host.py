@@ -22,13 +22,13 @@ from tidegate.cli.doctor.host import Host, Process
 from tidegate.cli.doctor.rounds import look_at_host
 from tidegate.cli.main import main
 from tidegate.pki import certificates as own
-from tidegate.pki.audit_files import audit_files, open_audit
-from tidegate.pki.audit_memory import signer_directory
-from tidegate.pki.audit_signer import AuditSigner
+from tidegate.pki.audit.files import audit_files, open_audit
+from tidegate.pki.audit.memory import signer_directory
+from tidegate.pki.audit.signer import AuditSigner
 from tidegate.pki.authority import Authority
 from tidegate.pki.issued import IssuedRecords, IssueRecord
-from tidegate.spec.audit_chain import genesis, parse_line, seal
-from tidegate.spec.audit_records import Decision, Kind
+from tidegate.spec.audit.chain import genesis, parse_line, seal
+from tidegate.spec.audit.records import Decision, Kind
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 

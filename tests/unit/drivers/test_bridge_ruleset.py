@@ -5,10 +5,10 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError, TidegateError, UnavailableError
-from tidegate.drivers.bridge import BridgeSettings, LinuxBridge
-from tidegate.drivers.bridge_names import choose_subnet, mac_of, veth_name, veth_prefix
-from tidegate.drivers.bridge_ports import parse_publication
-from tidegate.drivers.bridge_ruleset import render_publish, render_ruleset, render_withdraw
+from tidegate.drivers.bridge.driver import BridgeSettings, LinuxBridge
+from tidegate.drivers.bridge.names import choose_subnet, mac_of, veth_name, veth_prefix
+from tidegate.drivers.bridge.ports import parse_publication
+from tidegate.drivers.bridge.ruleset import render_publish, render_ruleset, render_withdraw
 from tidegate.engine.ports import PortPublication
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.drivers import oci_config as oci
-from tidegate.drivers import oci_process as ocip
+from tidegate.drivers.oci import config as oci
+from tidegate.drivers.oci import process as ocip
 from tidegate.drivers.resources import ResourceRequest, plan_resources
 from tidegate.kernel.seccomp import BPF_ANNOTATION
 

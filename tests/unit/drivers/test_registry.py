@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, UnauthorizedError
-from tidegate.drivers.registry import Endpoint, HTTPRegistry, login_host, may_be_plaintext, plan_endpoints
-from tidegate.drivers.registry_transport import RegistryConfig
+from tidegate.drivers.registry.client import Endpoint, HTTPRegistry, login_host, may_be_plaintext, plan_endpoints
+from tidegate.drivers.registry.transport import RegistryConfig
 from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec.oci_image import OCI_MANIFEST, digest_of
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.base.errors import UnauthorizedError, UnavailableError
-from tidegate.drivers.registry_auth import (
+from tidegate.drivers.registry.auth import (
     TokenRequest,
     authorize,
     log_in,

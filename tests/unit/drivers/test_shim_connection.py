@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import InternalError, NotFoundError, UnavailableError
-from tidegate.drivers.shim_connection import ConnectionLostError, ShimConnection, error_from
+from tidegate.drivers.shim.connection import ConnectionLostError, ShimConnection, error_from
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from tidegate.base.errors import UnavailableError
-from tidegate.drivers.shim_stream import SocketStream
+from tidegate.drivers.shim.stream import SocketStream
 from tidegate.shim.protocol import STREAM_END
 
 

@@ -10,26 +10,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from tidegate.gate.audit import AuditLog
-from tidegate.gate.audit_sinks import FileSink
-from tidegate.gate.authz_plugins import AuthzPlugins
+from tidegate.gate.audit.log import AuditLog
+from tidegate.gate.audit.sinks import FileSink
+from tidegate.gate.audit.trail import Trail
+from tidegate.gate.behind.authz_plugins import AuthzPlugins
+from tidegate.gate.behind.registrar_client import RegistrarClient
+from tidegate.gate.behind.usage import QuotaLocks
 from tidegate.gate.doors import Door
 from tidegate.gate.enrolment import EnrolmentDoor
 from tidegate.gate.live import Live
 from tidegate.gate.permits import Permits
 from tidegate.gate.pipeline import Behind, Gate
 from tidegate.gate.presences import Presences
-from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.gate.request_log import RequestLog
-from tidegate.gate.trail import Trail
-from tidegate.gate.usage import QuotaLocks
 from tidegate.http.client import UnixClient
 from tidegate.http.hijack import Hijack, Stream
 from tidegate.http.messages import Request, Response
 from tidegate.http.server import Server
 from tidegate.pki.snapshot import Snapshot
-from tidegate.spec.audit_chain import genesis
-from tidegate.spec.audit_verify import Walk, pieces_of
+from tidegate.spec.audit.chain import genesis
+from tidegate.spec.audit.verify import Walk, pieces_of
 
 Seen = list[tuple[str, str, bytes]]
 """Method, target and body of each request that reached the engine."""

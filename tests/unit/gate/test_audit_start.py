@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from tidegate.base.errors import NotFoundError, UnavailableError
-from tidegate.gate.audit_start import AuditSettings, start_audit
-from tidegate.pki.audit_files import audit_files
-from tidegate.pki.audit_memory import signer_directory
-from tidegate.pki.audit_signer import AuditSigner
-from tidegate.spec.audit_records import Decision
+from tidegate.gate.audit.start import AuditSettings, start_audit
+from tidegate.pki.audit.files import audit_files
+from tidegate.pki.audit.memory import signer_directory
+from tidegate.pki.audit.signer import AuditSigner
+from tidegate.spec.audit.records import Decision
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import ForbiddenError, InternalError, InvalidParameterError
-from tidegate.gate.authz_plugins import AuthzPlugins, Question, find_plugin
+from tidegate.gate.behind.authz_plugins import AuthzPlugins, Question, find_plugin
 from tidegate.http.client import UnixClient
 from tidegate.http.messages import Request, Response
 from tidegate.http.server import Server

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from tidegate.gate import decoy as decoys
-from tidegate.gate.audit import AuditLog
-from tidegate.gate.audit_sinks import FileSink
-from tidegate.gate.decoy import Decoy
-from tidegate.gate.decoy_answers import Persona, refuse_as_go
-from tidegate.gate.decoy_visitors import MOST_CONTAINERS, MOST_VISITORS, Bounded, Visitors
+from tidegate.gate.audit.log import AuditLog
+from tidegate.gate.audit.sinks import FileSink
+from tidegate.gate.decoy import server as decoys
+from tidegate.gate.decoy.answers import Persona, refuse_as_go
+from tidegate.gate.decoy.server import Decoy
+from tidegate.gate.decoy.visitors import MOST_CONTAINERS, MOST_VISITORS, Bounded, Visitors
 from tidegate.http.server import Server
-from tidegate.spec.audit_chain import genesis
-from tidegate.spec.audit_verify import Walk, pieces_of
+from tidegate.spec.audit.chain import genesis
+from tidegate.spec.audit.verify import Walk, pieces_of
 
 CHAIN = "key/decoy"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import UnavailableError
-from tidegate.gate.dialer import Dialer, serve_dialer
+from tidegate.gate.behind.dialer import Dialer, serve_dialer
 
 
 def with_dialer(

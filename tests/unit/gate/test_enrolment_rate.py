@@ -5,8 +5,8 @@ from typing import cast
 
 import pytest
 
+from tidegate.gate.behind.registrar_client import RegistrarClient
 from tidegate.gate.enrolment import EnrolmentDoor
-from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.http.messages import BytesBody, Headers, Peer, ProtocolError, Request
 from tidegate.pki.registrar_messages import Enrol, Issued, Renew
 from tidegate.pki.snapshot import Snapshot

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import UnavailableError
-from tidegate.gate import audit
-from tidegate.gate.audit import AuditLog, AuditUnavailableError
-from tidegate.gate.audit_sinks import DatagramSink, FileSink, SyslogFormat, journal_entry
-from tidegate.spec.audit_chain import Head, genesis, parse_line
-from tidegate.spec.audit_records import Checkpoint, Decision, Outcome, Segment
-from tidegate.spec.audit_verify import MOST_UNSIGNED_LINES, Walk, pieces_of
+from tidegate.gate.audit import log as audit
+from tidegate.gate.audit.log import AuditLog, AuditUnavailableError
+from tidegate.gate.audit.sinks import DatagramSink, FileSink, SyslogFormat, journal_entry
+from tidegate.spec.audit.chain import Head, genesis, parse_line
+from tidegate.spec.audit.records import Checkpoint, Decision, Outcome, Segment
+from tidegate.spec.audit.verify import MOST_UNSIGNED_LINES, Walk, pieces_of
 
 CHAIN = "00112233aabbccdd/gate-0"
 LIST = Decision("CN=alice", "ContainerList", True, "admin")

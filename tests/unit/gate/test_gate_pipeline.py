@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tests.unit.gate.harness import Seen, ask, audited, exchange, through_gate
 
-from tidegate.gate.forward import splice
+from tidegate.gate.behind.forward import splice
+from tidegate.gate.behind.ping import MOST_AGE_S, PingCache
 from tidegate.gate.live import Live
-from tidegate.gate.ping import MOST_AGE_S, PingCache
 from tidegate.gate.presences import Presences
 from tidegate.http.messages import Response
 

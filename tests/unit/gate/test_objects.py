@@ -10,7 +10,7 @@ import pytest
 
 from tidegate.access.asked import Subject
 from tidegate.base.errors import InternalError, NotFoundError, UnavailableError
-from tidegate.gate.objects import Found, Objects
+from tidegate.gate.behind.objects import Found, Objects
 from tidegate.http.client import UnixClient
 from tidegate.http.messages import Request, Response
 from tidegate.http.server import Server

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from tidegate.access.principal import CertificatePrincipal, Principal, UnknownPrincipal
-from tidegate.gate import trail as trails
-from tidegate.gate.audit import AuditLog
-from tidegate.gate.audit_sinks import FileSink
+from tidegate.gate.audit import trail as trails
+from tidegate.gate.audit.line_budget import LineBudget
+from tidegate.gate.audit.log import AuditLog
+from tidegate.gate.audit.sinks import FileSink
+from tidegate.gate.audit.trail import Trail
 from tidegate.gate.doors import Door
-from tidegate.gate.line_budget import LineBudget
 from tidegate.gate.live import Identity
 from tidegate.gate.request_log import RequestLog
-from tidegate.gate.trail import Trail
 from tidegate.http.messages import Peer, ProtocolError, Request
-from tidegate.spec.audit_chain import genesis
+from tidegate.spec.audit.chain import genesis
 
 STRANGER = Identity(UnknownPrincipal("10.0.0.1:5"), refusal="no certificate")
 

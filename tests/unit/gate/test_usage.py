@@ -11,7 +11,7 @@ import pytest
 
 from tidegate.access.asked import Usage
 from tidegate.base.errors import UnavailableError
-from tidegate.gate.usage import QuotaLocks, usage_of
+from tidegate.gate.behind.usage import QuotaLocks, usage_of
 from tidegate.http.client import UnixClient
 from tidegate.http.messages import Request, Response
 from tidegate.http.server import Server

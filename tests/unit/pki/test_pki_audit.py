@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
-from tidegate.pki.audit_files import OpenAudit, audit_files, next_file, open_audit
-from tidegate.pki.audit_memory import HEADS_FILE, KEY_FILE, PUBLIC_KEY_FILE, read_heads, read_key_id
-from tidegate.pki.audit_signer import AuditSigner, AuditVerifier, load_verifier
-from tidegate.spec.audit_chain import Head, checkpoint_message, genesis, seal
-from tidegate.spec.audit_records import Kind, Outcome
-from tidegate.spec.audit_verify import Walk, pieces_of
+from tidegate.pki.audit.files import OpenAudit, audit_files, next_file, open_audit
+from tidegate.pki.audit.memory import HEADS_FILE, KEY_FILE, PUBLIC_KEY_FILE, read_heads, read_key_id
+from tidegate.pki.audit.signer import AuditSigner, AuditVerifier, load_verifier
+from tidegate.spec.audit.chain import Head, checkpoint_message, genesis, seal
+from tidegate.spec.audit.records import Kind, Outcome
+from tidegate.spec.audit.verify import Walk, pieces_of
 
 KEY = "00112233aabbccdd"
 

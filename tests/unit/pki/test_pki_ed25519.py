@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tidegate.base.errors import InternalError
-from tidegate.pki.ed25519 import PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey, is_signed
+from tidegate.pki.audit.ed25519 import PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey, is_signed
 
 # RFC 8032, section 7.1, TEST 1 to 3: private key, public key, message, signature.
 VECTORS = [

@@ -20,10 +20,10 @@ from tidegate.base.errors import (
 from tidegate.pki import certificates as certs
 from tidegate.pki.authority import Authority
 from tidegate.pki.clients import Clients
-from tidegate.pki.enrolment import Enrolment, renewal_proof, retirement_proof
 from tidegate.pki.issued import IssueRecord
+from tidegate.pki.joining.enrolment import Enrolment, renewal_proof, retirement_proof
+from tidegate.pki.joining.tokens import JoinToken, enrolment_proof
 from tidegate.pki.registrar_messages import Enrol, Issued, Renew, Retire
-from tidegate.pki.tokens import JoinToken, enrolment_proof
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

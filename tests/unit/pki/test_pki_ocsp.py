@@ -11,7 +11,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from tests.unit.pki.foreign_ca import DAY, ForeignCA, now
 
 from tidegate.base.errors import InvalidParameterError, UnavailableError
-from tidegate.pki.ocsp import Question, find_issuer, read_answer, responder_url
+from tidegate.pki.foreign.ocsp import Question, find_issuer, read_answer, responder_url
 
 GOOD, REVOKED, UNKNOWN = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED, ocsp.OCSPCertStatus.UNKNOWN
 NONCE = b"n" * 32

@@ -9,7 +9,7 @@ from tests.unit.pki.foreign_ca import DAY, ForeignCA, now
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.pki.der import certificate_facts
-from tidegate.pki.revocation_lists import RevocationLists
+from tidegate.pki.foreign.revocation_lists import RevocationLists
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.pki.tokens import JoinToken, enrolment_proof, is_proof, new_token, parse_token
+from tidegate.pki.joining.tokens import JoinToken, enrolment_proof, is_proof, new_token, parse_token
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=16, max_size=16))

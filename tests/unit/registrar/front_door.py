@@ -19,8 +19,8 @@ from tidegate.base.errors import (
     TidegateError,
     UnauthorizedError,
 )
+from tidegate.gate.behind.registrar_client import RegistrarClient
 from tidegate.gate.enrolment import EnrolmentDoor, is_enrolment
-from tidegate.gate.registrar_client import RegistrarClient
 from tidegate.http.messages import ProtocolError, Request, Response
 from tidegate.http.server import Server
 from tidegate.http.tls import TLSListener

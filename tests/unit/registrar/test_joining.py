@@ -17,7 +17,7 @@ from tests.unit.registrar.front_door import FrontDoor, front_door
 from tidegate.cli.gate_connection import verifying
 from tidegate.cli.main import main
 from tidegate.pki.authority import Authority
-from tidegate.pki.tokens import new_token
+from tidegate.pki.joining.tokens import new_token
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ from tidegate.base.errors import (
     NotSupportedError,
     UnavailableError,
 )
-from tidegate.gate.registrar_client import RegistrarClient
+from tidegate.gate.behind.registrar_client import RegistrarClient
 from tidegate.http.tls_context import context_of_texts
-from tidegate.pki.audit_memory import read_key_id, signer_directory
-from tidegate.pki.audit_signer import load_verifier
+from tidegate.pki.audit.memory import read_key_id, signer_directory
+from tidegate.pki.audit.signer import load_verifier
 from tidegate.pki.authority import Authority
 from tidegate.pki.der import certificate_facts, split_pem
 from tidegate.pki.issued import IssueRecord
@@ -32,7 +32,7 @@ from tidegate.pki.rotation import Rotation
 from tidegate.pki.snapshot import Snapshot
 from tidegate.registrar.process import RegistrarProcessSettings, serve_registrar
 from tidegate.registrar.sources import Sources, TLSFiles
-from tidegate.spec.audit_chain import Head, checkpoint_message
+from tidegate.spec.audit.chain import Head, checkpoint_message
 
 NOW = datetime.now(UTC)
 

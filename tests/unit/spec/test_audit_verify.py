@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tidegate.spec.audit_chain import Head, bounded, checkpoint_message, genesis, is_whole, parse_line, seal
-from tidegate.spec.audit_records import Checkpoint, Decision, Kind, Outcome, Segment, digest, tidy
-from tidegate.spec.audit_verify import MOST_UNSIGNED_LINES, Piece, Torn, Walk, Wrong, pieces_of
+from tidegate.spec.audit.chain import Head, bounded, checkpoint_message, genesis, is_whole, parse_line, seal
+from tidegate.spec.audit.records import Checkpoint, Decision, Kind, Outcome, Segment, digest, tidy
+from tidegate.spec.audit.verify import MOST_UNSIGNED_LINES, Piece, Torn, Walk, Wrong, pieces_of
 
 CHAIN = "00112233aabbccdd/gate-0"
 

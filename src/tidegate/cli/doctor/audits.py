@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tidegate.base.errors import TidegateError
 from tidegate.cli.doctor.findings import Finding, Report, Severity
-from tidegate.pki.audit_files import audit_files
-from tidegate.pki.audit_memory import read_heads, signer_directory
-from tidegate.pki.audit_reader import read_pieces
-from tidegate.pki.audit_retention import before_first_line
-from tidegate.pki.audit_signer import AuditVerifier, load_verifier
-from tidegate.spec.audit_verify import Walk
+from tidegate.pki.audit.files import audit_files
+from tidegate.pki.audit.memory import read_heads, signer_directory
+from tidegate.pki.audit.reader import read_pieces
+from tidegate.pki.audit.retention import before_first_line
+from tidegate.pki.audit.signer import AuditVerifier, load_verifier
+from tidegate.spec.audit.verify import Walk
 
 LEAST_FREE_BYTES = 1024**3
 LEAST_FREE_SHARE = 0.05

@@ -8,11 +8,11 @@ import msgspec
 
 from tidegate.base.errors import TidegateError
 from tidegate.cli.doctor.findings import Finding, Report, Severity
-from tidegate.pki.audit_files import audit_files
-from tidegate.pki.audit_reader import group_by_chain, read_lines
+from tidegate.pki.audit.files import audit_files
+from tidegate.pki.audit.reader import group_by_chain, read_lines
 from tidegate.pki.issued import IssuedRecords, IssueRecord
-from tidegate.spec.audit_chain import Line
-from tidegate.spec.audit_records import Decision, Kind
+from tidegate.spec.audit.chain import Line
+from tidegate.spec.audit.records import Decision, Kind
 
 GRACE = timedelta(days=14)
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"

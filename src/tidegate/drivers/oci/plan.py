@@ -1,0 +1,315 @@
+"""What runs: a container's record, and an exec's document, as OCI processes for the runtime.
+
+Fits ``engine.effects.Planner`` and ``engine.execs.PlanExec``. The files of ``/etc`` that the engine
+provides lie with the log in the container's own directory beside its layers, so that they go with it.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.base.sizes import parse_size
+from tidegate.drivers.devices import find_devices
+from tidegate.drivers.mountpoints import make_mountpoints
+from tidegate.drivers.oci.config import (
+    DEFAULT_MASKED_PATHS,
+    DEFAULT_READONLY_PATHS,
+    MountRequest,
+    OCIRequest,
+    plan_config,
+)
+from tidegate.drivers.oci.process import ProcessRequest, plan_process
+from tidegate.drivers.resources import resource_request
+from tidegate.engine.creation import split_bind
+from tidegate.engine.device_rules import parse_device_rule
+from tidegate.engine.file_ports import BindMount
+from tidegate.engine.ports import (
+    BridgeAttachment,
+    ContainerProcess,
+    ExecProcess,
+    LogTarget,
+    Stdio,
+    VolumeStore,
+)
+from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
+from tidegate.kernel.paths import read_in_root
+from tidegate.kernel.seccomp import SeccompCompiler
+from tidegate.model.container import Container
+from tidegate.spec.codec import decode
+from tidegate.spec.container import CreateRequest, ExecCreateRequest, HostConfig, Mount
+from tidegate.spec.stored import stored_request
+
+_ACCOUNTS_LIMIT_BYTES = 1 << 20
+_INIT_PATHS = (Path("/usr/bin/docker-init"), Path("/usr/bin/tini-static"), Path("/usr/bin/catatonit"))
+
+
+class LogDefaults(Protocol):
+    """What a container gets that does not say."""
+
+    @property
+    def driver(self) -> str: ...
+    @property
+    def max_size_bytes(self) -> int: ...
+    @property
+    def max_files(self) -> int: ...
+
+
+class ProcessPlanner(msgspec.Struct, frozen=True):
+    """``home`` answers a container's directory; ``cgroup_parent`` is the engine's own."""
+
+    home: Callable[[str], Path]
+    volumes: VolumeStore
+    cgroup_parent: str
+    seccomp: SeccompCompiler
+    log_defaults: LogDefaults
+
+    async def container(
+        self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
+    ) -> ContainerProcess:
+        """See ``engine.effects.Planner``. Raises InvalidParameterError and NotSupportedError naming what is wrong."""
+        return await asyncio.to_thread(self._container, container, rootfs, netns_path, attachment)
+
+    def _container(
+        self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
+    ) -> ContainerProcess:
+        document = stored_request(container.document)
+        host = document.host_config
+        request = OCIRequest(
+            process=self._process(container, document, rootfs),
+            rootfs=str(rootfs),
+            cgroups_path=f"/{self.cgroup_parent}/{container.id}",
+            netns_path=netns_path,
+            domainname=document.domainname,
+            resources=resource_request(host),
+            readonly_rootfs=host.readonly_rootfs,
+            mounts=tuple(self._mounts(container, host)),
+            etc_files=self._etc_files(container, document, attachment),
+            devices=find_devices(host),
+            device_rules=tuple(parse_device_rule(rule) for rule in host.device_cgroup_rules),
+            sysctls=host.sysctls,
+            shm_size_bytes=host.shm_size or 64 << 20,
+            init_host_path=_init_path() if host.init else None,
+            masked_paths=DEFAULT_MASKED_PATHS if host.masked_paths is None else host.masked_paths,
+            readonly_paths=DEFAULT_READONLY_PATHS if host.readonly_paths is None else host.readonly_paths,
+            seccomp_bpf=self._seccomp(host),
+            net_host=container.settings.network == "host",
+            ipc_host=host.ipc_mode == "host",
+            pid_host=host.pid_mode == "host",
+            uts_host=host.uts_mode == "host",
+            cgroup_private=host.cgroupns_mode == "private",
+            annotations=host.annotations,
+        )
+        stdio = Stdio(document.tty, document.open_stdin, document.stdin_once, host.console_size)
+        config = plan_config(request)
+        make_mountpoints(rootfs, config["mounts"])
+        return ContainerProcess(container.id, config, stdio, self.log_target(container, host))
+
+    def log_target(self, container: Container, host: HostConfig) -> LogTarget:
+        """Where the output is recorded, by ``log-opts`` max-size and max-file."""
+        options, defaults = host.log_config.config, self.log_defaults
+        unknown = sorted(set(options) - {"max-size", "max-file"})
+        if unknown:
+            raise InvalidParameterError(f"unknown log opt '{unknown[0]}' for json-file log driver")
+        size = parse_size(options["max-size"]) if "max-size" in options else defaults.max_size_bytes
+        files = options.get("max-file", str(defaults.max_files))
+        if not files.isdecimal() or int(files) < 1:
+            raise InvalidParameterError(f"log opt max-file: {files!r} is no number from 1")
+        return LogTarget(host.log_config.type or defaults.driver, self.log_path(container.id), size, int(files))
+
+    def log_path(self, container_id: str) -> Path:
+        """The newest file of the container's log."""
+        return self.home(container_id) / f"{container_id}-json.log"
+
+    def exec(self, container: Container, exec_id: str, document: bytes) -> ExecProcess:
+        """See ``engine.execs.PlanExec``. Raises InvalidParameterError: command, user or directory."""
+        wanted = decode(ExecCreateRequest, document)
+        if not wanted.cmd:
+            raise InvalidParameterError("No exec command specified")
+        own = stored_request(container.document)
+        rootfs = self.home(container.id) / "merged"
+        host = own.host_config
+        request = ProcessRequest(
+            args=wanted.cmd,
+            env=(*own.env, *wanted.env),
+            cwd=wanted.working_dir or own.working_dir,
+            user=wanted.user or own.user,
+            group_add=host.group_add,
+            passwd=read_in_root(rootfs, "/etc/passwd", _ACCOUNTS_LIMIT_BYTES),
+            group=read_in_root(rootfs, "/etc/group", _ACCOUNTS_LIMIT_BYTES),
+            hostname=own.hostname or container.id[:12],
+            tty=wanted.tty,
+            cap_add=host.cap_add,
+            cap_drop=host.cap_drop,
+            privileged=wanted.privileged or host.privileged,
+            available_capabilities=held_capabilities(),
+            no_new_privileges=_no_new_privileges(host),
+        )
+        stdio = Stdio(wanted.tty, wanted.attach_stdin, True, wanted.console_size)
+        return ExecProcess(container.id, exec_id, plan_process(request), stdio)
+
+    def binds(self, container: Container) -> Sequence[BindMount]:
+        """What a start would mount of volumes and of the host, as far as it is there; nothing is made."""
+        host = stored_request(container.document).host_config
+        volumes = {use.container_path: str(self.volumes.path(use.name)) for use in container.settings.volumes}
+        found = {target: BindMount(path, target) for target, path in volumes.items()}
+        for bind in host.binds:
+            source, target, options = split_bind(bind)
+            found[target] = BindMount(volumes.get(target, source), target, "ro" in options)
+        for mount in host.mounts:
+            target = mount.target.rstrip("/")
+            if mount.type in ("bind", "volume"):
+                found[target] = BindMount(volumes.get(target, mount.source), target, mount.read_only)
+        return [each for each in found.values() if Path(each.host_path).exists()]
+
+    def _process(self, container: Container, document: CreateRequest, rootfs: Path) -> ProcessRequest:
+        host = document.host_config
+        return ProcessRequest(
+            args=(*(document.entrypoint or ()), *(document.cmd or ())),
+            env=document.env,
+            cwd=document.working_dir,
+            user=document.user,
+            group_add=host.group_add,
+            passwd=read_in_root(rootfs, "/etc/passwd", _ACCOUNTS_LIMIT_BYTES),
+            group=read_in_root(rootfs, "/etc/group", _ACCOUNTS_LIMIT_BYTES),
+            hostname=document.hostname or container.id[:12],
+            tty=document.tty,
+            console_size=host.console_size,
+            cap_add=host.cap_add,
+            cap_drop=host.cap_drop,
+            privileged=host.privileged,
+            available_capabilities=held_capabilities(),
+            no_new_privileges=_no_new_privileges(host),
+            ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in host.ulimits),
+            oom_score_adj=host.oom_score_adj or None,
+        )
+
+    def _seccomp(self, host: HostConfig) -> bytes | None:
+        for option in host.security_opt:
+            name, _, value = option.replace(":", "=", 1).partition("=")
+            if name == "seccomp":
+                if value != "unconfined":
+                    raise NotSupportedError("SecurityOpt seccomp: profiles other than unconfined are not supported yet")
+                return None
+        if host.privileged:
+            return None
+        held = held_capabilities()
+        return self.seccomp.bpf(effective_capabilities(host.cap_add, host.cap_drop, privileged=False, available=held))
+
+    def _mounts(self, container: Container, host: HostConfig) -> Iterable[MountRequest]:
+        volumes = {use.container_path: use.name for use in container.settings.volumes}
+        for bind in host.binds:
+            source, target, options = split_bind(bind)
+            propagation = next(iter(options & {"shared", "rshared", "slave", "rslave", "private"}), "rprivate")
+            where = self.volumes.path(source) if not source.startswith("/") else _bind_source(source, create=True)
+            yield MountRequest("bind", target, str(where), "ro" in options, propagation)
+            volumes.pop(target, None)
+        for mount in host.mounts:
+            volumes_name = volumes.pop(mount.target.rstrip("/"), None)
+            yield self._mount(mount, volumes_name)
+        for target, name in volumes.items():
+            yield MountRequest("bind", target, str(self.volumes.path(name)))
+        for target, text in host.tmpfs.items():
+            yield MountRequest("tmpfs", target, options=tuple(option for option in text.split(",") if option))
+
+    def _mount(self, mount: Mount, volume: str | None) -> MountRequest:
+        if mount.type == "tmpfs":
+            tmpfs = mount.tmpfs_options
+            options = [f"size={tmpfs.size_bytes}"] if tmpfs and tmpfs.size_bytes else []
+            options += [f"mode={tmpfs.mode:o}"] if tmpfs and tmpfs.mode else []
+            return MountRequest("tmpfs", mount.target, read_only=mount.read_only, options=tuple(options))
+        if mount.type == "volume":
+            return MountRequest("bind", mount.target, str(self.volumes.path(str(volume))), mount.read_only)
+        bind = mount.bind_options
+        source = _bind_source(mount.source, create=bind is not None and bind.create_mountpoint)
+        propagation = (bind.propagation if bind else "") or "rprivate"
+        return MountRequest("bind", mount.target, str(source), mount.read_only, propagation)
+
+    def _etc_files(
+        self, container: Container, document: CreateRequest, attachment: BridgeAttachment | None
+    ) -> Mapping[str, str]:
+        host = document.host_config
+        hostname = document.hostname or container.id[:12]
+        texts = {
+            "hostname": f"{hostname}\n",
+            "hosts": hosts_text(hostname, host.extra_hosts, attachment),
+            "resolv.conf": resolv_conf_text(
+                host, Path("/etc/resolv.conf"), on_host=container.settings.network == "host"
+            ),
+        }
+        files: dict[str, str] = {}
+        for name, text in texts.items():
+            path = self.home(container.id) / name
+            path.write_text(text)
+            path.chmod(0o644)
+            files[f"/etc/{name}"] = str(path)
+        return files
+
+
+def hosts_text(hostname: str, extra: Iterable[str], attachment: BridgeAttachment | None) -> str:
+    """``/etc/hosts``. Raises InvalidParameterError for a malformed extra host."""
+    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
+    for entry in extra:
+        name, separator, address = entry.replace("=", ":", 1).partition(":")
+        if not separator or not name or not address:
+            raise InvalidParameterError(f'bad format for add-host: "{entry}"')
+        if address == "host-gateway":
+            if attachment is None:
+                raise InvalidParameterError("unable to derive the IP value for host-gateway")
+            address = attachment.gateway
+        lines.append(f"{address}\t{name}")
+    if attachment is not None:
+        lines.append(f"{attachment.address}\t{hostname}")
+    return "\n".join(lines) + "\n"
+
+
+def resolv_conf_text(host: HostConfig, source: Path, *, on_host: bool) -> str:
+    """``/etc/resolv.conf``: the host's, less its loopback servers off the host's network, with what the client set."""
+    try:
+        lines = source.read_text().splitlines()
+    except FileNotFoundError:
+        lines = []
+    if host.dns:
+        lines = [line for line in lines if not line.startswith("nameserver")]
+        lines += [f"nameserver {server}" for server in host.dns]
+    elif not on_host:
+        lines = [line for line in lines if not line.startswith(("nameserver 127.", "nameserver ::1"))]
+    if host.dns_search:
+        lines = [line for line in lines if not line.startswith(("search", "domain"))]
+        lines += [f"search {' '.join(host.dns_search)}"] if host.dns_search != (".",) else []
+    if host.dns_options:
+        lines = [line for line in lines if not line.startswith("options")] + [f"options {' '.join(host.dns_options)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _no_new_privileges(host: HostConfig) -> bool:
+    for option in host.security_opt:
+        name, _, value = option.replace(":", "=", 1).partition("=")
+        if name == "no-new-privileges":
+            if value not in ("", "true", "false"):
+                raise InvalidParameterError(f"invalid --security-opt 2: {option!r}")
+            return value != "false"
+    return False
+
+
+def _bind_source(source: str, *, create: bool) -> Path:
+    """The host path of a bind; ``-v`` makes a missing one, ``--mount`` does not. Raises InvalidParameterError."""
+    path = Path(os.path.normpath(source))
+    if not path.exists():
+        if not create:
+            raise InvalidParameterError(
+                f'invalid mount config for type "bind": bind source path does not exist: {source}'
+            )
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _init_path() -> str:
+    found = next((path for path in _INIT_PATHS if path.exists()), None)
+    if found is None:
+        raise NotFoundError("HostConfig.Init: no init program on this host (Debian package: tini)")
+    return str(found)

@@ -1,0 +1,1 @@
+"""Registries: pulling over the distribution API."""

@@ -1,0 +1,1 @@
+"""What is behind the gate and how it is reached: the engine, its objects, plugins, the registrar."""

@@ -1,0 +1,1 @@
+"""What other CAs say about the certificates they gave: revocation lists and OCSP."""

@@ -1,0 +1,1 @@
+"""How a machine that holds nothing yet becomes a client."""
