@@ -20,6 +20,7 @@ from tidegate.api.handlers.networks import NetworkHandlers
 from tidegate.api.handlers.processes import ProcessHandlers
 from tidegate.api.handlers.prune import PruneHandlers
 from tidegate.api.handlers.registries import RegistryHandlers
+from tidegate.api.handlers.stats import StatsHandlers
 from tidegate.api.handlers.streams import StreamHandlers
 from tidegate.api.handlers.volumes import VolumeHandlers
 from tidegate.api.pipeline import Handler
@@ -57,11 +58,13 @@ from tidegate.engine.networks import BridgeFacts, PredefinedNetworks
 from tidegate.engine.processes import ProcessService
 from tidegate.engine.prune import PruneService
 from tidegate.engine.shutdown import stop_all
+from tidegate.engine.stats import Meters, StatsService
 from tidegate.engine.system import EngineFacts, Holdings, SystemService
 from tidegate.engine.updates import UpdateService
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.kernel.cgroups import ROOT, is_unified, open_cgroups
 from tidegate.kernel.host import HostFacts, read_cgroups, read_host
+from tidegate.kernel.host_usage import host_cpu_ns, interfaces_of
 from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.spec.oci_image import Platform
@@ -77,7 +80,8 @@ class Engine:
         self._state = SqliteStateStore(data / "state.db")
         self._content = ContentDirectory(data / "content")
         self._layers = LayerDirectories(data / "layers")
-        self._runtime = ShimRuntime(settings.exec_root, open_cgroups(settings.bridge))
+        cgroups = open_cgroups(settings.bridge)
+        self._runtime = ShimRuntime(settings.exec_root, cgroups)
         bridge = BridgeSettings(name=settings.bridge, subnet=subnet, relay_root=settings.exec_root / "relay")
         self._bridge = LinuxBridge(bridge)
         self._registry = HTTPRegistry(RegistryConfig(settings.registry_mirrors, settings.insecure_registries))
@@ -104,6 +108,8 @@ class Engine:
         )
         files = ConfinedFiles(self._runtime.pids)
         self._archives = ArchiveService(self._containers, files, rootfs.hold, planner.binds)
+        meters = Meters(cgroups.usage, host_cpu_ns, interfaces_of)
+        self._stats = StatsService(self._containers, meters, time.time_ns)
         self._execs = ExecService(self._runtime, self._containers, planner.exec)
         self._prober = HealthProber(self._execs, self._containers.probed, time.time_ns)
         self._containers.probe_with(self._prober)
@@ -127,10 +133,11 @@ class Engine:
         holdings = Holdings(self._containers, self._images, volumes, rootfs, self._layers)
         facts = engine_facts(settings, defaults)
         self._system = SystemService(holdings, facts, self._bus, self._state, time.time_ns, self._host_facts)
-        self._events: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def handlers(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
+        host = read_host()
         return {
             **system.handlers(),
             **SystemHandlers(self._system, self._networks.id_of).table(),
@@ -138,6 +145,7 @@ class Engine:
                 self._containers, self._creator, self._inspection, SummaryRows(self._networks.id_of), time.time_ns
             ).table(),
             **ContainerLifeHandlers(self._containers, self._updates).table(),
+            **StatsHandlers(self._stats, host.memory_bytes, host.cpus).table(),
             **ArchiveHandlers(self._archives).table(),
             **CommitHandlers(self._commits).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, time.time_ns).table(),
@@ -177,13 +185,14 @@ class Engine:
         self._trash.start()
         in_use = [chain_id for each in self._containers.list() for chain_id in each.settings.chain_ids]
         await self._images.collect_garbage(in_use)
-        self._events = asyncio.create_task(self._containers.run(), name="runtime-events")
+        self._tasks.append(asyncio.create_task(self._containers.run(), name="runtime-events"))
+        self._tasks.append(asyncio.create_task(self._stats.run(), name="stats-sampler"))
 
     async def close(self) -> None:
         """Let go of everything; containers run on under the shim unless ``live_restore`` is off."""
-        if self._events is not None:
-            self._events.cancel()
-            await asyncio.gather(self._events, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._containers.close()
         await self._prober.close()
         if not self._settings.live_restore:

@@ -27,6 +27,7 @@ from tidegate.kernel.cgroup_files import (
     remove_tree,
     write_text,
 )
+from tidegate.kernel.cgroup_usage import CgroupUsage, read_v1
 from tidegate.kernel.oom_notices import OOMNotice, OOMNoticeV1
 
 ROOT = Path("/sys/fs/cgroup")
@@ -195,6 +196,10 @@ class CgroupsV1:
         """How many processes of the group the kernel killed for want of memory."""
         lines = read_text(f"{self._directory('memory', container_id)}/memory.oom_control").splitlines()
         return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+    def usage(self, container_id: str) -> CgroupUsage:
+        """What the group has used; zeros when it is gone."""
+        return read_v1(lambda controller, file: read_text(f"{self._directory(controller, container_id)}/{file}"))
 
     def watch_oom(self, container_id: str) -> OOMNotice | None:
         """Be told of it; None without a memory controller. Raises InternalError, also when the group is gone."""

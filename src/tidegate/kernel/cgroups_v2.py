@@ -15,6 +15,7 @@ from typing import Any
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
 from tidegate.kernel.cgroup_files import REMOVE_DEADLINE_S, Write, kill_all, pids_below, read_text, remove_tree
+from tidegate.kernel.cgroup_usage import CgroupUsage, read_v2
 from tidegate.kernel.oom_notices import OOMNotice, OOMNoticeV2
 
 ROOT = Path("/sys/fs/cgroup")
@@ -129,6 +130,10 @@ class CgroupsV2:
     def oom_kills(self, container_id: str) -> int:
         """How many processes of the group the kernel killed for want of memory."""
         return self._event("memory.events", "oom_kill", container_id)
+
+    def usage(self, container_id: str) -> CgroupUsage:
+        """What the group has used; zeros when it is gone."""
+        return read_v2(lambda _, file: read_text(self.path(container_id) / file))
 
     def watch_oom(self, container_id: str) -> OOMNotice | None:
         """Be told of it; None without a memory controller. Raises InternalError."""
