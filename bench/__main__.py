@@ -5,9 +5,10 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from bench.cases import CASES, IMAGE, RUNNING, memory_per_container, prepare
+from bench.cases import CASES, IMAGE, NONE, RUNNING, memory_per_container, prepare
 from bench.debian_packages import unpack, version
 from bench.gate_cases import measure_gate
 from bench.gate_report import section, with_section
@@ -17,6 +18,7 @@ from bench.report import Row, kept_text, page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/benchmarks.md"
+SETTLE_S = 5.0
 
 
 def machine(docker_version: str, cli_ms: float) -> list[str]:
@@ -35,7 +37,10 @@ def machine(docker_version: str, cli_ms: float) -> list[str]:
 
 
 def measure(ours: Peer, theirs: Peer, share: float) -> tuple[list[Row], dict[str, dict[str, int]]]:
-    """All rows; idle memory before anything has run."""
+    """All rows; idle memory when one container has run and both have settled."""
+    for peer in (ours, theirs):
+        peer.docker("run", "--rm", *NONE, IMAGE, "true")
+    time.sleep(SETTLE_S)
     idle = {peer.name: peer.pss_kib() for peer in (ours, theirs)}
     total = [[sum(idle[peer.name].values()) / 1024] for peer in (ours, theirs)]
     rows = [Row("idle memory, PSS of all processes", "MiB", limit=60, ours=total[0], theirs=total[1])]

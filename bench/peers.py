@@ -101,7 +101,7 @@ class Peer:
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 if (entry / "ns/net").stat().st_ino == ours:
-                    found[int(entry.name)] = _program((entry / "cmdline").read_bytes())
+                    found[int(entry.name)] = _program((entry / "comm").read_text().strip())
             except (FileNotFoundError, ProcessLookupError):
                 continue
             except PermissionError:  # of a process that even root may not look into; the engines' own are not such
@@ -121,12 +121,10 @@ class Peer:
         return sizes
 
 
-def _program(cmdline: bytes) -> str:
-    words = cmdline.decode(errors="replace").split("\0")
-    modules = {"tidegate.gate.process": "gate", "tidegate.daemon.process": "engine", "tidegate": "up"}
-    if "-m" in words:
-        return modules.get(words[words.index("-m") + 1], words[0])
-    return "shim" if any("tidegate.shim" in word for word in words) else Path(words[0]).name
+def _program(name: str) -> str:
+    """What a process calls itself (proc(5), comm: fifteen characters); our parent process keeps the interpreter's."""
+    own = name.removeprefix("tidegate-")
+    return {"regist": "registrar", "python": "up", "python3": "up"}.get(own, own)
 
 
 @contextmanager
@@ -141,7 +139,8 @@ def tidegate() -> Iterator[Peer]:
 def dockerd(packages: Path, pki: Path, image: Path, tls: bool = True, more_flags: Sequence[str] = ()) -> Iterator[Peer]:
     """Debian's dockerd from its unpacked packages, with the certificates of ``pki`` and the image archive ``image``.
 
-    Its mount namespace has an empty /run, so that no containerd of the host is found and no lock is shared.
+    Its mount namespace has an empty /run, so that no containerd of the host is found and no lock is shared. Its run-time
+    state is in memory, as ours is and as both have it by default.
     """
     root = Path(tempfile.mkdtemp(prefix="tidegate-bench-"))
     netns, socket_path, group = root / "netns", root / "docker.sock", f"bench{secrets.token_hex(4)}"
@@ -155,7 +154,8 @@ def dockerd(packages: Path, pki: Path, image: Path, tls: bool = True, more_flags
         flags += [f"--tlscert={pki}/server/cert.pem", f"--tlskey={pki}/server/key.pem"]
     path = f"{packages}/usr/sbin:{packages}/usr/bin:{os.environ['PATH']}"
     libraries = ":".join(str(each) for each in (packages / "lib").glob("*-linux-gnu"))
-    shell = 'mount -t tmpfs tmpfs /run && exec dockerd "$@"'
+    memory = f"mount -t tmpfs tmpfs /run && mkdir {root}/exec && mount -t tmpfs tmpfs {root}/exec"
+    shell = f'{memory} && exec dockerd "$@"'
     with (root / "log").open("wb") as log:
         process = subprocess.Popen(
             ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", shell, "dockerd", *flags],

@@ -121,6 +121,8 @@ def running_engine(*options: str, program: tuple[str, ...] | None = None) -> Ite
     root = Path(tempfile.mkdtemp(prefix="tidegate-e2e-"))
     root.chmod(0o711)  # the gate, without privileges, must reach the engine's socket in it
     name = f"tg{secrets.token_hex(4)}"
+    (root / "exec").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=711", "tmpfs", f"{root}/exec"], check=True)  # as /run is
     (root / "netns").touch()
     make = f"mount --bind /proc/self/ns/net {root}/netns && ip link set lo up"
     subprocess.run(["unshare", "--net", "sh", "-c", make], check=True)
@@ -182,5 +184,5 @@ def _take_down(engine: RunningEngine) -> None:
                 left.remove(directory)
             except OSError:
                 time.sleep(0.02)
-    subprocess.run(["umount", f"{engine.root}/netns"], check=True)
+    subprocess.run(["umount", f"{engine.root}/netns", f"{engine.root}/exec"], check=True)
     shutil.rmtree(engine.root)
