@@ -139,8 +139,8 @@ def tidegate() -> Iterator[Peer]:
 def dockerd(packages: Path, pki: Path, image: Path, tls: bool = True, more_flags: Sequence[str] = ()) -> Iterator[Peer]:
     """Debian's dockerd from its unpacked packages, with the certificates of ``pki`` and the image archive ``image``.
 
-    Its mount namespace has an empty /run, so that no containerd of the host is found and no lock is shared. Its run-time
-    state is in memory, as ours is and as both have it by default.
+    Its mount namespace has an empty /run, so that no containerd of the host is found and no lock is shared. Its run-
+    time state is in memory, as ours is and as both have it by default.
     """
     root = Path(tempfile.mkdtemp(prefix="tidegate-bench-"))
     netns, socket_path, group = root / "netns", root / "docker.sock", f"bench{secrets.token_hex(4)}"

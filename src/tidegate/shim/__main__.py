@@ -5,33 +5,39 @@
 ``--stall-limit S`` is how long an attached client may take no output before its container runs on without it.
 """
 
-import argparse
 import os
 import socket
+import sys
 from pathlib import Path
 
 from tidegate.base.descriptors import raise_descriptor_limit
 from tidegate.shim.keeper import Options, open_estate, supervise
 from tidegate.shim.worker import Worker
 
-STALL_LIMIT_S = 10.0
+STALL_LIMIT_S = "10"
+_OPTIONS = frozenset({"--root", "--spares", "--child-descriptors", "--stall-limit"})
+
+
+def read_options(words: list[str]) -> dict[str, str]:
+    """Pairs of ``--NAME VALUE`` (argparse would stay in two processes for good). Exits with 2 for anything else."""
+    given = dict(zip(words[::2], words[1::2], strict=False))
+    if len(words) % 2 or "--root" not in given or not given.keys() <= _OPTIONS:
+        sys.stderr.write(f"usage: tidegate.shim --root DIR, and any of {', '.join(sorted(_OPTIONS))} with a value\n")
+        sys.exit(2)
+    return given
 
 
 def main() -> None:
     """Parse the command line and serve."""
-    parser = argparse.ArgumentParser(prog="tidegate.shim")
-    parser.add_argument("--root", required=True, type=Path)
-    parser.add_argument("--spares", type=int)
-    parser.add_argument("--child-descriptors", type=int)
-    parser.add_argument("--stall-limit", type=float, default=STALL_LIMIT_S)
-    arguments = parser.parse_args()
-    root: Path = arguments.root
+    given = read_options(sys.argv[1:])
+    root = Path(given["--root"])
     root.mkdir(parents=True, exist_ok=True, mode=0o711)
     os.umask(0o022)
     own_limit = raise_descriptor_limit()
-    estate = open_estate(root, Options(arguments.child_descriptors or own_limit, arguments.stall_limit))
-    if arguments.spares is not None:
-        with socket.socket(fileno=arguments.spares) as link:
+    descriptors = int(given.get("--child-descriptors", own_limit))
+    estate = open_estate(root, Options(descriptors, float(given.get("--stall-limit", STALL_LIMIT_S))))
+    if "--spares" in given:
+        with socket.socket(fileno=int(given["--spares"])) as link:
             while estate.spares.receive(link):
                 pass
     supervise(estate, lambda inherited, link: Worker(inherited, link).serve())

@@ -9,8 +9,8 @@ word, which names the slot and the stream whose staged bytes (``staging``) the l
 
 import os
 import struct
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 CARRY_LIMIT_BYTES = 16 * 1024
 _WORD = struct.Struct("<Q")
@@ -20,8 +20,7 @@ _WRITTEN = 1 << 8
 _STREAMS = (None, "stdout", "stderr")
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """``size_bytes`` of the file ``inode`` are good; ``carry`` are bytes taken whose line has not ended.
 
     ``rotating``: the file is about to be replaced. ``staged``: this stream's staged bytes were recorded, and are still
@@ -30,7 +29,7 @@ class Committed:
 
     size_bytes: int
     inode: int
-    carry: dict[str, bytes] = field(default_factory=lambda: {"stdout": b"", "stderr": b""})
+    carry: dict[str, bytes]
     rotating: bool = False
     staged: str | None = None
 

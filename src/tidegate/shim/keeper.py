@@ -15,8 +15,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tidegate.shim import oci
 from tidegate.shim.exits import ExitRecords
@@ -25,8 +25,7 @@ from tidegate.shim.spares import Spares
 SHORTEST_LIFE_S = 0.05  # a worker that cannot live must not spin the machine
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """``child_descriptors`` is the soft limit of what the supervisor starts: its own is higher.
 
     ``stall_limit_s``: see ``streams.StreamKind``.
@@ -36,8 +35,7 @@ class Options:
     stall_limit_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Estate:
+class Estate(NamedTuple):
     """What every supervisor process holds: the lock of the root, the listeners and the spares.
     The listeners outlive workers: who connects while one is replaced waits in their queues and is not reset.
     """
@@ -53,8 +51,7 @@ class Estate:
         return {self.lock_fd, self.control.fileno(), self.holders.fileno(), *self.spares.fds()}
 
 
-@dataclass(frozen=True, slots=True)
-class Ward:
+class Ward(NamedTuple):
     """A worker that lives, seen by its keeper. ``past`` is what this process was before it became the keeper."""
 
     pid: int

@@ -1,9 +1,9 @@
 """Calls of crun under way: each in its own scratch directory, watched by pidfd, ended with one callback."""
 
+import contextlib
 import itertools
 import json
 import os
-import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ class Launcher:
         self._child_descriptors = child_descriptors
         self._crun_root = root / "crun"
         self._scratch_root = root / "r"
-        shutil.rmtree(self._scratch_root, ignore_errors=True)
+        _remove_tree(str(self._scratch_root))
         self._scratch_root.mkdir(mode=0o700)
         self._crun_root.mkdir(exist_ok=True, mode=0o700)
         self._crun = SealedProgram("crun")
@@ -63,7 +63,7 @@ class Launcher:
             finally:
                 if console is not None:
                     console.close()
-                shutil.rmtree(scratch, ignore_errors=True)
+                _remove_tree(str(scratch))
 
         self._watch(
             oci.spawn(self._crun, command, streams.child_fds, process.cgroup_join, self._child_descriptors), ended
@@ -71,7 +71,7 @@ class Launcher:
 
     def delete(self, container_id: str) -> None:
         """Forget a container whose processes and control groups are gone: crun has nothing of it but a directory."""
-        shutil.rmtree(self._crun_root / container_id, ignore_errors=True)
+        _remove_tree(str(self._crun_root / container_id))
 
     def _watch(self, pid: int, ended: Callable[[int], None]) -> None:
         self.under_way.add(pid)
@@ -83,6 +83,17 @@ class Launcher:
                 self.under_way.discard(pid)
 
         self._reaper.watch(pid, start_ticks(pid), os.pidfd_open(pid), finished)
+
+
+def _remove_tree(directory: str) -> None:
+    """As far as that goes (shutil would bring every kind of compression with it)."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(directory)):
+            if entry.is_dir(follow_symlinks=False):
+                _remove_tree(entry.path)
+            else:
+                os.unlink(entry.path)  # noqa: PTH108
+        os.rmdir(directory)  # noqa: PTH106
 
 
 def _listen(path: Path) -> socket.socket:

@@ -5,31 +5,36 @@ killed supervisor.
 """
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tidegate.shim.streams import Streams
 
 
-@dataclass(slots=True)
-class Process:
-    """``status`` goes created, starting, running, exited; a failed start ends in failed."""
+class Asked(NamedTuple):
+    """What the engine asked for: where, what, in which control groups, with which streams and which log."""
 
-    container_id: str
-    exec_id: str | None
     bundle: str
     oci_process: dict[str, Any]
     cgroup_join: list[str]
-    streams: Streams | None
-    stdio: dict[str, Any] = field(default_factory=dict)
-    log: dict[str, Any] = field(default_factory=dict)
-    status: str = "created"
-    pid: int = 0
-    pidfd: int = -1
-    started_at_ns: int = 0
-    start_ticks: int = 0
-    exit: dict[str, Any] | None = field(default=None)
+    stdio: dict[str, Any]
+    log: dict[str, Any]
+
+
+class Process:
+    """``status`` goes created, starting, running, exited; a failed start ends in failed."""
+
+    def __init__(self, container_id: str, exec_id: str | None, asked: Asked) -> None:
+        self.container_id = container_id
+        self.exec_id = exec_id
+        self.bundle, self.oci_process, self.cgroup_join, self.stdio, self.log = asked
+        self.streams: Streams | None = None
+        self.status = "created"
+        self.pid = 0
+        self.pidfd = -1
+        self.started_at_ns = 0
+        self.start_ticks = 0
+        self.exit: dict[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -77,20 +82,9 @@ def load_all(directory: Path) -> list[Process]:
     found = []
     for path in sorted(directory.glob("*.json")):
         record = json.loads(path.read_text())
-        process = Process(
-            container_id=record["container_id"],
-            exec_id=record["exec_id"],
-            bundle=record["bundle"],
-            oci_process=record["process"],
-            cgroup_join=record["cgroup_join"],
-            streams=None,
-            stdio=record["stdio"],
-            log=record["log"],
-            status=record["status"],
-            pid=record["pid"],
-            started_at_ns=record["started_at_ns"],
-            start_ticks=record["start_ticks"],
-            exit=record["exit"],
-        )
+        asked = Asked(*(record[name] for name in ("bundle", "process", "cgroup_join", "stdio", "log")))
+        process = Process(record["container_id"], record["exec_id"], asked)
+        for name in ("status", "pid", "started_at_ns", "start_ticks", "exit"):
+            setattr(process, name, record[name])
         found.append(process)
     return found

@@ -9,8 +9,8 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tidegate.base.errors import NotSupportedError
 from tidegate.shim.exits import ExitRecords, exit_of_foreign
@@ -20,8 +20,7 @@ from tidegate.shim.task_exits import TaskExits
 Ended = Callable[[int], None]
 
 
-@dataclass(slots=True)
-class _Watched:
+class _Watched(NamedTuple):
     pid: int
     ticks: int
     pidfd: int

@@ -8,7 +8,6 @@ a second round of dynamic linking, 1.4 of 4 ms.
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Sequence
 
 from tidegate.base.errors import NotFoundError
@@ -31,7 +30,7 @@ class SealedProgram:
         """Have the copy of what PATH holds now. Raises NotFoundError when it is not there."""
         identity = _identity(self._path)
         if identity is None:
-            self._path = shutil.which(self._name) or ""
+            self._path = _find(self._name)
             identity = _identity(self._path)
         if identity is None:
             raise NotFoundError(f"{self._name} is not installed: no such file in $PATH")
@@ -47,6 +46,12 @@ class SealedProgram:
             with contextlib.suppress(OSError):  # a host that executes no memfd (sysctl vm.memfd_noexec)
                 os.execve(self._fd, list(command), os.environ)  # noqa: S606 - no shell is wanted
         os.execv(self._path, list(command))  # noqa: S606
+
+
+def _find(name: str) -> str:
+    """Where PATH has the program, "" for nowhere."""
+    places = (f"{directory}/{name}" for directory in os.get_exec_path())
+    return next((place for place in places if os.access(place, os.X_OK) and os.path.isfile(place)), "")  # noqa: PTH113
 
 
 def _identity(path: str) -> tuple[int, ...] | None:

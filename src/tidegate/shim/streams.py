@@ -14,7 +14,7 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidegate.shim.attach_client import STREAM_NUMBERS, AttachClient
 from tidegate.shim.json_log import JSONLog
@@ -22,8 +22,7 @@ from tidegate.shim.loop import READ, WRITE, Loop
 from tidegate.shim.staging import CHUNK_SIZE_BYTES, Stage, Tap
 
 
-@dataclass(frozen=True, slots=True)
-class StreamKind:
+class StreamKind(NamedTuple):
     """``stdin_once``: the end of a client's input is the end of the process's.
 
     ``stall_limit_s`` is how long a client may take nothing while it holds the process back; None is for ever.

@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from tidegate.shim.json_log import JSONLog
 from tidegate.shim.keeper import Estate, Ward, close_all_but, show_role
 from tidegate.shim.launcher import Launcher
 from tidegate.shim.loop import READ, Loop
-from tidegate.shim.process import Process, load_all, save
+from tidegate.shim.process import Asked, Process, load_all, save
 from tidegate.shim.protocol import number, text
 from tidegate.shim.reaper import Reaper
 from tidegate.shim.spares import Spares
@@ -107,7 +106,7 @@ class Worker:
             bundle, join = text(request, "bundle"), [str(path) for path in request.get("cgroup_join") or []]
         stdio, log = dict(request.get("stdio") or {}), dict(request.get("log") or {})
         oci_process = dict(request.get("process") or {})
-        process = Process(container_id, exec_id, bundle, oci_process, join, None, stdio=stdio, log=log)
+        process = Process(container_id, exec_id, Asked(bundle, oci_process, join, stdio, log))
         if (known := self._processes.get(process.key)) is not None:
             if known.status != "created":
                 raise ConflictError(f"{process.key} exists already")
@@ -331,7 +330,7 @@ class Worker:
             self._reaper.look_again()
             return None
         signal.set_wakeup_fd(-1)
-        estate = replace(self._estate, spares=Spares(held))
+        estate = self._estate._replace(spares=Spares(held))
         close_all_but(estate.fds() | {ours.fileno()})
         return Ward(pid, ours, estate, past=self)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tidegate.shim.holders import Holders, KeeperGoneError
 from tidegate.shim.loop import Loop
-from tidegate.shim.process import Process
+from tidegate.shim.process import Asked, Process
 from tidegate.shim.spares import Spares, send_complete, send_spares
 
 
@@ -58,7 +58,9 @@ def test_a_message_replaces_what_was_held_and_one_without_names_ends_it(pipe: tu
 
 
 def process(fd: int) -> Process:
-    return Process("c1", None, "/bundle", {}, [], None, status="running", pidfd=fd)
+    running = Process("c1", None, Asked("/bundle", {}, [], {}, {}))
+    running.status, running.pidfd = "running", fd
+    return running
 
 
 def take_all(spares: Spares, link: socket.socket) -> int:
