@@ -91,7 +91,12 @@ class Engine:
         rootfs = OverlayRootFilesystems(data, self._layers.diff_path)
         self._trash = rootfs.trash
         planner = ProcessPlanner(
-            lambda identity: data / "rootfs" / identity, volumes, settings.bridge, SeccompCompiler(), settings.log
+            lambda identity: data / "rootfs" / identity,
+            volumes,
+            settings.bridge,
+            SeccompCompiler(),
+            settings.log,
+            lambda identity: self._containers.resolve(identity),
         )
         self._containers = ContainerService(
             Ports(

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from tidegate.base.errors import InvalidParameterError, NotSupportedError
+from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
 from tidegate.engine.port_bindings import parse_ports
-from tidegate.model.container import Settings, VolumeUse
+from tidegate.model.container import JOINS, Settings, VolumeUse
 from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
@@ -161,13 +161,11 @@ def parse_restart_policy(host: HostConfig) -> RestartPolicy:
 
 
 def parse_network(mode: str) -> str:
-    """``bridge``, ``none`` or ``host``."""
+    """``bridge``, ``none``, ``host`` or ``container:ID``."""
     if mode in ("", "default", "bridge"):
         return "bridge"
-    if mode in ("none", "host"):
+    if mode in ("none", "host") or mode.startswith(JOINS):
         return mode
-    if mode.startswith("container:"):
-        raise NotSupportedError("NetworkMode: container:NAME is not supported by this engine yet")
     # Not a NotFoundError: at create, the docker CLI takes a 404 for a missing image and pulls.
     raise InvalidParameterError(f"network {mode} not found")
 

@@ -6,6 +6,7 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.device_rules import check_access, parse_device_rule
+from tidegate.model.container import JOINS
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
 
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
@@ -61,7 +62,7 @@ def _refuse_modes(host: HostConfig) -> None:
         "UTSMode": (host.uts_mode, ("", "host")),
     }
     for wire, (value, modes) in known.items():
-        if value not in modes:
+        if value not in modes and not (wire == "PidMode" and value.startswith(JOINS)):
             raise NotSupportedError(f"HostConfig.{wire}: {value!r} is not supported by this engine yet")
     if host.cgroupns_mode not in ("host", "private"):
         raise InvalidParameterError(f"invalid cgroup namespace mode: {host.cgroupns_mode}")

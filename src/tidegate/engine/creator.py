@@ -9,6 +9,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults, SourceImage, plan_new_container
 from tidegate.engine.images import ImageService
+from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
 from tidegate.kernel.host import CgroupAbilities
 from tidegate.model.container import Container
@@ -38,6 +39,7 @@ class ContainerCreator:
         config = image.config.document.get("config") or {}
         possible = plan_limits(request.host_config, self._able)
         request = msgspec.structs.replace(request, host_config=possible.host_config)
+        request = resolve_joined(request, self._containers.resolve)
         source = SourceImage(request.image, image.image_id, image.chain_ids, config)
         container = await self._containers.create(plan_new_container(name, source, request, self._defaults))
         return Created(container, possible.warnings)

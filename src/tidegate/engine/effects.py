@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, cast
 
 import msgspec
 
-from tidegate.base.errors import InternalError, NotFoundError, TidegateError, UnavailableError
+from tidegate.base.errors import ConflictError, InternalError, NotFoundError, TidegateError, UnavailableError
 from tidegate.engine.early_streams import EarlyStreams
 from tidegate.engine.events import EventBus
 from tidegate.engine.ports import (
@@ -32,8 +32,6 @@ from tidegate.model.phases import Effect, Event
 CONTAINER = "container"
 ATTACHMENT = "attachment"
 LAUNCH_FAILED = 128
-UNATTACHED = ("none", "host")
-"""The networks in which a container has no address of its own."""
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -41,7 +39,7 @@ U = TypeVar("U")
 class Planner(Protocol):
     """Works out the OCI configuration, streams and log of a container that is about to run.
 
-    ``attachment`` is None off the bridge, ``netns_path`` is None in the host's network.
+    ``attachment`` is None off the bridge, ``netns_path`` is None in the network of the host or of another container.
     """
 
     def __call__(
@@ -127,7 +125,8 @@ class ContainerEffects:
             case p.Prepare():
                 return p.PrepareFailed(error.message)
             case p.Launch():
-                transient = isinstance(error, UnavailableError)
+                # A conflict: what the container needs of another (its namespaces) may be there later.
+                transient = isinstance(error, UnavailableError | ConflictError)
                 return p.LaunchFailed(error.message, exit_code_of(error.message), self._ports.clock(), transient)
             case p.Release():
                 return p.Released(clean=False)
@@ -175,7 +174,7 @@ class ContainerEffects:
 
     async def _join_network(self, container: Container) -> str | None:
         settings, bridge = container.settings, self._ports.bridge
-        if settings.network == "host":
+        if not settings.has_own_network:
             return None
         if settings.network == "none":
             await bridge.isolate(container.id)
@@ -191,7 +190,7 @@ class ContainerEffects:
 
     async def _release(self, container: Container) -> Event:
         """Every undo is tried; the first error is raised when all have been. The processes go first."""
-        attached = container.settings.network not in UNATTACHED
+        attached = container.settings.network == "bridge"
         self.attachments.pop(container.id, None)
         self.streams.end(container.id)
         ended = await asyncio.gather(self._ports.runtime.release(container.id), return_exceptions=True)

@@ -12,7 +12,7 @@ import msgspec
 from tidegate.base.errors import ForbiddenError, InvalidParameterError, NotFoundError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.ports import BridgeAttachment, Clock, StateStore
-from tidegate.model.container import Container
+from tidegate.model.container import JOINS, Container
 from tidegate.model.phases import ALIVE, Phase
 
 NETWORK = "network"
@@ -62,8 +62,8 @@ class PredefinedNetworks:
         return [self._networks[name] for name in sorted(self._networks)]
 
     def id_of(self, name: str) -> str:
-        """The id of the network a container is on."""
-        return self._networks[name].id
+        """The id of the network a container is on; "" for another container's."""
+        return "" if name.startswith(JOINS) else self._networks[name].id
 
     def resolve(self, name_or_id: str) -> Network:
         """By id, then name, then a unique prefix of an id. Raises NotFoundError, InvalidParameterError."""

@@ -34,8 +34,12 @@ class VolumeUse(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
+JOINS = "container:"
+"""Begins the name of a network that is another container's, whose id follows."""
+
+
 class Settings(msgspec.Struct, frozen=True):
-    """``network`` is ``bridge``, ``none`` or ``host``; ``chain_ids`` are the image's layers, base first."""
+    """``network``: ``bridge``, ``none``, ``host`` or ``container:ID``; ``chain_ids``: the image's layers, base up."""
 
     chain_ids: tuple[str, ...] = ()
     network: str = "bridge"
@@ -43,6 +47,11 @@ class Settings(msgspec.Struct, frozen=True):
     mac_address: str | None = None
     volumes: tuple[VolumeUse, ...] = ()
     stop_timeout_s: int = 10
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether the container's network namespace is made for it."""
+        return self.network != "host" and not self.network.startswith(JOINS)
 
 
 class Container(msgspec.Struct, frozen=True):

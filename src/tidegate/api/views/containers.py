@@ -5,7 +5,7 @@
 from typing import Any, cast
 
 from tidegate.api.profile import ApiProfile
-from tidegate.api.views.endpoints import endpoint_view, network_settings_view, port_rows
+from tidegate.api.views.endpoints import endpoint_view, network_settings_view, networks_view, port_rows
 from tidegate.api.views.mounts import mounts_view
 from tidegate.engine.inspection import Inspection
 from tidegate.engine.ports import BridgeAttachment
@@ -129,7 +129,7 @@ def summary_view(
         "State": status_of(container.state),
         "Status": status,
         "HostConfig": {"NetworkMode": network},
-        "NetworkSettings": {"Networks": {network: endpoint_view(container, attachment, network_id)}},
+        "NetworkSettings": {"Networks": networks_view(container, endpoint_view(container, attachment, network_id))},
         "Mounts": mounts_view(container, request),
         "Health": {
             "Status": health_status_of(container.state) if container.state.phase in ALIVE else "none",

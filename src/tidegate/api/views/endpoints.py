@@ -9,7 +9,7 @@ from typing import Any
 from tidegate.api.profile import ApiProfile
 from tidegate.engine.networks import endpoint_id
 from tidegate.engine.ports import BridgeAttachment
-from tidegate.model.container import Container
+from tidegate.model.container import JOINS, Container
 from tidegate.model.phases import ALIVE, Phase
 from tidegate.spec.container import CreateRequest
 
@@ -75,6 +75,12 @@ def endpoint_view(container: Container, attachment: BridgeAttachment | None, net
     }
 
 
+def networks_view(container: Container, endpoint: dict[str, Any]) -> dict[str, Any]:
+    """``Networks``: the endpoint by its network; none in another container's."""
+    network = container.settings.network
+    return {} if network.startswith(JOINS) else {network: endpoint}
+
+
 def network_settings_view(
     container: Container,
     request: CreateRequest,
@@ -89,7 +95,7 @@ def network_settings_view(
         "SandboxID": container.id if is_on else "",
         "SandboxKey": f"/proc/{container.state.pid}/ns/net" if is_on else "",
         "Ports": ports_view(request, attachment),
-        "Networks": {container.settings.network: endpoint},
+        "Networks": networks_view(container, endpoint),
     }
     if profile.legacy_addresses:
         shown |= {name: endpoint[name] for name in _LEGACY} | {"Bridge": ""}

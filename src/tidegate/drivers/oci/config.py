@@ -90,6 +90,7 @@ class OCIRequest(msgspec.Struct, frozen=True):
     readonly_paths: tuple[str, ...] = DEFAULT_READONLY_PATHS
     seccomp_bpf: bytes | None = None
     net_host: bool = False
+    net_joined: bool = False  # the namespace is not the container's to configure
     ipc_host: bool = False
     ipc_path: str | None = None
     pid_host: bool = False
@@ -204,9 +205,9 @@ def _namespaces(request: OCIRequest) -> list[dict[str, str]]:
 
 
 def _sysctls(request: OCIRequest) -> dict[str, str]:
-    own = {} if request.net_host else {"net.ipv4.ip_unprivileged_port_start": "0"}
-    if not request.net_host:
-        own["net.ipv4.ping_group_range"] = f"0 {MAX_ID}"
+    own = {}
+    if not (request.net_host or request.net_joined):
+        own = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": f"0 {MAX_ID}"}
     if request.domainname and not request.uts_host:
         own["kernel.domainname"] = request.domainname
     return own | dict(request.sysctls)

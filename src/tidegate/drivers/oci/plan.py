@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.base.sizes import parse_size
 from tidegate.drivers.devices import find_devices
 from tidegate.drivers.mountpoints import make_mountpoints
@@ -39,7 +39,8 @@ from tidegate.engine.ports import (
 from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
 from tidegate.kernel.paths import read_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
-from tidegate.model.container import Container
+from tidegate.model.container import JOINS, Container
+from tidegate.model.phases import Phase
 from tidegate.spec.codec import decode
 from tidegate.spec.container import CreateRequest, ExecCreateRequest, HostConfig, Mount
 from tidegate.spec.stored import stored_request
@@ -60,13 +61,14 @@ class LogDefaults(Protocol):
 
 
 class ProcessPlanner(msgspec.Struct, frozen=True):
-    """``home`` answers a container's directory; ``cgroup_parent`` is the engine's own."""
+    """``home`` answers a container's directory, ``find`` any container; ``cgroup_parent`` is the engine's own."""
 
     home: Callable[[str], Path]
     volumes: VolumeStore
     cgroup_parent: str
     seccomp: SeccompCompiler
     log_defaults: LogDefaults
+    find: Callable[[str], Container]
 
     async def container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
@@ -83,7 +85,8 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             process=self._process(container, document, rootfs),
             rootfs=str(rootfs),
             cgroups_path=f"/{self.cgroup_parent}/{container.id}",
-            netns_path=netns_path,
+            netns_path=netns_path or self._joined(container.settings.network, "net", "network"),
+            net_joined=not container.settings.has_own_network,
             domainname=document.domainname,
             resources=resource_request(host),
             readonly_rootfs=host.readonly_rootfs,
@@ -100,6 +103,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             net_host=container.settings.network == "host",
             ipc_host=host.ipc_mode == "host",
             pid_host=host.pid_mode == "host",
+            pid_path=self._joined(host.pid_mode, "pid", "PID namespace"),
             uts_host=host.uts_mode == "host",
             cgroup_private=host.cgroupns_mode == "private",
             annotations=host.annotations,
@@ -108,6 +112,24 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         config = plan_config(request)
         make_mountpoints(rootfs, config["mounts"])
         return ContainerProcess(container.id, config, stdio, self.log_target(container, host))
+
+    def _joined(self, mode: str, namespace: str, what: str) -> str | None:
+        """The namespace of the container that ``mode`` names. Raises ConflictError when that one does not run."""
+        if not mode.startswith(JOINS):
+            return None
+        try:
+            state = self.find(mode.removeprefix(JOINS)).state
+        except NotFoundError as error:
+            raise ConflictError(f"cannot join {what} of a removed container: {mode.removeprefix(JOINS)}") from error
+        if state.phase not in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING):
+            raise ConflictError(f"cannot join {what} of a non running container: {mode.removeprefix(JOINS)}")
+        return f"/proc/{state.pid}/ns/{namespace}"
+
+    def _network_owner(self, container: Container) -> Container:
+        """Who has the files of the network that the container has joined, itself or through others."""
+        while container.settings.network.startswith(JOINS):
+            container = self.find(container.settings.network.removeprefix(JOINS))
+        return container
 
     def log_target(self, container: Container, host: HostConfig) -> LogTarget:
         """Where the output is recorded, by ``log-opts`` max-size and max-file."""
@@ -232,14 +254,16 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     def _etc_files(
         self, container: Container, document: CreateRequest, attachment: BridgeAttachment | None
     ) -> Mapping[str, str]:
+        network = container.settings.network
+        if network.startswith(JOINS):
+            home = self.home(self._network_owner(container).id)
+            return {f"/etc/{name}": str(home / name) for name in ("hostname", "hosts", "resolv.conf")}
         host = document.host_config
         hostname = document.hostname or container.id[:12]
         texts = {
             "hostname": f"{hostname}\n",
             "hosts": hosts_text(hostname, host.extra_hosts, attachment),
-            "resolv.conf": resolv_conf_text(
-                host, Path("/etc/resolv.conf"), on_host=container.settings.network == "host"
-            ),
+            "resolv.conf": resolv_conf_text(host, Path("/etc/resolv.conf"), on_host=network == "host"),
         }
         files: dict[str, str] = {}
         for name, text in texts.items():

@@ -1,0 +1,58 @@
+"""Namespaces of another container, read back from the kernel."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.running_engine import RunningEngine, running_engine
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"),
+    pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[RunningEngine]:
+    with running_engine() as running:
+        made = running.docker("run", "-d", "--name", "web", "--hostname", "box", "busybox", "sleep", "1000")
+        assert made.returncode == 0, made.stderr
+        yield running
+        running.docker("rm", "-f", "web")
+
+
+def inspect(engine: RunningEngine, name: str, template: str) -> str:
+    return engine.docker("inspect", "-f", template, name).stdout.strip()
+
+
+def test_the_network_of_another_container(engine: RunningEngine) -> None:
+    joined = engine.docker("run", "-d", "--name", "side", "--network", "container:web", "busybox", "sleep", "1000")
+    assert joined.returncode == 0, joined.stderr
+    pids = [inspect(engine, name, "{{.State.Pid}}") for name in ("web", "side")]
+    assert len({os.readlink(f"/proc/{pid}/ns/net") for pid in pids}) == 1
+    assert len({os.readlink(f"/proc/{pid}/ns/uts") for pid in pids}) == 2
+    shown = engine.docker("exec", "side", "sh", "-c", "hostname; cat /etc/hostname; tail -1 /etc/hosts").stdout.split()
+    assert shown == ["box", "box", inspect(engine, "web", "{{.NetworkSettings.Networks.bridge.IPAddress}}"), "box"]
+    identity = inspect(engine, "web", "{{.Id}}")
+    mode = "{{.HostConfig.NetworkMode}} {{len .NetworkSettings.Networks}}"
+    assert inspect(engine, "side", mode) == f"container:{identity} 0"
+    assert "side" in engine.docker("ps", "--format", "{{.Names}}").stdout.split()
+    third = engine.docker("run", "--rm", "--network", "container:side", "busybox", "cat", "/etc/hostname")
+    assert third.stdout == "box\n", third.stderr
+    assert engine.docker("rm", "-f", "side").returncode == 0
+    assert engine.docker("exec", "web", "ip", "link", "show", "eth0").returncode == 0
+
+
+def test_the_processes_of_another_container(engine: RunningEngine) -> None:
+    seen = engine.docker("run", "--rm", "--pid", "container:web", "busybox", "ps", "-o", "args")
+    assert "sleep 1000" in seen.stdout.splitlines(), seen
+
+
+def test_a_container_that_is_not_there_or_does_not_run_is_named(engine: RunningEngine) -> None:
+    missing = engine.docker("create", "--network", "container:gone", "busybox", "true")
+    assert "No such container: gone" in missing.stderr and "Unable to find image" not in missing.stderr
+    assert engine.docker("create", "--name", "still", "busybox", "true").returncode == 0
+    refused = engine.docker("run", "--network", "container:still", "--name", "late", "busybox", "true")
+    assert "cannot join network of a non running container" in refused.stderr
+    assert engine.docker("rm", "still", "late").returncode == 0
