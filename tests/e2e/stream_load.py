@@ -30,12 +30,13 @@ class Gated(Protocol):
 
 @dataclass
 class Streams:
-    """Followed events of one client; ``ended_s`` are readings of the monotonic clock."""
+    """Followed events of one client; ``ended_s`` are readings of the monotonic clock, ``heard`` is who heard any."""
 
     certificates: Path
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
     ended_s: list[float] = field(default_factory=list)
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    heard: set[asyncio.StreamReader] = field(default_factory=set)
 
     async def open(self, engine: Gated, count: int) -> None:
         """``count`` more streams, each answered and waiting."""
@@ -45,7 +46,7 @@ class Streams:
 
         async def one() -> None:
             async with turns:
-                sock = engine.in_its_network(lambda: _connect(engine.port))
+                sock = engine.in_its_network(lambda: connect(engine.port))
                 reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname="127.0.0.1")
                 writer.write(b"GET /v1.41/events HTTP/1.1\r\nHost: d\r\n\r\n")
                 status = await reader.readuntil(b"\r\n\r\n")
@@ -58,7 +59,7 @@ class Streams:
     async def _watch(self, reader: asyncio.StreamReader) -> None:
         try:
             while await reader.read(65536):
-                pass
+                self.heard.add(reader)
         except (ConnectionResetError, ssl.SSLError):
             pass  # cut: what this is about
         self.ended_s.append(time.monotonic())
@@ -71,7 +72,7 @@ class Streams:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
-def _connect(port: int) -> socket.socket:
+def connect(port: int) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setblocking(False)
     return sock
