@@ -23,6 +23,21 @@ from tidegate.http.messages import Headers, Request, Response
 WHOLE_BYTES = 64 * 1024 * 1024
 _EVENTS = "SystemEvents"
 _JSON = "application/json"
+_STREAMS = frozenset(
+    {
+        _EVENTS,
+        "ContainerStats",
+        "ContainerWait",
+        "ImageBuild",
+        "ImageCreate",
+        "ImageLoad",
+        "ImagePush",
+        "PluginPull",
+        "PluginPush",
+        "PluginUpgrade",
+    }
+)
+"""Operations that begin their answer long before its end: a client waits for the head of it."""
 
 
 class Screening(msgspec.Struct, frozen=True):
@@ -60,7 +75,7 @@ class Screening(msgspec.Struct, frozen=True):
             elif self.verdict.own_only or redacts(operation_id, self.verdict.redact):
                 response = await self._rewritten(operation_id, response)
         if self.plugins:
-            if _is_document(response):
+            if _is_document(operation_id, response):
                 response, _ = await whole_response(response)
             content = response.body if isinstance(response.body, bytes) else b""
             await self.plugins.authorize_response(self._question(), response.status, response.headers, content)
@@ -89,11 +104,10 @@ class Screening(msgspec.Struct, frozen=True):
         )
 
 
-def _is_document(response: Response) -> bool:
-    """JSON of a known length: a stream of JSON lines has none, and would never be whole."""
-    headers = Headers(response.headers)
-    media_type = (headers.get("content-type") or "").partition(";")[0].strip().lower()
-    return isinstance(response.body, bytes) or (media_type == _JSON and "content-length" in headers)
+def _is_document(operation_id: str, response: Response) -> bool:
+    """JSON that comes to an end by itself; an engine may send it in chunks, as it sends what never would be whole."""
+    media_type = (Headers(response.headers).get("content-type") or "").partition(";")[0].strip().lower()
+    return isinstance(response.body, bytes) or (media_type == _JSON and operation_id not in _STREAMS)
 
 
 async def whole_response(response: Response) -> tuple[Response, bytes]:

@@ -4,15 +4,20 @@ import asyncio
 import base64
 import json
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from tidegate.access.principal import UnknownPrincipal
+from tidegate.access.verdict import Verdict
 from tidegate.base.errors import ForbiddenError, InternalError, InvalidParameterError
 from tidegate.gate.behind.authz_plugins import AuthzPlugins, Question, find_plugin
+from tidegate.gate.behind.forward import Sending
+from tidegate.gate.live import Identity
+from tidegate.gate.screening import Screening
 from tidegate.http.client import UnixClient
-from tidegate.http.messages import Request, Response
+from tidegate.http.messages import BytesBody, Headers, Request, Response
 from tidegate.http.server import Server
 
 Asked = list[tuple[str, dict[str, object]]]
@@ -129,6 +134,31 @@ def test_nothing_but_a_clear_yes_lets_a_request_pass(
             await plugins.authorize_request(QUESTION)
 
     with_plugins(tmp_path, {"p": answer}, scenario)
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "shown"), [("ContainerList", b'[{"Id":"1"}]'), ("SystemEvents", None), ("ContainerWait", None)]
+)
+def test_a_document_in_chunks_is_shown_whole_and_a_stream_passes(
+    tmp_path: Path, operation_id: str, shown: bytes | None
+) -> None:
+    """As engines send every document of more than 2 KB: without a length."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'[{"Id":'
+        yield b'"1"}]'
+
+    async def scenario(plugins: AuthzPlugins) -> None:
+        identity = Identity(UnknownPrincipal(""), "admin")
+        request = Request("GET", "/x", Headers(), BytesBody())
+        screening = Screening(plugins, identity, request, Sending("GET", "/x", (), None), Verdict(True, "", ""))
+        answer = Response(200, (("Content-Type", "application/json"),), pieces())
+        passed = await screening.screen(operation_id, answer)
+        assert isinstance(passed, Response)
+        assert isinstance(passed.body, bytes) is (shown is not None)
+
+    ((_, asked),) = [each for each in with_plugins(tmp_path, {"p": yes()}, scenario) if each[0].endswith("AuthZRes")]
+    assert asked.get("ResponseBody") == (None if shown is None else base64.b64encode(shown).decode())
 
 
 def test_every_plugin_must_allow(tmp_path: Path) -> None:
