@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import tidegate
 from tidegate.base.errors import InternalError
 from tidegate.drivers.bridge.ports import HostPorts, is_ipv6
 from tidegate.engine.ports import PortPublication
@@ -139,7 +140,7 @@ class PortRelay:
                 if time.monotonic() > deadline_s:
                     raise
             if self._process is None or self._process.poll() is not None:
-                source = Path(__file__).resolve().parents[2]
+                source = Path(tidegate.__file__).resolve().parents[1]
                 command = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(source), "--root", str(self._root)]
                 self._process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)  # noqa: S603
             time.sleep(_PAUSE_S)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tidegate
 from tidegate.base.descriptors import raise_descriptor_limit
 from tidegate.base.errors import ConflictError, UnavailableError
 from tidegate.drivers.shim.connection import ShimConnection
@@ -84,7 +85,7 @@ class ShimProcess:
     async def _start(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o711)
         # -I ignores PYTHONPATH and -S leaves site-packages out, so the module's own place is handed over.
-        source = Path(__file__).resolve().parents[2]
+        source = Path(tidegate.__file__).resolve().parents[1]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(source), "--root", str(self._root)]
         command += ["--spares", str(theirs.fileno()), "--child-descriptors", str(self._child_descriptors)]
