@@ -3,7 +3,7 @@
 import json
 import shutil
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class Attempt:
     directory: Path | None
     tls: bool = True
     proxy_port: int | None = None
-    now: datetime = NOW + timedelta(seconds=1)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def at(self, port: int) -> Diagnosis:
         by = f"http://127.0.0.1:{self.proxy_port}" if self.proxy_port else ""
