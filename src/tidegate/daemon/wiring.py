@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 
 from msgspec.structs import replace
 
+from tidegate.api.container_filter import Surroundings
 from tidegate.api.handlers import system
 from tidegate.api.handlers.archives import ArchiveHandlers
 from tidegate.api.handlers.commits import CommitHandlers
@@ -52,7 +53,7 @@ from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
 from tidegate.engine.health_prober import HealthProber
 from tidegate.engine.images import ImageService
-from tidegate.engine.inspection import InspectionService
+from tidegate.engine.inspection import ContainerSizes, InspectionService
 from tidegate.engine.logs import LogService
 from tidegate.engine.networks import BridgeFacts, PredefinedNetworks
 from tidegate.engine.processes import ProcessService
@@ -134,6 +135,7 @@ class Engine:
         self._creator = ContainerCreator(self._containers, self._images, defaults, able)
         self._updates = UpdateService(self._containers, self._runtime, able, process_limits)
         self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, planner.log_path)
+        self._sizes = ContainerSizes(rootfs, self._layers)
         self._processes = ProcessService(self._containers, self._runtime, list_host_processes)
         holdings = Holdings(self._containers, self._images, volumes, rootfs, self._layers)
         facts = engine_facts(settings, defaults)
@@ -147,9 +149,13 @@ class Engine:
             **system.handlers(),
             **SystemHandlers(self._system, self._networks.id_of).table(),
             **ContainerHandlers(
-                self._containers, self._creator, self._inspection, SummaryRows(self._networks.id_of), time.time_ns
+                Surroundings(self._containers, self._images, self._networks.id_of),
+                self._inspection,
+                self._sizes,
+                SummaryRows(self._networks.id_of),
+                time.time_ns,
             ).table(),
-            **ContainerLifeHandlers(self._containers, self._updates).table(),
+            **ContainerLifeHandlers(self._containers, self._creator, self._updates).table(),
             **StatsHandlers(self._stats, host.memory_bytes, host.cpus).table(),
             **ArchiveHandlers(self._archives).table(),
             **CommitHandlers(self._commits).table(),

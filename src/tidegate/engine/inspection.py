@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.execs import ExecService
 from tidegate.engine.networks import PredefinedNetworks
-from tidegate.engine.ports import BridgeAttachment
+from tidegate.engine.ports import BridgeAttachment, LayerStore, RootFilesystems
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.model.container import Container
 
@@ -49,3 +50,23 @@ class InspectionService:
             self._execs.of_container(container.id),
             {use.name: self._volumes.path(use.name) for use in container.settings.volumes},
         )
+
+
+class RootfsSize(NamedTuple):
+    """``written_bytes`` is the container's own layer, ``total_bytes`` with the image's."""
+
+    written_bytes: int
+    total_bytes: int
+
+
+class ContainerSizes(msgspec.Struct, frozen=True):
+    """How much disk a container takes."""
+
+    rootfs: RootFilesystems
+    layers: LayerStore
+
+    async def measure(self, container: Container) -> RootfsSize:
+        """Raises InternalError."""
+        written = await self.rootfs.usage_bytes(container.id)
+        below = [each for each in container.settings.chain_ids if self.layers.exists(each)]
+        return RootfsSize(written, written + sum(self.layers.size_bytes(each) for each in below))

@@ -1,4 +1,4 @@
-"""A container's life: start, stop, restart, kill, pause, rename, update, remove, wait."""
+"""A container's life: create, start, stop, restart, kill, pause, rename, update, remove, wait."""
 
 from collections.abc import Awaitable, Mapping
 from typing import cast
@@ -10,24 +10,27 @@ from tidegate.api.pipeline import Call, Handler
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService, WaitCondition
 from tidegate.engine.creation import parse_signal
+from tidegate.engine.creator import ContainerCreator
 from tidegate.engine.updates import UpdateService
 from tidegate.http.messages import Response
 from tidegate.model.phases import State
 from tidegate.spec.codec import decode
-from tidegate.spec.container import UpdateRequest
+from tidegate.spec.container import CreateRequest, UpdateRequest
 
 _CONDITIONS = ("", "not-running", "next-exit", "removed")
 
 
 class ContainerLifeHandlers(msgspec.Struct, frozen=True):
-    """On the container service, and the one that changes limits."""
+    """On the container service, and those that make containers and change limits."""
 
     containers: ContainerService
+    creator: ContainerCreator
     updates: UpdateService
 
     def table(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
         return {
+            "ContainerCreate": self.create,
             "ContainerStart": self.start,
             "ContainerStop": self.stop,
             "ContainerRestart": self.restart,
@@ -39,6 +42,12 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
             "ContainerDelete": self.delete,
             "ContainerWait": self.wait,
         }
+
+    async def create(self, call: Call) -> Response:
+        """POST /containers/create."""
+        request = decode(CreateRequest, await call.document_bytes())
+        created = await self.creator.create(call.query.text("name"), request)
+        return json_response({"Id": created.container.id, "Warnings": list(created.warnings)}, 201)
 
     async def start(self, call: Call) -> Response:
         """POST /containers/{id}/start."""
