@@ -86,7 +86,7 @@ def test_output_and_errors_of_a_run(converse: Converse) -> None:
 
 def test_a_detached_container_s_life(converse: Converse) -> None:
     def conversation(client: Client) -> None:
-        script = "echo here; trap 'exit 5' TERM; while :; do sleep 0.1; done"
+        script = "trap 'exit 5' TERM; echo here; while :; do sleep 0.1; done"
         options = {"name": "life", "labels": {"a": "b"}, "environment": {"X": "y"}, "mem_limit": "64m"}
         life = client.containers.run("busybox", ["sh", "-c", script], detach=True, hostname="hal", **options)
         assert life.status == "created"
@@ -105,6 +105,8 @@ def test_a_detached_container_s_life(converse: Converse) -> None:
         life.unpause()
         life.rename("lived")
         life.restart(timeout=0)
+        while life.logs().count(b"here") < 2:  # from then on it heeds the signal
+            assert time.monotonic() < deadline
         life.stop(timeout=20)
         assert life.wait()["StatusCode"] == 5
         assert life.logs() == b"here\nhere\n"

@@ -6,7 +6,7 @@ echo hi | docker run -i --rm --network none busybox cat
 
 docker run --rm busybox nosuch
 
-docker run -d --name web -p 127.0.0.1:8080:80 -e A=b -l team=blue -v data:/data busybox sh -c 'echo one; echo two >&2; sleep 300'
+docker run -d --name web -p 127.0.0.1:8080:80 -e A=b -l team=blue -v data:/data busybox sh -c 'echo one; sleep 1; echo two >&2; sleep 300'
 
 docker ps -a --filter label=team=blue --format '{{.Names}} {{.Image}} {{.Ports}} {{.Labels}}'
 
