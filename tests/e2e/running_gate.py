@@ -69,15 +69,19 @@ class Fronted:
 
 
 @contextmanager
-def gate_before(upstream: Path, netns: Path, *options: str) -> Iterator[Fronted]:
+def gate_before(upstream: Path, netns: Path, *options: str, access: str = "") -> Iterator[Fronted]:
+    """With ``access`` as its access file; ROOT in an option is the gate's folder."""
     root = Path(tempfile.mkdtemp(prefix="tidegate-gate-"))
+    (root / "data/access").mkdir(parents=True)
+    (root / "data/access/access.toml").write_text(access)
     authority = Authority(root / "data")
     authority.ensure_all()
     authority.ensure_client("dev", role="developer")
     command = ["nsenter", f"--net={netns}", sys.executable, "-m", "tidegate", "gate", f"--upstream=unix://{upstream}"]
     command += [f"--data-root={root}/data", f"--exec-root={root}/exec", f"--gate-socket={root}/ci.sock,role=ci"]
+    more = [option.replace("ROOT", str(root)) for option in options]
     with (root / "log").open("wb") as log:
-        process = subprocess.Popen([*command, *options], stdout=log, stderr=log)
+        process = subprocess.Popen([*command, *more], stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and process.poll() is None:
