@@ -8,6 +8,8 @@ docker run --rm busybox nosuch
 
 docker run -d --name web -p 127.0.0.1:8080:80 -e A=b -l team=blue -v data:/data busybox sh -c 'echo one; sleep 1; echo two >&2; sleep 300'
 
+sleep 2
+
 docker ps -a --filter label=team=blue --format '{{.Names}} {{.Image}} {{.Ports}} {{.Labels}}'
 
 docker inspect web
