@@ -21,6 +21,11 @@ class ApiProfile(msgspec.Struct, frozen=True):
         return self.version >= (1, 42)
 
     @property
+    def binary_websockets(self) -> bool:
+        """A process's output comes as binary messages, not as text (from 1.28)."""
+        return self.version >= (1, 28)
+
+    @property
     def prunes_anonymous_volumes_only(self) -> bool:
         """Prune leaves named volumes alone unless asked for all (from 1.42)."""
         return self.version >= (1, 42)

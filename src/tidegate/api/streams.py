@@ -7,6 +7,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
 
 from tidegate.api.pipeline import COMMON_HEADERS, Call
 from tidegate.base.errors import InvalidParameterError, TidegateError
@@ -94,6 +95,16 @@ class EndedStream:
         """Nothing is open."""
 
 
+class ClientStream(Protocol):
+    """A client's side of a connection that was taken over; see ``http.hijack.Stream``."""
+
+    async def read(self) -> bytes: ...
+    async def write(self, data: bytes) -> None: ...
+    async def wait_read(self, limit_s: float) -> None: ...
+    async def wait_closed(self) -> None: ...
+    def write_eof(self) -> None: ...
+
+
 Open = Callable[[], Awaitable[AttachStream]]
 
 
@@ -116,16 +127,17 @@ def process_hijack(
 
     async def run(client: Stream) -> None:
         try:
-            await _run(client, open_stream, tty, detach, before)
+            await connect_process(client, open_stream, tty, detach, before)
         except ConnectionResetError:
             client.abort()
 
     return Hijack("\r\n".join(lines).encode() + b"\r\n\r\n", run)
 
 
-async def _run(
-    client: Stream, open_stream: Open, tty: bool, detach: DetachFilter | None, before: AsyncIterator[bytes] | None
+async def connect_process(
+    client: ClientStream, open_stream: Open, tty: bool, detach: DetachFilter | None, before: AsyncIterator[bytes] | None
 ) -> None:
+    """Until one of them ends it. Raises ConnectionResetError when the client is gone."""
     try:
         stream = await open_stream()
     except TidegateError as error:
@@ -142,7 +154,7 @@ async def _run(
         await stream.close()
 
 
-async def _carry(client: Stream, process: AttachStream, detach: DetachFilter | None, *, tty: bool) -> None:
+async def _carry(client: ClientStream, process: AttachStream, detach: DetachFilter | None, *, tty: bool) -> None:
     """Until the output ends, the client detaches, or it is gone and the process has what it had typed."""
     typing = asyncio.create_task(_pump_input(client, process, detach), name="attach-input")
     showing = asyncio.create_task(_pump_output(process, client, tty=tty), name="attach-output")
@@ -164,7 +176,7 @@ async def _carry(client: Stream, process: AttachStream, detach: DetachFilter | N
         await asyncio.gather(typing, showing, gone, return_exceptions=True)
 
 
-async def _pump_input(client: Stream, process: AttachStream, detach: DetachFilter | None) -> bool:
+async def _pump_input(client: ClientStream, process: AttachStream, detach: DetachFilter | None) -> bool:
     """Whether the client detached; a half-close, or a process that reads no more, ends nothing."""
     try:
         while data := await client.read():
@@ -181,7 +193,7 @@ async def _pump_input(client: Stream, process: AttachStream, detach: DetachFilte
     return False
 
 
-async def _pump_output(process: AttachStream, client: Stream, *, tty: bool) -> None:
+async def _pump_output(process: AttachStream, client: ClientStream, *, tty: bool) -> None:
     """What is missing in the output is told as an error, which makes the docker CLI fail, and not as its end."""
     try:
         while data := await process.read():

@@ -30,6 +30,10 @@ class Stream:
         self._connection.write(data)
         await self._connection.drain()
 
+    def send(self, data: bytes) -> None:
+        """Queue a few bytes that nobody waits for: a goodbye."""
+        self._connection.write(data)
+
     async def wait_read(self, limit_s: float) -> None:
         """Wait until the peer has read what was written, where the kernel tells: on unix sockets."""
         await self._connection.wait_read(limit_s)

@@ -1,12 +1,14 @@
 """Attach, logs, exec: everything that carries a process's streams."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
-from tidegate.api.streams import DetachFilter, EndedStream, Reframed, parse_detach_keys, process_hijack
+from tidegate.api.streams import DetachFilter, EndedStream, Open, Reframed, parse_detach_keys, process_hijack
+from tidegate.api.websocket import check_handshake, websocket_hijack
 from tidegate.base.errors import InternalError, InvalidParameterError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.execs import ExecPhase, ExecService
@@ -24,6 +26,15 @@ from tidegate.spec.timestamps import format_time, parse_optional_time
 _STREAMS = {"stdout": Stream.STDOUT, "stderr": Stream.STDERR}
 
 
+class _Attachment(NamedTuple):
+    """A client's view of a container; ``before`` is recorded output."""
+
+    open: Open
+    tty: bool
+    keys: DetachFilter | None
+    before: AsyncIterator[bytes] | None
+
+
 class StreamHandlers(msgspec.Struct, frozen=True):
     """On the three services that have streams."""
 
@@ -36,6 +47,7 @@ class StreamHandlers(msgspec.Struct, frozen=True):
         """Operation id to handler."""
         return {
             "ContainerAttach": self.attach,
+            "ContainerAttachWebsocket": self.attach_websocket,
             "ContainerLogs": self.read_logs,
             "ContainerResize": self.resize,
             "ContainerExec": self.create_exec,
@@ -46,23 +58,36 @@ class StreamHandlers(msgspec.Struct, frozen=True):
 
     async def attach(self, call: Call) -> Response | Hijack:
         """POST /containers/{id}/attach."""
+        wanted = await self._attach(call, framed=True)
+        return process_hijack(call, wanted.open, tty=wanted.tty, detach=wanted.keys, before=wanted.before)
+
+    async def attach_websocket(self, call: Call) -> Response | Hijack:
+        """GET /containers/{id}/attach/ws."""
+        check_handshake(call.request.headers)
+        wanted = await self._attach(call, framed=False)
+        return websocket_hijack(call, wanted.open, detach=wanted.keys, before=wanted.before)
+
+    async def _attach(self, call: Call, *, framed: bool) -> "_Attachment":
         container = self.containers.resolve(call.parameters["id"])
         document = stored_request(container.document)
         stdin, stdout, stderr = (call.query.flag(name) for name in ("stdin", "stdout", "stderr"))
         keys = DetachFilter(parse_detach_keys(call.query.text("detachKeys"))) if stdin and document.tty else None
         before = None
         if call.query.flag("logs"):
-            before = self.logs.read(container.id, LogRequest(stdout, stderr), render_for(container, False))
+            render = render_for(container, False, framed=framed)
+            before = self.logs.read(container.id, LogRequest(stdout, stderr), render)
         stream: AttachStream = EndedStream()
         if call.query.flag("stream"):
             stream = await self.containers.attach(
                 container.id, stdin=stdin and document.open_stdin, stdout=stdout, stderr=stderr
             )
+        if not framed and not document.tty:
+            stream = Reframed(stream, framed=False)
 
         async def attached() -> AttachStream:
             return stream
 
-        return process_hijack(call, attached, tty=document.tty, detach=keys, before=before)
+        return _Attachment(attached, document.tty, keys, before)
 
     async def read_logs(self, call: Call) -> Response:
         """GET /containers/{id}/logs."""
@@ -149,13 +174,13 @@ class StreamHandlers(msgspec.Struct, frozen=True):
         )
 
 
-def render_for(container: Container, timestamps: bool) -> Render:
-    """A log record as the client gets it: framed, or raw with a TTY."""
-    tty = stored_request(container.document).tty
+def render_for(container: Container, timestamps: bool, *, framed: bool = True) -> Render:
+    """A log record as the client gets it: framed, or raw with a TTY and where frames are not wanted."""
+    raw = not framed or stored_request(container.document).tty
 
     def render(record: LogRecord) -> bytes:
         text = f"{record.time} {record.log}" if timestamps else record.log
-        return text.encode() if tty else encode_frame(_STREAMS[record.stream], text.encode())
+        return text.encode() if raw else encode_frame(_STREAMS[record.stream], text.encode())
 
     return render
 
