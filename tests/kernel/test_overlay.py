@@ -94,3 +94,25 @@ def test_old_kernels_get_escaped_options_or_a_clear_refusal() -> None:
     assert plan_mount_data(["/a:b", "/c,d"], [("upperdir", "/u")]) == "lowerdir=/a\\:b:/c\\,d,upperdir=/u"
     with pytest.raises(NotSupportedError, match="needs Linux 6.7"):
         plan_mount_data(["/layers/" + "x" * 64] * 100, [])
+
+
+@needs_root
+def test_whichever_ends_last_unmounts_container_or_hold(tmp_path: Path) -> None:
+    filesystems = OverlayRootFilesystems(tmp_path, lambda chain_id: tmp_path / chain_id)
+
+    async def story() -> None:
+        await filesystems.prepare("c", [])
+        merged = tmp_path / "rootfs/c/merged"
+        async with filesystems.hold("c"), filesystems.hold("c") as held:
+            assert held == merged and merged.is_mount()
+            await filesystems.mount("c")  # started meanwhile
+        assert merged.is_mount()
+        async with filesystems.hold("c"):
+            await filesystems.unmount("c")  # ended meanwhile
+            assert merged.is_mount()
+        assert not merged.is_mount()
+        async with filesystems.hold("c"):
+            await filesystems.remove("c")
+        assert mount_points(str(tmp_path)) == ()
+
+    asyncio.run(story())
