@@ -6,16 +6,18 @@ settings the engine acts on, and refuses by name what this engine does not do: n
 
 import secrets
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tidegate.base.errors import InvalidParameterError
+from tidegate.engine.binds import split_bind
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
 from tidegate.engine.port_bindings import parse_ports
+from tidegate.engine.volumes_from import Inherited, mounted_targets
 from tidegate.model.container import JOINS, Settings, VolumeUse
 from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
@@ -23,12 +25,8 @@ from tidegate.spec.codec import encode
 from tidegate.spec.container import OWN_LABELS, CreateRequest, Empty, HostConfig, VolumeOptions
 
 DEFAULT_STOP_TIMEOUT_S = 10
+NOTHING_INHERITED = Inherited()
 _SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}
-# The last three are Docker Desktop's; they mean nothing on Linux, to Docker either.
-_BIND_OPTIONS = frozenset({
-    "ro", "rw", "z", "Z", "nocopy", "private", "rprivate", "shared", "rshared", "slave", "rslave", "consistent",
-    "cached", "delegated",
-})  # fmt: skip
 
 
 class SourceImage(msgspec.Struct, frozen=True):
@@ -48,8 +46,10 @@ class Defaults(msgspec.Struct, frozen=True):
     restart_unhealthy: bool = False
 
 
-def plan_new_container(name: str, image: SourceImage, request: CreateRequest, defaults: Defaults) -> NewContainer:
-    """Raises InvalidParameterError or NotSupportedError naming the field."""
+def plan_new_container(
+    name: str, image: SourceImage, request: CreateRequest, defaults: Defaults, inherited: Inherited = NOTHING_INHERITED
+) -> NewContainer:
+    """``inherited`` is what ``VolumesFrom`` gives. Raises InvalidParameterError, NotSupportedError naming the field."""
     merged = fill_in(merge_image(request, image.config), defaults)
     refuse_what_is_not_done(merged)
     host = merged.host_config
@@ -65,7 +65,8 @@ def plan_new_container(name: str, image: SourceImage, request: CreateRequest, de
             network="none" if merged.network_disabled else parse_network(host.network_mode),
             ports=tuple(parse_ports(merged)),
             mac_address=parse_mac_address(merged) or None,
-            volumes=tuple(parse_volumes(merged)),
+            volumes=(*parse_volumes(merged, inherited.targets), *inherited.volumes),
+            inherited_binds=inherited.binds,
             stop_timeout_s=stop_timeout_s,
         ),
         rules=Rules(
@@ -179,31 +180,18 @@ def parse_mac_address(request: CreateRequest) -> str:
     return next(iter(wanted), "")
 
 
-def split_bind(bind: str) -> tuple[str, str, frozenset[str]]:
-    """``SOURCE:TARGET[:OPTIONS]`` of ``Binds``. Raises InvalidParameterError."""
-    parts = bind.split(":")
-    options = frozenset(parts[2].split(",")) if len(parts) == 3 else frozenset[str]()
-    if len(parts) not in (2, 3) or not parts[0] or not parts[1].startswith("/") or parts[1] == "/":
-        raise InvalidParameterError(f"invalid volume specification: '{bind}'")
-    if options - _BIND_OPTIONS or len(options & {"ro", "rw"}) > 1:
-        raise InvalidParameterError(f"invalid mode: {parts[2]}")
-    return parts[0], parts[1].rstrip("/"), options
-
-
-def parse_volumes(request: CreateRequest) -> Iterable[VolumeUse]:
+def parse_volumes(request: CreateRequest, inherited: Collection[str] = ()) -> Iterable[VolumeUse]:
     """Named volumes of ``Binds`` and ``Mounts``, then an anonymous one for each volume path nothing is mounted on."""
-    taken = set(request.host_config.tmpfs)
     for bind in request.host_config.binds:
         source, target, options = split_bind(bind)
-        taken.add(target)
         if not source.startswith("/"):
             yield VolumeUse(source, target, copy_up="nocopy" not in options)
     for mount in request.host_config.mounts:
-        taken.add(mount.target.rstrip("/"))
         if mount.type == "volume":
             wanted = mount.volume_options or VolumeOptions()
             name, path = mount.source or secrets.token_hex(32), mount.target.rstrip("/")
             yield VolumeUse(name, path, not wanted.no_copy, anonymous=not mount.source, labels=wanted.labels)
+    taken = mounted_targets(request) | set(inherited)
     for path in request.volumes:
         if path.rstrip("/") not in taken:
             yield VolumeUse(secrets.token_hex(32), path.rstrip("/"), anonymous=True)

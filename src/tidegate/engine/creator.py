@@ -11,6 +11,7 @@ from tidegate.engine.creation import Defaults, SourceImage, plan_new_container
 from tidegate.engine.images import ImageService
 from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
+from tidegate.engine.volumes_from import inherit_mounts
 from tidegate.kernel.host import CgroupAbilities
 from tidegate.model.container import Container
 from tidegate.spec.container import CreateRequest
@@ -41,5 +42,7 @@ class ContainerCreator:
         request = msgspec.structs.replace(request, host_config=possible.host_config)
         request = resolve_joined(request, self._containers.resolve)
         source = SourceImage(request.image, image.image_id, image.chain_ids, config)
-        container = await self._containers.create(plan_new_container(name, source, request, self._defaults))
+        inherited = inherit_mounts(request, self._containers.resolve)
+        planned = plan_new_container(name, source, request, self._defaults, inherited)
+        container = await self._containers.create(planned)
         return Created(container, possible.warnings)

@@ -24,7 +24,8 @@ class PublishedPort(msgspec.Struct, frozen=True):
 class VolumeUse(msgspec.Struct, frozen=True):
     """A local volume that must exist; ``anonymous`` ones go with an auto-removed container.
 
-    ``labels`` are for a volume that has to be made.
+    ``labels`` are for a volume that has to be made; ``read_only`` says it of one from another container, the document
+    of all others.
     """
 
     name: str
@@ -32,6 +33,16 @@ class VolumeUse(msgspec.Struct, frozen=True):
     copy_up: bool = True
     anonymous: bool = False
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    read_only: bool = False
+
+
+class BindUse(msgspec.Struct, frozen=True):
+    """A path of the host that the container has from another one."""
+
+    host_path: str
+    container_path: str
+    read_only: bool = False
+    propagation: str = "rprivate"
 
 
 JOINS = "container:"
@@ -46,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     ports: tuple[PublishedPort, ...] = ()
     mac_address: str | None = None
     volumes: tuple[VolumeUse, ...] = ()
+    inherited_binds: tuple[BindUse, ...] = ()
     stop_timeout_s: int = 10
 
     @property

@@ -14,7 +14,7 @@ def mounts_view(
     container: Container, request: CreateRequest, volume_paths: Mapping[str, Path] | None = None
 ) -> list[dict[str, Any]]:
     """``Mounts``: volumes, with their place on the host where ``volume_paths`` is given, binds and tmpfs."""
-    return [*_volumes(container, request, volume_paths or {}), *_others(request)]
+    return [*_volumes(container, request, volume_paths or {}), *_inherited(container), *_others(request)]
 
 
 def _volumes(
@@ -35,8 +35,20 @@ def _volumes(
             "Destination": use.container_path,
             "Driver": "local",
             "Mode": mode,
-            "RW": "ro" not in mode.split(","),
+            "RW": "ro" not in mode.split(",") and not use.read_only,
             "Propagation": "",
+        }
+
+
+def _inherited(container: Container) -> Iterator[dict[str, Any]]:
+    for use in container.settings.inherited_binds:
+        yield {
+            "Type": "bind",
+            "Source": use.host_path,
+            "Destination": use.container_path,
+            "Mode": "",
+            "RW": not use.read_only,
+            "Propagation": use.propagation,
         }
 
 

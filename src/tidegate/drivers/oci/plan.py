@@ -25,7 +25,7 @@ from tidegate.drivers.oci.config import (
 )
 from tidegate.drivers.oci.process import ProcessRequest, plan_process
 from tidegate.drivers.resources import resource_request
-from tidegate.engine.creation import split_bind
+from tidegate.engine.binds import split_bind
 from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.file_ports import BindMount
 from tidegate.engine.ports import (
@@ -178,7 +178,13 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         """What a start would mount of volumes and of the host, as far as it is there; nothing is made."""
         host = stored_request(container.document).host_config
         volumes = {use.container_path: str(self.volumes.path(use.name)) for use in container.settings.volumes}
-        found = {target: BindMount(path, target) for target, path in volumes.items()}
+        settings = container.settings
+        found = {
+            each.container_path: BindMount(volumes[each.container_path], each.container_path, each.read_only)
+            for each in settings.volumes
+        }
+        for use in settings.inherited_binds:
+            found[use.container_path] = BindMount(use.host_path, use.container_path, use.read_only)
         for bind in host.binds:
             source, target, options = split_bind(bind)
             found[target] = BindMount(volumes.get(target, source), target, "ro" in options)
@@ -223,7 +229,10 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         return self.seccomp.bpf(effective_capabilities(host.cap_add, host.cap_drop, privileged=False, available=held))
 
     def _mounts(self, container: Container, host: HostConfig) -> Iterable[MountRequest]:
-        volumes = {use.container_path: use.name for use in container.settings.volumes}
+        volumes = {use.container_path: use for use in container.settings.volumes}
+        for inherited in container.settings.inherited_binds:
+            where = _bind_source(inherited.host_path, create=True)
+            yield MountRequest("bind", inherited.container_path, str(where), inherited.read_only, inherited.propagation)
         for bind in host.binds:
             source, target, options = split_bind(bind)
             propagation = next(iter(options & {"shared", "rshared", "slave", "rslave", "private"}), "rprivate")
@@ -231,10 +240,10 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             yield MountRequest("bind", target, str(where), "ro" in options, propagation)
             volumes.pop(target, None)
         for mount in host.mounts:
-            volumes_name = volumes.pop(mount.target.rstrip("/"), None)
-            yield self._mount(mount, volumes_name)
-        for target, name in volumes.items():
-            yield MountRequest("bind", target, str(self.volumes.path(name)))
+            volume = volumes.pop(mount.target.rstrip("/"), None)
+            yield self._mount(mount, volume.name if volume else None)
+        for target, use in volumes.items():
+            yield MountRequest("bind", target, str(self.volumes.path(use.name)), use.read_only)
         for target, text in host.tmpfs.items():
             yield MountRequest("tmpfs", target, options=tuple(option for option in text.split(",") if option))
 
