@@ -36,6 +36,11 @@ def machine(docker_version: str, cli_ms: float) -> list[str]:
     ]
 
 
+def busy() -> str:
+    """What else the machine had to do before this began."""
+    return f"{os.getloadavg()[0]:.1f} processes on average wanted to run in the minute before, beside the measured ones"
+
+
 def measure(ours: Peer, theirs: Peer, share: float) -> tuple[list[Row], dict[str, dict[str, int]]]:
     """All rows; idle memory when one container has run and both have settled."""
     for peer in (ours, theirs):
@@ -94,7 +99,7 @@ def main() -> int:
             before = page(rows, facts, idle, kept_text(before))
             failures = sum(len(row.failures) for row in rows)
         if options.only != "engines":
-            before = with_section(before, section(measure_gate(packages, image, facts, options.share)))
+            before = with_section(before, section(measure_gate(packages, image, [*facts, busy()], options.share)))
     options.out.write_text(before)
     print(before)
     return 1 if failures else 0
