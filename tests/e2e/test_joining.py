@@ -1,4 +1,4 @@
-"""Namespaces of another container, read back from the kernel."""
+"""Namespaces of another container and parameters of one's own, read back from the kernel."""
 
 import os
 import shutil
@@ -56,3 +56,11 @@ def test_a_container_that_is_not_there_or_does_not_run_is_named(engine: RunningE
     refused = engine.docker("run", "--network", "container:still", "--name", "late", "busybox", "true")
     assert "cannot join network of a non running container" in refused.stderr
     assert engine.docker("rm", "still", "late").returncode == 0
+
+
+def test_kernel_parameters_of_its_own_and_none_of_the_host(engine: RunningEngine) -> None:
+    run = ["run", "--rm", "--sysctl", "net.core.somaxconn=77", "--sysctl", "kernel.shmmax=1000000"]
+    shown = engine.docker(*run, "busybox", "sysctl", "-n", "net.core.somaxconn", "kernel.shmmax")
+    assert shown.stdout.split() == ["77", "1000000"], shown
+    refused = engine.docker("run", "--rm", "--network", "host", "--sysctl", "net.core.somaxconn=77", "busybox", "true")
+    assert "not allowed in the hosts network namespace" in refused.stderr

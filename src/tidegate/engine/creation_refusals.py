@@ -6,6 +6,7 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.device_rules import check_access, parse_device_rule
+from tidegate.engine.sysctls import check_sysctls
 from tidegate.model.container import JOINS
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
 
@@ -27,6 +28,7 @@ def refuse_what_is_not_done(request: CreateRequest) -> None:
     _refuse_modes(request.host_config)
     _refuse_resources(request.host_config)
     _refuse_devices(request.host_config)
+    check_sysctls(request.host_config)
     _refuse_mounts(request.host_config)
     for network, endpoint in request.networking_config.endpoints_config.items():
         if endpoint is not None:
