@@ -87,7 +87,7 @@ def test_no_healthcheck_disables_it_and_a_malformed_one_is_refused(engine: Runni
     assert engine.docker("inspect", "-f", "{{json .State}}", "none").stdout.count("Health") == 0
     assert names(engine, "--filter", "health=none") == ["none"]
     refused = engine.docker("ps", "--filter", "health=ill")
-    assert "Unrecognised filter value for health: ill" in refused.stderr
+    assert "invalid filter 'health=ill'" in refused.stderr
     assert engine.docker("rm", "-f", "none").returncode == 0
 
 
