@@ -60,11 +60,11 @@ def measure_gate(packages: Path, image: Path, facts: list[str], share: float) ->
             engine.docker("create", "--name", f"listed-{number}", "busybox", "true")
         engine.docker("run", "-d", "--network", "none", "--name", "streams", "busybox", "sleep", "1d")
         with gate_before(engine.socket_path, engine.netns_path, root) as gate:
+            clients = root / "data/pki/clients"
+            cuts, _ = asyncio.run(time_of_revocation(gate, clients / "leaver", clients / "stayer", STREAMS_EACH))
             answers = [_ask(gate, engine, each, count) for each in QUESTIONS]
             handshakes = _handshakes(gate, engine, max(50, round(CONNECTIONS * share)))
             flows = [_stdout(gate, engine), _stdin(gate, engine)]
-            clients = root / "data/pki/clients"
-            cuts, _ = asyncio.run(time_of_revocation(gate, clients / "leaver", clients / "stayer", STREAMS_EACH))
         with pouring_engine(root / "pouring.sock") as pouring, gate_before(pouring, engine.netns_path, root) as gate:
             flows += [_alone(gate, title, bulk) for title, bulk in _BULKS]
     return GateFigures(facts, answers, flows, handshakes, cuts)
