@@ -1,6 +1,7 @@
 """What a request asks, read once: operation, query and document. Everything after this acts on that reading."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,9 @@ from tidegate.spec.queries import Query, read_query
 
 NOTHING = Asked("-")
 """What a connection asks that has asked nothing yet, or nothing that it may do: only its identity can end it."""
+_BODILESS = frozenset({"GET", "HEAD"})
+_HEADERS_READ = frozenset({"content-length", "transfer-encoding", "content-type", "content-encoding", "upgrade"})
+_REMEMBERED_CHARACTERS = 512
 _PROTOCOLS: Mapping[str, str] = {
     "ContainerAttach": "tcp",
     "ContainerAttachWebsocket": "websocket",
@@ -60,14 +64,40 @@ def find_operation(request: Request) -> tuple[Match, str]:
 
 async def read_request(request: Request, found: Match, raw_query: str) -> Reading:
     """Raises InvalidParameterError naming what cannot be read, BodyTooLargeError for a document beyond MOST_BYTES."""
+    if _says_nothing_more(request, found):
+        return _read_target(request.method, request.target)
     operation_id = found.operation.operation_id
     upgrade = _upgrade_of(found.operation, request)
-    kind = body_of(operation_id)
     has_body = has_content(request)
     refuse_encoding(operation_id, request.headers.get("content-encoding"))
     content_type = content_type_of(operation_id, request.headers.get("content-type"), has_body)
-    query = read_query(operation_id, raw_query)
+    read_query(operation_id, raw_query)  # what is wrong there is told before a body is waited for
+    kind = body_of(operation_id)
     data = await request.read_all(MOST_BYTES) if kind is not Body.STREAM and has_body else b""
+    return _reading(found, raw_query, content_type, data, upgrade)
+
+
+def _says_nothing_more(request: Request, found: Match) -> bool:
+    """Whether method and target are all of the request that is read here."""
+    return (
+        request.method in _BODILESS
+        and not found.operation.hijack
+        and len(request.target) <= _REMEMBERED_CHARACTERS
+        and not any(name in _HEADERS_READ for name, _ in request.headers)
+    )
+
+
+@lru_cache(maxsize=512)
+def _read_target(method: str, target: str) -> Reading:
+    """A client repeats its requests to the letter: reading is pure, its result immutable."""
+    found, raw_query = find_operation(Request(method, target))
+    content_type = content_type_of(found.operation.operation_id, None, False)
+    return _reading(found, raw_query, content_type, b"", "")
+
+
+def _reading(found: Match, raw_query: str, content_type: str | None, data: bytes, upgrade: str) -> Reading:
+    operation_id = found.operation.operation_id
+    query = read_query(operation_id, raw_query)
     document = read_document(operation_id, data)
     asked = Asked(
         operation_id,
@@ -76,7 +106,7 @@ async def read_request(request: Request, found: Match, raw_query: str) -> Readin
         Facts(_mapping(document), document.unknown, document.confined, document.dangerous),
     )
     digests = digest(data), digest(raw_query.encode())
-    return Reading(found, query, document, kind, content_type, asked, *digests, upgrade)
+    return Reading(found, query, document, body_of(operation_id), content_type, asked, *digests, upgrade)
 
 
 def _upgrade_of(operation: Operation, request: Request) -> str:
