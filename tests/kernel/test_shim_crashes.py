@@ -1,6 +1,8 @@
 """Workers and keepers killed at random while containers print numbered lines: each is in the log, and once."""
 
+import os
 import random
+import select
 import socket
 import time
 
@@ -97,3 +99,19 @@ def test_a_start_under_way_outlives_its_keeper(shim: Shim) -> None:
         assert shim.exited()["exit_code"] == round_
         shim.ok("release", container_id=container_id)
     assert not list((shim.root / "exits").iterdir())
+
+
+def test_a_supervisor_whose_root_was_deleted_ends_with_its_worker(shim: Shim) -> None:
+    """It would fork workers that cannot begin, twenty a second, for good."""
+    worker, keeper = worker_and_keeper(shim.root)
+    elsewhere = shim.root.with_name("elsewhere")
+    shim.root.rename(elsewhere)
+    keeper_fd = os.pidfd_open(keeper)
+    kill(worker)
+    ended, _, _ = select.select([keeper_fd], [], [], 20)
+    os.close(keeper_fd)
+    elsewhere.rename(shim.root)
+    assert ended
+    shim.process.wait(10)
+    shim.process = shim.spawn()
+    shim.reconnect()

@@ -74,7 +74,7 @@ def open_estate(root: Path, options: Options) -> Estate:
 
 
 def supervise(estate: Estate, work: Work) -> None:
-    """Keep one worker after another; returns when one ended of its own will."""
+    """Keep one worker after another; returns when one ended of its own will, or has no root to begin in any more."""
     oci.become_subreaper()
     # Never dropped: the sockets of a worker that became the keeper were closed by number, and one that is collected
     # closes its number again, which is another descriptor's by then.
@@ -86,6 +86,9 @@ def supervise(estate: Estate, work: Work) -> None:
         if _attend(ward) == 0:
             return
         estate = ward.estate
+        if not estate.root.is_dir():
+            sys.stderr.write(f"tidegate shim: {estate.root} is gone: nothing can be supervised there any more\n")
+            return
         if time.monotonic() - began < SHORTEST_LIFE_S:
             time.sleep(SHORTEST_LIFE_S)
 
