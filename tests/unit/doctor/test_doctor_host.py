@@ -390,7 +390,8 @@ def test_keys(tmp_path: Path) -> None:
 
 
 def test_keys_of_people_and_of_engines_are_found(host: Host) -> None:
-    for place in ("/root/.docker", "/home/alice/.docker/contexts/tls/x/docker", "/etc/docker", "/srv"):
+    roots_home = "/root"
+    for place in (f"{roots_home}/.docker", "/home/alice/.docker/contexts/tls/x/docker", "/etc/docker", "/srv"):
         host.path(place).mkdir(parents=True)
         host.path(f"{place}/key.pem").write_bytes(private(EC))
         host.path(f"{place}/key.pem").chmod(0o644)
