@@ -16,6 +16,7 @@ from tidegate.access.decision import decide
 from tidegate.access.objects.ownership import (
     OWNER_LABEL,
     administrators,
+    own_filters,
     owner_in,
     sign_document,
     sign_query,
@@ -173,7 +174,7 @@ def _signed(permit: Permit, operation_id: str, owner: str) -> Permit:
     """With the owner's label on what is created, and lists narrowed to what has it."""
     query, document = permit.query, permit.document
     if permit.verdict.own_only and takes_own_filters(operation_id):
-        query = query.with_filter("label", f"{OWNER_LABEL}={owner}")
+        query = query.with_filters(own_filters(query.filters, owner))
     if permit.verdict.sign is Signing.CONTAINER:
         owner = administrators(owner)
     if permit.verdict.sign is not Signing.NOTHING:

@@ -64,9 +64,8 @@ class Query(msgspec.Struct, frozen=True):
         """The canonical query string: what is forwarded."""
         return encode_query_string(self.pairs)
 
-    def with_filter(self, name: str, value: str) -> "Query":
-        """The query narrowed by one more filter value."""
-        filters = {**self.filters, name: [*self.filters.get(name, ()), value]}
+    def with_filters(self, filters: Mapping[str, Sequence[str]]) -> "Query":
+        """The query with these filters in place of its own."""
         return self.with_values(FILTERS, [_encode_filters(filters)], _filter_tree(filters))
 
     def with_values(self, name: str, texts: Sequence[str], value: Tree) -> "Query":

@@ -104,14 +104,14 @@ def test_filters_of_no_form_are_refused(text: str) -> None:
 
 def test_a_filter_is_added_in_its_place() -> None:
     query = read_query("ContainerList", "all=1&filters=%7B%22label%22%3A%5B%22a%22%5D%7D&size=1")
-    narrowed = query.with_filter("label", "tidegate.owner=alice")
+    narrowed = query.with_filters({"label": ["a", "tidegate.owner=alice"]})
     assert narrowed.filters == {"label": ["a", "tidegate.owner=alice"]}
     assert parse_query_string(narrowed.encode()) == [
         ("all", "1"),
         ("filters", '{"label":{"a":true,"tidegate.owner=alice":true}}'),
         ("size", "1"),
     ]
-    assert read_query("ContainerList", "").with_filter("label", "x").filters == {"label": ["x"]}
+    assert read_query("ContainerList", "").with_filters({"label": ["x"]}).filters == {"label": ["x"]}
 
 
 def test_json_in_parameters_is_read_like_a_document() -> None:

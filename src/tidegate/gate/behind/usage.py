@@ -17,7 +17,7 @@ import msgspec
 
 from tidegate.access.asked import Usage
 from tidegate.access.limits.quotas import container_usage
-from tidegate.access.objects.ownership import OWNER_LABEL
+from tidegate.access.objects.ownership import own_filters
 from tidegate.base.errors import InternalError, UnavailableError
 from tidegate.http.client import UnixClient
 
@@ -40,7 +40,7 @@ async def usage_of(engine: UnixClient, owner: str, without: str = "") -> Usage:
 
     Raises UnavailableError, InternalError for an answer without sense.
     """
-    filters = quote(json.dumps({"label": [f"{OWNER_LABEL}={owner}"]}))
+    filters = quote(json.dumps(own_filters({}, owner)))
     found = await _show(engine, f"/containers/json?all=1&filters={filters}", list[_Listed]) or []
     usage = Usage()
     for listed in found:
