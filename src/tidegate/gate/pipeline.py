@@ -37,7 +37,7 @@ from tidegate.gate.screening import Screening
 from tidegate.http.client import UnixClient
 from tidegate.http.errors import error_response, status_of
 from tidegate.http.hijack import Hijack
-from tidegate.http.messages import ProtocolError, Request, Response
+from tidegate.http.messages import Peer, ProtocolError, Request, Response
 from tidegate.spec.documents import Body
 
 CLIENT_LEFT = 499
@@ -91,15 +91,14 @@ class Gate:
             await entry.allow("enrolment")
             return await self._behind.enrolment.answer(request, self._live.snapshot)
         self._live.presences.note((door, request.peer), request.abort, NOTHING)
-        if identity.refusal:
-            await entry.refuse("identity", identity.refusal)
-            raise UnauthorizedError(identity.refusal)
+        await _admit(identity, entry)
         wait_s = self._wait_s(identity)
         if wait_s:
             await entry.refuse("rate", f"next request in {wait_s:.1f} s")
             return _too_fast(identity, wait_s)
-        reading = await _read(request, entry)
-        reading = await self._behind.permits.with_subject(self._live.policy, identity.role, reading)
+        identity, reading = await self._settle(door, request.peer, await _read(request, entry))
+        entry.identified(identity)
+        await _admit(identity, entry)
         self._live.presences.note((door, request.peer), request.abort, reading.asked)
         async with AsyncExitStack() as stack:
             permit = await self._behind.permits.permit(self._live.policy, identity, reading, stack)
@@ -117,6 +116,17 @@ class Gate:
             response, made = await made_by(reading.operation_id, response)
             entry.made(made)
         return response
+
+    async def _settle(self, door: Door, peer: Peer, reading: Reading) -> tuple[Identity, Reading]:
+        """Who asks by now, since reading took the client's own time, and what rules may know of the object.
+
+        Both are of one moment: after a change meanwhile it begins anew. Later changes find the presence.
+        """
+        while True:
+            policy, identity = self._live.policy, self._live.identify(door, peer)
+            described = await self._behind.permits.with_subject(policy, identity.role, reading)
+            if policy is self._live.policy and identity == self._live.identify(door, peer):
+                return identity, described
 
     def _wait_s(self, identity: Identity) -> float:
         role = self._live.policy.roles.get(identity.role)
@@ -147,6 +157,13 @@ def _too_fast(identity: Identity, wait_s: float) -> Response:
     text = f"tidegate: {identity.principal} asks faster than role {identity.role} may; try again in {wait_s:.1f} s"
     headers = (("content-type", "application/json"), ("retry-after", str(math.ceil(wait_s))))
     return Response(429, headers, msgspec.json.encode({"message": text}) + b"\n")
+
+
+async def _admit(identity: Identity, entry: Entry) -> None:
+    """Raises UnauthorizedError for a client that is not served at all."""
+    if identity.refusal:
+        await entry.refuse("identity", identity.refusal)
+        raise UnauthorizedError(identity.refusal)
 
 
 async def _read(request: Request, entry: Entry) -> Reading:

@@ -42,12 +42,14 @@ def through_gate(
     scenario: Callable[[Path, Seen], Awaitable[None]],
     engine: bool = True,
     write: Callable[[int, bytes], int] = os.write,
-    role: str = "admin",
+    role: str | None = "admin",
     answers: Answers | None = None,
     access: str = "",
     live: Live | None = None,
 ) -> str:
     """Run ``scenario`` with the socket of a gate whose clients have ``role``; ``access`` is the text of access.toml.
+
+    With a role of None they have what ``access`` says.
 
     ``live`` is a new one that the scenario wants to look at. Returns the request log. The audit is in
     ``tmp_path / "audit"``, by way of ``write``.

@@ -14,6 +14,7 @@ from tidegate.gate.behind.ping import MOST_AGE_S, PingCache
 from tidegate.gate.live import Live
 from tidegate.gate.presences import Presences
 from tidegate.http.messages import Response
+from tidegate.pki.snapshot import Snapshot
 
 
 def test_a_request_is_sent_on_in_canonical_form_with_its_body(tmp_path: Path) -> None:
@@ -261,6 +262,28 @@ def test_a_refused_request_does_not_cost_the_connection(tmp_path: Path) -> None:
         writer.close()
 
     through_gate(tmp_path, scenario, role="viewer", live=live)
+
+
+def test_a_role_that_changes_while_a_body_is_sent_decides_on_it(tmp_path: Path) -> None:
+    live = Live(Presences())
+
+    def bound_to(role: str) -> str:
+        return f'[[bindings]]\nrole = "{role}"\nuid = {os.getuid()}\n'
+
+    async def scenario(gate: Path, seen: Seen) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(gate))
+        head = b"POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n"
+        writer.write(head + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
+        assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n")
+        live.apply(Snapshot(generation=2, access={"access.toml": bound_to("viewer")}))
+        writer.write(b'{"Image":"a"}')
+        assert (await reader.readuntil(b"}\n")).startswith(b"HTTP/1.1 403")
+        writer.close()
+        assert seen == []
+
+    through_gate(tmp_path, scenario, role=None, live=live, access=bound_to("developer"))
+    refused, _ = audited(tmp_path)
+    assert (refused["role"], refused["allowed"]) == ("viewer", False)
 
 
 def test_lists_of_a_role_that_sees_its_own_are_narrowed_and_what_comes_all_the_same_is_left_out(tmp_path: Path) -> None:

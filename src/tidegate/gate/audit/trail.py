@@ -40,6 +40,10 @@ class Entry:
         self._decided: int | None = None
         self._made = ""
 
+    def identified(self, identity: Identity) -> None:
+        """Who the client is by now."""
+        self._identity = identity
+
     def found(self, found: Match) -> None:
         """The operation that the request names."""
         self._operation = found.operation.operation_id
