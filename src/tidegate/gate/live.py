@@ -95,11 +95,14 @@ class Live:
         except InvalidParameterError as error:
             _log.error("what the registrar sent cannot be used, and nothing changes: %s", error.message)
             return 0
-        return self.cut()
+        return self._cut(self._may_stay)
 
-    def cut(self) -> int:
-        """End the connections that may no longer do what they do; how many those were."""
-        count = self.presences.cut(self._may_stay)
+    def cut_refused(self) -> int:
+        """End the connections of clients that time alone has made strangers: what they may do changes by ``apply``."""
+        return self._cut(self._is_served)
+
+    def _cut(self, may_stay: Callable[[tuple[Door, Peer], Asked], bool]) -> int:
+        count = self.presences.cut(may_stay)
         if count:
             _log.warning("%d open connections were cut", count)
         return count
@@ -202,13 +205,15 @@ class Live:
             return self._context
         return context_of_texts(*texts, optional=True, profile=self._profile)
 
+    def _is_served(self, who: tuple[Door, Peer], asked: Asked) -> bool:
+        """Enrolment needs no identity, and its very success is a change."""
+        return asked is ENROLMENT or not self.identify(*who).refusal
+
     def _may_stay(self, who: tuple[Door, Peer], asked: Asked) -> bool:
-        if asked is ENROLMENT:  # its very success is a change, and it needs no identity
-            return True
+        if asked is ENROLMENT or asked is NOTHING:
+            return self._is_served(who, asked)
         identity = self.identify(*who)
-        if identity.refusal or asked is NOTHING:
-            return not identity.refusal
-        return decide(self.policy, identity.principal, identity.role, asked).allowed
+        return not identity.refusal and decide(self.policy, identity.principal, identity.role, asked).allowed
 
 
 def _refused(identity: Identity, why: str) -> Identity:

@@ -184,7 +184,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
         asyncio.create_task(follow(snapshots, live), name="gate-follow"),
         asyncio.create_task(keep_giving_back(), name="gate-memory"),
         asyncio.create_task(cut_expired(live), name="gate-cut-expired"),
-        asyncio.create_task(standings.keep(live.cut), name="gate-standings"),
+        asyncio.create_task(standings.keep(live.cut_refused), name="gate-standings"),
         asyncio.create_task(audit.log.keep(registrar.sign_checkpoint, next_file), name="gate-audit"),
     ]
     for task in tasks:
@@ -231,4 +231,4 @@ async def cut_expired(live: Live) -> None:
     """A certificate that expires ends the streams opened with it."""
     while True:
         await asyncio.sleep(EXPIRY_LOOK_S)
-        live.cut()
+        live.cut_refused()
