@@ -14,16 +14,13 @@ from typing import Any
 import msgspec
 
 from tidegate.base.errors import (
-    ConflictError,
-    ForbiddenError,
     InternalError,
     InvalidParameterError,
-    NotFoundError,
-    NotSupportedError,
     TidegateError,
     UnauthorizedError,
     UnavailableError,
 )
+from tidegate.http.errors import STATUS
 from tidegate.pki.der import split_pem
 from tidegate.pki.joining.tokens import JoinToken
 from tidegate.pki.names import parse_context_host
@@ -31,16 +28,7 @@ from tidegate.spec.enrolment import AUTHORITY
 
 TIMEOUT_S = 5.0
 _ANSWER_BYTES = 1024 * 1024
-_KINDS: dict[int, type[TidegateError]] = {
-    400: InvalidParameterError,
-    401: UnauthorizedError,
-    403: ForbiddenError,
-    404: NotFoundError,
-    409: ConflictError,
-    429: UnavailableError,
-    501: NotSupportedError,
-    503: UnavailableError,
-}
+_KINDS: dict[int, type[TidegateError]] = {429: UnavailableError, **{status: kind for kind, status in STATUS.items()}}
 
 
 class GateAddress(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ from tidegate.gate.rates import Rates
 from tidegate.gate.reading import NOTHING, Reading, find_operation, has_content, read_request
 from tidegate.gate.screening import Screening
 from tidegate.http.client import UnixClient
-from tidegate.http.errors import error_response, status_of
+from tidegate.http.errors import error_response, message_response, status_of
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Peer, ProtocolError, Request, Response
 from tidegate.spec.documents import Body
@@ -155,8 +155,7 @@ class Gate:
 
 def _too_fast(identity: Identity, wait_s: float) -> Response:
     text = f"tidegate: {identity.principal} asks faster than role {identity.role} may; try again in {wait_s:.1f} s"
-    headers = (("content-type", "application/json"), ("retry-after", str(math.ceil(wait_s))))
-    return Response(429, headers, msgspec.json.encode({"message": text}) + b"\n")
+    return message_response(429, text, ("retry-after", str(math.ceil(wait_s))))
 
 
 async def _admit(identity: Identity, entry: Entry) -> None:

@@ -43,8 +43,13 @@ def error_response(error: Exception) -> Response:
     if not isinstance(error, TidegateError):
         _log.exception("unexpected fault", exc_info=error)
         error = InternalError(f"{type(error).__name__}: {error}")
-    body = msgspec.json.encode({"message": error.message}) + b"\n"
-    return Response(status_of(error), (("content-type", "application/json"),), body)
+    return message_response(status_of(error), error.message)
+
+
+def message_response(status: int, text: str, *more: tuple[str, str]) -> Response:
+    """Docker's ``{"message": ...}``; ``more`` are further headers."""
+    body = msgspec.json.encode({"message": text}) + b"\n"
+    return Response(status, (("content-type", "application/json"), *more), body)
 
 
 def error_line(error: TidegateError) -> bytes:

@@ -75,7 +75,7 @@ async def open_decoy(
 ) -> AsyncIterator[Visit]:
     fd = os.open(tmp_path / "audit", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     audit = AuditLog(CHAIN, genesis(CHAIN), FileSink(fd, 0, write))
-    server = Server(Decoy(audit, Persona("seed", 1_699_000_000.0), now_s).handle, decoys.LIMITS, refuse_as_go)
+    server = Server(Decoy(audit, Persona("seed"), now_s).handle, decoys.LIMITS, refuse_as_go)
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     await server.listen(sock)

@@ -7,7 +7,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from tidegate.pki.certificates import Purpose, has_purpose, is_issued_by
+from tidegate.pki.certificates import Purpose, has_purpose
 
 
 class ClientFiles(msgspec.Struct, frozen=True):
@@ -18,7 +18,6 @@ class ClientFiles(msgspec.Struct, frozen=True):
 
     directory: Path
     ca_pem: str = ""
-    authorities: tuple[x509.Certificate, ...] = ()
     certificate: x509.Certificate | None = None
     has_key: bool = False
     is_pair: bool = False
@@ -43,10 +42,6 @@ class ClientFiles(msgspec.Struct, frozen=True):
             return None
         return self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
 
-    def vouches_for(self, certificate: x509.Certificate) -> bool:
-        """Whether one of the CAs here has signed it."""
-        return any(is_issued_by(certificate, authority) for authority in self.authorities)
-
 
 def read_client_files(directory: Path) -> ClientFiles:
     """Never raises: what is wrong with a file is a fact about it."""
@@ -68,7 +63,6 @@ def read_client_files(directory: Path) -> ClientFiles:
     return ClientFiles(
         directory,
         ca_pem="".join(each.public_bytes(Encoding.PEM).decode() for each in authorities),
-        authorities=tuple(authorities),
         certificate=certificate,
         has_key=bool(public),
         is_pair=is_pair,

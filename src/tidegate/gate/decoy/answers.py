@@ -23,10 +23,9 @@ Document = Mapping[str, Any]
 
 
 class Persona(msgspec.Struct, frozen=True):
-    """``seed`` makes this decoy's ids; ``booted_s`` is when it pretends to have started."""
+    """``seed`` makes this decoy's ids."""
 
     seed: str
-    booted_s: float
 
     def digits(self, what: str, count: int = 64) -> str:
         """Hexadecimal digits that are always the same for ``what``."""

@@ -32,7 +32,6 @@ SIGNER = "signer"
 WRITER = "decoy"
 _MEMORY_BYTES = 1024 * 1024 * 1024  # of addresses, most of which are shared pages of the parent
 _DESCRIPTORS = 256
-_PRETENDED_AGE_S = 41 * 24 * 3600
 
 _log = logging.getLogger("tidegate.decoy")
 
@@ -68,7 +67,7 @@ def _decoy_server(audit: Audit) -> Server:
     from tidegate.gate.decoy.answers import Persona, refuse_as_go
     from tidegate.gate.decoy.server import LIMITS, Decoy
 
-    persona = Persona(os.urandom(16).hex(), time.time() - _PRETENDED_AGE_S)
+    persona = Persona(os.urandom(16).hex())
     return Server(Decoy(audit.log, persona).handle, LIMITS, refuse_as_go)
 
 

@@ -61,7 +61,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where writing begins anew: ``reason`` is one of BEGINNINGS.
+    """Where writing begins anew: ``reason`` is genesis, started, rotated, torn or broken.
 
     ``torn_bytes`` and ``torn_digest`` describe the unfinished line that a crash left at the end of the file before;
     ``lost`` is what was found wrong there.
@@ -101,9 +101,6 @@ class DecoyVisit(msgspec.Struct, frozen=True, omit_defaults=True):
     document_bytes: int = 0
     digest: str = ""
     suppressed: int = 0
-
-
-BEGINNINGS = ("genesis", "started", "rotated", "torn", "broken")
 
 
 def digest(content: bytes) -> str:
