@@ -9,30 +9,8 @@ from types import MappingProxyType
 
 from tidegate.access.references import ObjectKind
 
-VIEW = frozenset(
+_OF_PLUGINS_AND_CLUSTER = frozenset(
     {
-        "SystemPing",
-        "SystemPingHead",
-        "SystemVersion",
-        "SystemInfo",
-        "SystemEvents",
-        "SystemDataUsage",
-        "ContainerList",
-        "ContainerInspect",
-        "ContainerTop",
-        "ContainerLogs",
-        "ContainerChanges",
-        "ContainerStats",
-        "ContainerWait",
-        "ExecInspect",
-        "ImageList",
-        "ImageInspect",
-        "ImageAttestations",
-        "ImageHistory",
-        "VolumeList",
-        "VolumeInspect",
-        "NetworkList",
-        "NetworkInspect",
         "PluginList",
         "PluginInspect",
         "NodeList",
@@ -48,6 +26,37 @@ VIEW = frozenset(
         "ConfigList",
         "ConfigInspect",
     }
+)
+"""What tells of an engine's plugins, or of the cluster it is in."""
+
+VIEW = (
+    frozenset(
+        {
+            "SystemPing",
+            "SystemPingHead",
+            "SystemVersion",
+            "SystemInfo",
+            "SystemEvents",
+            "SystemDataUsage",
+            "ContainerList",
+            "ContainerInspect",
+            "ContainerTop",
+            "ContainerLogs",
+            "ContainerChanges",
+            "ContainerStats",
+            "ContainerWait",
+            "ExecInspect",
+            "ImageList",
+            "ImageInspect",
+            "ImageAttestations",
+            "ImageHistory",
+            "VolumeList",
+            "VolumeInspect",
+            "NetworkList",
+            "NetworkInspect",
+        }
+    )
+    | _OF_PLUGINS_AND_CLUSTER
 )
 
 OPERATE = VIEW | {
@@ -101,26 +110,7 @@ DEVELOP = OPERATE | {
 }
 
 # What tells of, or takes from, the whole engine is not a job's business.
-CI = DEVELOP - {
-    "SystemDataUsage",
-    "BuildPrune",
-    "ImagePrune",
-    "ImageDelete",
-    "PluginList",
-    "PluginInspect",
-    "NodeList",
-    "NodeInspect",
-    "ServiceList",
-    "ServiceInspect",
-    "ServiceLogs",
-    "TaskList",
-    "TaskInspect",
-    "TaskLogs",
-    "SecretList",
-    "SecretInspect",
-    "ConfigList",
-    "ConfigInspect",
-}
+CI = DEVELOP - _OF_PLUGINS_AND_CLUSTER - {"SystemDataUsage", "BuildPrune", "ImagePrune", "ImageDelete"}
 
 LISTS = frozenset({"ContainerList", "VolumeList", "NetworkList", "SystemEvents"})
 """What shows many objects at once and takes a label filter. Images are shared by all, and so are their list."""
