@@ -1,0 +1,166 @@
+"""Everything of the world outside that an engine stands on, in one value: the drivers for Linux, or fakes of a test.
+
+``linux_drivers`` makes them without touching anything; ``Drivers.open`` and ``Drivers.close`` are called once each. The
+services above them are made in ``wiring.py``, the same on any drivers.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from tidegate.daemon.process_settings import EngineProcessSettings
+from tidegate.drivers.bridge.driver import BridgeSettings, LinuxBridge
+from tidegate.drivers.content import ContentDirectory
+from tidegate.drivers.files.compared_layers import ComparedLayers
+from tidegate.drivers.files.container_files import ConfinedFiles
+from tidegate.drivers.json_log_reader import read_log
+from tidegate.drivers.layers import LayerDirectories
+from tidegate.drivers.oci.plan import ProcessPlanner
+from tidegate.drivers.overlay import OverlayRootFilesystems
+from tidegate.drivers.process_table import list_host_processes
+from tidegate.drivers.registry.client import HTTPRegistry
+from tidegate.drivers.registry.transport import RegistryConfig
+from tidegate.drivers.resources import process_limits
+from tidegate.drivers.shim.runtime import ShimRuntime
+from tidegate.drivers.state import SqliteStateStore
+from tidegate.drivers.volumes import LocalVolumeStore
+from tidegate.engine.effects import Planner, ResolveInRoot
+from tidegate.engine.execs import PlanExec
+from tidegate.engine.file_ports import BindMount, ContainerFiles, ContainerLayers, HoldRootfs
+from tidegate.engine.networks import BridgeFacts
+from tidegate.engine.ports import (
+    BridgeNetwork,
+    Clock,
+    ContentStore,
+    LayerStore,
+    ReadLog,
+    Registry,
+    RootFilesystems,
+    Runtime,
+    StateStore,
+    VolumeStore,
+)
+from tidegate.engine.processes import ListProcesses
+from tidegate.engine.stats import Meters
+from tidegate.engine.updates import PlanResources
+from tidegate.kernel.cgroups import open_cgroups
+from tidegate.kernel.host import HostFacts, read_host
+from tidegate.kernel.host_usage import host_cpu_ns, interfaces_of
+from tidegate.kernel.paths import directory_in_root
+from tidegate.kernel.seccomp import SeccompCompiler
+from tidegate.model.container import Container
+
+FindContainer = Callable[[str], Container]
+
+
+class Plans(Protocol):
+    """Works out what is to run, and where a container's own files are."""
+
+    @property
+    def container(self) -> Planner: ...
+    @property
+    def exec(self) -> PlanExec: ...
+    def binds(self, container: Container) -> Sequence[BindMount]: ...
+    def log_path(self, container_id: str) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """One for each port. ``plans`` is given the volumes and what finds a container, which stand above it."""
+
+    state: StateStore
+    content: ContentStore
+    layers: LayerStore
+    runtime: Runtime
+    rootfs: RootFilesystems
+    hold: HoldRootfs
+    changed: ContainerLayers
+    files: ContainerFiles
+    volumes: VolumeStore
+    bridge: BridgeNetwork
+    bridge_facts: Callable[[], BridgeFacts]
+    registry: Registry
+    plans: Callable[[VolumeStore, FindContainer], Plans]
+    plan_resources: PlanResources
+    resolve_in_root: ResolveInRoot
+    read_log: ReadLog
+    list_processes: ListProcesses
+    meters: Meters
+    read_host: Callable[[], HostFacts]
+    clock: Clock
+    open: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
+
+
+def linux_drivers(settings: EngineProcessSettings) -> Drivers:
+    """The real ones, below the roots that ``settings`` name."""
+    data = settings.data_root
+    state, content = SqliteStateStore(data / "state.db"), ContentDirectory(data / "content")
+    layers = LayerDirectories(data / "layers")
+    cgroups = open_cgroups(settings.bridge)
+    runtime = ShimRuntime(settings.exec_root, cgroups)
+    subnet = IPv4Network(settings.bridge_subnet) if settings.bridge_subnet else None
+    bridge = LinuxBridge(BridgeSettings(name=settings.bridge, subnet=subnet, relay_root=settings.exec_root / "relay"))
+    registry = HTTPRegistry(RegistryConfig(settings.registry_mirrors, settings.insecure_registries))
+    rootfs = OverlayRootFilesystems(data, layers.diff_path)
+
+    def plans(volumes: VolumeStore, find: FindContainer) -> ProcessPlanner:
+        def home(identity: str) -> Path:
+            return data / "rootfs" / identity
+
+        return ProcessPlanner(home, volumes, settings.bridge, SeccompCompiler(), settings.log, find)
+
+    async def open_all() -> None:
+        await state.open()
+        await asyncio.to_thread(content.recover)
+        await asyncio.to_thread(layers.recover)
+        rootfs.trash.start()
+
+    async def close_all() -> None:
+        await runtime.close()
+        await bridge.close()
+        registry.close()
+        await state.close()
+
+    return Drivers(
+        state=state,
+        content=content,
+        layers=layers,
+        runtime=runtime,
+        rootfs=rootfs,
+        hold=rootfs.hold,
+        changed=ComparedLayers(rootfs.writable_layer),
+        files=ConfinedFiles(runtime.pids),
+        volumes=LocalVolumeStore(data / "volumes"),
+        bridge=bridge,
+        bridge_facts=lambda: bridge_facts(bridge, settings.bridge),
+        registry=registry,
+        plans=plans,
+        plan_resources=process_limits,
+        resolve_in_root=directory_in_root,
+        read_log=read_log,
+        list_processes=list_host_processes,
+        meters=Meters(cgroups.usage, host_cpu_ns, interfaces_of),
+        read_host=lambda: replace(read_host(), obstacles=bridge.obstacles),
+        clock=time.time_ns,
+        open=open_all,
+        close=close_all,
+    )
+
+
+def bridge_facts(bridge: LinuxBridge, name: str) -> BridgeFacts:
+    """What clients are told of the default bridge."""
+    options = {
+        "com.docker.network.bridge.default_bridge": "true",
+        "com.docker.network.bridge.enable_icc": "true",
+        "com.docker.network.bridge.enable_ip_masquerade": "true",
+        "com.docker.network.bridge.name": name,
+        "com.docker.network.driver.mtu": str(bridge.mtu),
+    }
+    return BridgeFacts(str(bridge.subnet), str(bridge.gateway), options)
