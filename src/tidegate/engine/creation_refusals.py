@@ -31,6 +31,7 @@ def refuse_what_is_not_done(request: CreateRequest) -> None:
     check_sysctls(request.host_config)
     _refuse_mounts(request.host_config)
     for network, endpoint in request.networking_config.endpoints_config.items():
+        _refuse_network(network, request.host_config.network_mode)
         if endpoint is not None:
             _refuse_endpoint(network, endpoint)
 
@@ -149,6 +150,18 @@ def _refuse_volume_options(options: VolumeOptions | None) -> None:
     driver = options.driver_config
     if driver is not None and (driver.name not in ("", "local") or driver.options):
         raise NotSupportedError("VolumeOptions.DriverConfig: only the local driver without options is supported yet")
+
+
+def _refuse_network(network: str, mode: str) -> None:
+    """A container is on one network yet, the one of its mode."""
+    same = ("", "default", "bridge") if mode in ("", "default", "bridge") else (mode,)
+    if network in same:
+        return
+    if network in ("bridge", "none", "host"):
+        raise InvalidParameterError(
+            f"EndpointsConfig.{network}: the container is on the network {mode}, and on no other"
+        )
+    raise InvalidParameterError(f"network {network} not found")
 
 
 def _refuse_endpoint(network: str, endpoint: EndpointSettings) -> None:

@@ -106,6 +106,16 @@ def test_what_an_endpoint_asks_is_done_or_refused() -> None:
         plan(MacAddress="02:42:ac:11:00:09", NetworkingConfig={"EndpointsConfig": {"bridge": {"MacAddress": "02::1"}}})
 
 
+def test_a_second_network_is_refused() -> None:
+    for mode, network, complaint in [
+        ("", "other", "network other not found"),
+        ("host", "bridge", "EndpointsConfig.bridge: the container is on the network host"),
+    ]:
+        with pytest.raises(InvalidParameterError, match=complaint):
+            plan(HostConfig={"NetworkMode": mode}, NetworkingConfig={"EndpointsConfig": {network: None}})
+    assert plan(HostConfig={"NetworkMode": "default"}, NetworkingConfig={"EndpointsConfig": {"bridge": {}}})
+
+
 def test_a_container_without_network_is_isolated() -> None:
     assert plan(NetworkDisabled=True).settings.network == "none"
 
