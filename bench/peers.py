@@ -122,9 +122,9 @@ class Peer:
 
 
 def _program(name: str) -> str:
-    """What a process calls itself (proc(5), comm: fifteen characters); our parent process keeps the interpreter's."""
+    """What a process calls itself (proc(5), comm: fifteen characters); the interpreter is our registrar."""
     own = name.removeprefix("tidegate-")
-    return {"regist": "registrar", "python": "up", "python3": "up"}.get(own, own)
+    return {"python": "registrar", "python3": "registrar"}.get(own, own)
 
 
 @contextmanager

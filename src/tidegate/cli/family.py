@@ -1,26 +1,42 @@
 """Processes forked from one that has already imported what they need: shared pages make each of them cheap.
 
-The parent blocks SIGTERM, SIGINT and SIGCHLD and waits for them with sigwaitinfo(2); children get them back. When one
-child ends, or the parent is asked to, all are ended.
+The parent blocks SIGTERM and SIGINT until it waits; children get them back. What happens to children is learned from
+their pidfds (pidfd_open(2)): SIGCHLD stays with whoever else starts processes here. When one child ends, or the parent
+is asked to, all are ended.
 """
 
+import asyncio
 import gc
 import os
+import select
 import signal
 import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import msgspec
+import uvloop
 
 from tidegate.base.allocator import give_back, use_one_arena
 from tidegate.base.errors import InternalError, TidegateError
 
-_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 END_DEADLINE_S = 30.0
 START_DEADLINE_S = 60.0
+
+
+class _Child(msgspec.Struct, frozen=True):
+    pid: int
+    name: str
+    expendable: bool
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
 
 
 class Family:
@@ -29,9 +45,8 @@ class Family:
     def __init__(self) -> None:
         use_one_arena()
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        self._children: dict[int, str] = {}
+        self._children: dict[int, _Child] = {}  # by pidfd
         self._held: set[socket.socket] = set()
-        self._expendable: set[int] = set()
         self._ended = False
 
     @contextmanager
@@ -72,37 +87,71 @@ class Family:
         if pid == 0:
             self.release(keep)
             os._exit(_live(name, run, self._mask))
-        self._children[pid] = name
-        if expendable:
-            self._expendable.add(pid)
+        self._children[os.pidfd_open(pid)] = _Child(pid, name, expendable)
 
     def has_lost_one(self) -> bool:
         """Whether a child has ended. Ends are noticed here and in ``wait``."""
-        for pid in list(self._children):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                name = self._children.pop(pid)
-                if pid in self._expendable:
-                    print(f"{name} has ended; the others go on without it", file=sys.stderr, flush=True)
-                else:
-                    self._ended = True
+        for pidfd in list(self._children):
+            self._reap(pidfd)
         return self._ended
 
-    def wait(self) -> int:
-        """Until asked to end (0) or a child ends by itself (1); then every child is ended."""
-        asked = False
-        while not asked and not self.has_lost_one():
-            asked = signal.sigwaitinfo(_SIGNALS).si_signo != signal.SIGCHLD
-        self.end()
-        return 0 if asked else 1
+    def _reap(self, pidfd: int) -> None:
+        """If it has ended."""
+        child = self._children[pidfd]
+        if not os.waitpid(child.pid, os.WNOHANG)[0]:
+            return
+        del self._children[pidfd]
+        os.close(pidfd)
+        if child.expendable:
+            print(f"{child.name} has ended; the others go on without it", file=sys.stderr, flush=True)
+        else:
+            self._ended = True
+
+    def wait(self, serve: Callable[[asyncio.Event], Awaitable[None]] = _until) -> int:
+        """Until asked to end (0), or until a child or ``serve`` ends by itself (1); then every child is ended.
+
+        ``serve`` is what this process does meanwhile: its event is set when no child is left. Raises what it raises.
+        """
+        return uvloop.run(self._wait(serve))
+
+    async def _wait(self, serve: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+        loop = asyncio.get_running_loop()
+        over, stop, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        def ask() -> None:
+            asked.set()
+            over.set()
+
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, ask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+        def look(pidfd: int) -> None:
+            loop.remove_reader(pidfd)
+            self._reap(pidfd)
+            if self._ended:
+                over.set()
+
+        for pidfd in self._children:
+            loop.add_reader(pidfd, look, pidfd)
+        serving = asyncio.ensure_future(serve(stop))
+        serving.add_done_callback(lambda _: over.set())
+        await over.wait()
+        for pidfd in self._children:
+            loop.remove_reader(pidfd)
+        await asyncio.to_thread(self.end)
+        stop.set()
+        await serving
+        return 0 if asked.is_set() else 1
 
     def end(self) -> None:
         """SIGTERM, and SIGKILL for those that have not gone at the deadline."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            for pid in self._children:
-                os.kill(pid, number)
+            for pidfd in self._children:
+                signal.pidfd_send_signal(pidfd, number)
             deadline = time.monotonic() + END_DEADLINE_S
-            while self._children and time.monotonic() < deadline:
-                signal.sigtimedwait({signal.SIGCHLD}, 1.0)
+            while self._children and (left_s := deadline - time.monotonic()) > 0:
+                select.select(list(self._children), [], [], left_s)
                 self.has_lost_one()
 
 

@@ -73,5 +73,4 @@ def _supervise(config: DaemonConfig, upstream: Path) -> int:
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     family = Family()
     with family.until_its_end(config.settings.get("pidfile")):
-        start_gate(family, prepare_gate(family, config, gate), upstream)
-        return family.wait()
+        return family.wait(start_gate(family, prepare_gate(family, config, gate), upstream))

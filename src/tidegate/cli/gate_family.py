@@ -1,9 +1,10 @@
 """The registrar, the gate's workers and their dialer, as ``tidegate up`` and ``tidegate gate`` start them.
 
-Registrar and workers are forked; the dialer is a thread of the parent, which is root and has nothing else to do. Every
-fork must have been made before: a thread does not survive one.
+Workers are forked. The parent, root with nothing else to do, is the registrar; the dialer is a thread of it. Every fork
+must have been made before: neither a thread nor an event loop survives one.
 """
 
+import asyncio
 import fcntl
 import os
 import pwd
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, InvalidParameterError
-from tidegate.cli.family import Family, wait_for_socket
+from tidegate.cli.family import Family
 from tidegate.cli.up_settings import decoy_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig
 from tidegate.gate.audit.start import FILE, file_opener
@@ -38,7 +39,13 @@ from tidegate.gate.process import (
 )
 from tidegate.http.listeners import bind_tcp
 from tidegate.kernel.gate_filters import decoy_filter, worker_filter
-from tidegate.registrar.process import RegistrarProcessSettings, run_registrar
+from tidegate.registrar.process import (
+    RegistrarProcessSettings,
+    RegistrarSockets,
+    configure_log,
+    prepare_registrar,
+    serve_registrar,
+)
 
 GATE_USER = "nobody"
 
@@ -48,6 +55,7 @@ class PreparedGate(msgspec.Struct, frozen=True):
 
     gate: GateProcessSettings
     registrar: RegistrarProcessSettings
+    sockets: RegistrarSockets
     entrances: list[list[Entrance]]
     plugins: dict[str, Path]
     decoy: tuple[DecoyProcessSettings, socket.socket] | None
@@ -79,7 +87,9 @@ def prepare_gate(family: Family, config: DaemonConfig, gate: GateProcessSettings
         decoy = (settings, bind_tcp(settings.address, settings.port)[0])
         family.hold([decoy[1]])
     registrar = registrar_settings(config, gate, _tls_files)
-    return PreparedGate(replace(gate, owner=owner), registrar, entrances, plugins, decoy)
+    sockets = prepare_registrar(registrar)
+    family.hold(sockets.all())
+    return PreparedGate(replace(gate, owner=owner), registrar, sockets, entrances, plugins, decoy)
 
 
 def lock_data_root(data_root: Path) -> None:
@@ -93,18 +103,23 @@ def lock_data_root(data_root: Path) -> None:
         raise ConflictError(f"another gate runs on {data_root}: give this one a --data-root of its own") from error
 
 
-def start_gate(family: Family, prepared: PreparedGate, engine_socket: Path) -> None:
-    """Fork registrar, decoy and workers, and dial for these until they end. Raises InternalError, OSError."""
-    family.start("tidegate-registrar", partial(run_registrar, prepared.registrar))
-    wait_for_socket(prepared.registrar.socket, family, "registrar")
+def start_gate(
+    family: Family, prepared: PreparedGate, engine_socket: Path
+) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """Fork decoy and workers, and dial for these until they end. Returned is the registrar, for this process to serve.
+
+    Raises OSError.
+    """
     diallings = []
     if prepared.decoy is not None and prepared.registrar.decoy_socket is not None:
         diallings.append(_fork_decoy(family, *prepared.decoy, prepared.registrar.decoy_socket))
     addresses = {ENGINE: engine_socket, REGISTRAR: prepared.registrar.socket, **prepared.plugins}
     diallings.append(_fork_workers(family, prepared.gate, prepared.entrances, addresses))
-    family.release(keep=[link for dialling in diallings for link in dialling.links])
+    family.release(keep=[*prepared.sockets.all(), *(link for dialling in diallings for link in dialling.links)])
     for dialling in diallings:
         dialling.begin()
+    configure_log(prepared.registrar)
+    return partial(serve_registrar, prepared.registrar, prepared.sockets)
 
 
 def _fork_decoy(family: Family, settings: DecoyProcessSettings, sock: socket.socket, signer: Path) -> Dialling:

@@ -1,6 +1,7 @@
-"""``tidegate up``: certificates, engine, registrar and gate, in the foreground.
+"""``tidegate up``: certificates, engine, gate and registrar, in the foreground.
 
-They run as processes of their own; when one ends, or on SIGTERM or SIGINT, the others are ended too.
+Engine and gate run as processes of their own, the registrar is this one; when one ends, or on SIGTERM or SIGINT, the
+others are ended too.
 """
 
 import argparse
@@ -42,6 +43,6 @@ def _supervise(config: DaemonConfig) -> int:
         prepared = prepare_gate(family, config, gate) if gate is not None else None  # a taken port shall start nothing
         family.start("tidegate-engine", lambda: run_engine(settings))
         wait_for_socket(gate_socket, family, "engine")
-        if prepared is not None:
-            start_gate(family, prepared, gate_socket)
-        return family.wait()
+        if prepared is None:
+            return family.wait()
+        return family.wait(start_gate(family, prepared, gate_socket))

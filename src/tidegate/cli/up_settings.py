@@ -118,7 +118,6 @@ def registrar_settings(
         if name in config.settings and "tlscacert" not in config.settings:
             raise InvalidParameterError(f"{name}: is for certificates of another CA: name that by tlscacert")
     return RegistrarProcessSettings(
-        parent_pid=os.getpid(),
         data_root=config.data_root,
         socket=config.exec_root / "registrar.sock",
         decoy_socket=config.exec_root / "signer.sock" if "decoy" in config.settings else None,

@@ -28,6 +28,13 @@ _LOOKS_A_DAY = round(86400 / _UPKEEP_S)
 _log = logging.getLogger("tidegate.registrar")
 
 
+def ensure_audit_key(data_root: Path) -> None:
+    """Make the key of the audit if there is none. Raises InvalidParameterError for a bad one, OSError."""
+    directory = signer_directory(data_root)
+    if not (directory / PUBLIC_KEY_FILE).exists():
+        AuditSigner(directory)
+
+
 class RegistrarDesk:
     """The keys of ``data_root`` at work; ``refresh`` publishes what was changed."""
 
@@ -40,11 +47,6 @@ class RegistrarDesk:
         self._ocsp = ocsp
         self._thread = ThreadPoolExecutor(1, "registrar-desk")
         self._signer: AuditSigner | None = None
-
-    async def prepare(self) -> None:
-        """Make what a gate needs before it can ask for anything. Raises OSError."""
-        if not (self._audit / PUBLIC_KEY_FILE).exists():
-            await self._in_thread(self._audit_signer)
 
     def calls(self) -> Desk:
         """By the type of request."""

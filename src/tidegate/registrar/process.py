@@ -1,22 +1,21 @@
-"""The registrar as a process: serves its socket and follows the files. ``tidegate up`` forks it before the gate.
+"""The registrar as a whole: serves its sockets and follows the files, in the process that has forked the gate.
 
-The socket is root's alone; what connects for a gate worker is root too.
+The sockets are root's alone; what connects for a gate worker is root too. They listen before the workers are forked,
+so that these may connect at once and are answered when the registrar serves.
 """
 
 import asyncio
 import logging
-import signal
-from contextlib import suppress
+import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
-import uvloop
 
 from tidegate.base.allocator import keep_giving_back
 from tidegate.base.log_levels import LOG_LEVELS
-from tidegate.base.parent_death import end_with_parent
 from tidegate.http.listeners import bind_unix
-from tidegate.registrar.desk import RegistrarDesk
+from tidegate.registrar.desk import RegistrarDesk, ensure_audit_key
 from tidegate.registrar.key_process import KeyProcess, Keys
 from tidegate.registrar.ocsp_checks import OCSPChecks, OCSPSettings
 from tidegate.registrar.publisher import Publisher
@@ -24,16 +23,16 @@ from tidegate.registrar.service import RegistrarService
 from tidegate.registrar.sources import ForeignChecks, Sources, TLSFiles
 
 SOCKET_MODE = 0o600
+BACKLOG = 64
 
 
 class RegistrarProcessSettings(msgspec.Struct, frozen=True):
     """``tls`` None: no listener has TLS; ``crls`` and ``ocsp`` are for certificates of other CAs than our own.
 
-    The registrar ends with ``parent_pid``. When asked to end it waits ``grace_s`` for the gate workers, whose audits
-    are signed last of all. On ``decoy_socket`` nothing is told, and only the decoy's own audit is signed.
+    When asked to end, the registrar waits ``grace_s`` for the gate workers, whose audits are signed last of all. On
+    ``decoy_socket`` nothing is told, and only the decoy's own audit is signed.
     """
 
-    parent_pid: int
     data_root: Path
     socket: Path
     tls: TLSFiles | None
@@ -45,40 +44,69 @@ class RegistrarProcessSettings(msgspec.Struct, frozen=True):
     decoy_socket: Path | None = None
 
 
-def run_registrar(settings: RegistrarProcessSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises InvalidParameterError for TLS files that cannot be used, OSError."""
-    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s registrar %(message)s", force=True)
-    end_with_parent(settings.parent_pid)
-    uvloop.run(_serve_until_signalled(settings))
+class RegistrarSockets(msgspec.Struct, frozen=True):
+    """Listening: for the gate's workers, and for the decoy if there is one."""
+
+    workers: socket.socket
+    decoy: socket.socket | None = None
+
+    def all(self) -> list[socket.socket]:
+        return [self.workers] if self.decoy is None else [self.workers, self.decoy]
 
 
-async def _serve_until_signalled(settings: RegistrarProcessSettings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await serve_registrar(settings, stop)
+def prepare_registrar(settings: RegistrarProcessSettings) -> RegistrarSockets:
+    """What workers need from the first moment on: files that can be used, a key that audits name, sockets that listen.
 
-
-async def serve_registrar(settings: RegistrarProcessSettings, stop: asyncio.Event, keys: Keys | None = None) -> None:
-    """Serve until ``stop``; ``keys`` are worked with by a process of their own unless given. Raises as
-    ``run_registrar``.
+    Raises ConflictError when another registrar serves there, InvalidParameterError for files that cannot be used or a
+    path that is no socket, OSError.
     """
-    checks = ForeignChecks(settings.crls, settings.ocsp is not None)
-    publisher = Publisher(Sources(settings.data_root, settings.tls, checks))
+    _sources(settings).read()
+    ensure_audit_key(settings.data_root)
+    decoy = settings.decoy_socket
+    sockets = RegistrarSockets(
+        bind_unix(settings.socket, SOCKET_MODE), None if decoy is None else bind_unix(decoy, SOCKET_MODE)
+    )
+    for each in sockets.all():
+        each.listen(BACKLOG)
+    return sockets
+
+
+def _sources(settings: RegistrarProcessSettings) -> Sources:
+    return Sources(settings.data_root, settings.tls, ForeignChecks(settings.crls, settings.ocsp is not None))
+
+
+def configure_log(settings: RegistrarProcessSettings) -> None:
+    """For a process that is the registrar."""
+    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s registrar %(message)s", force=True)
+
+
+async def serve_registrar(
+    settings: RegistrarProcessSettings, sockets: RegistrarSockets, stop: asyncio.Event, keys: Keys | None = None
+) -> None:
+    """Serve until ``stop``, and close ``sockets``; ``keys`` are worked with by a process of their own unless given.
+
+    Raises InvalidParameterError for TLS files that cannot be used, OSError.
+    """
+    with ExitStack() as stack:
+        for each in sockets.all():
+            stack.enter_context(each)
+        await _serve(settings, sockets, stop, keys)
+
+
+async def _serve(
+    settings: RegistrarProcessSettings, sockets: RegistrarSockets, stop: asyncio.Event, keys: Keys | None
+) -> None:
+    publisher = Publisher(_sources(settings))
     ocsp = OCSPChecks(settings.ocsp, lambda: publisher.published.ca_pem) if settings.ocsp else None
     desk = RegistrarDesk(settings.data_root, keys or KeyProcess(settings.data_root), publisher.refresh, ocsp)
-    await desk.prepare()
     service = RegistrarService(desk.calls(), settings.uids)
     await publisher.begin(service.publish)
     following = asyncio.create_task(publisher.follow(), name="registrar-follow")
     following.add_done_callback(lambda _: stop.set())
-    server = await asyncio.start_unix_server(service.serve, sock=bind_unix(settings.socket, SOCKET_MODE), backlog=64)
+    servers = [await asyncio.start_unix_server(service.serve, sock=sockets.workers, backlog=BACKLOG)]
     decoy = RegistrarService(desk.calls_of_decoy(), settings.uids)
-    servers = [server]
-    if settings.decoy_socket is not None:
-        sock = bind_unix(settings.decoy_socket, SOCKET_MODE)
-        servers.append(await asyncio.start_unix_server(decoy.serve, sock=sock))
+    if sockets.decoy is not None:
+        servers.append(await asyncio.start_unix_server(decoy.serve, sock=sockets.decoy, backlog=BACKLOG))
     shown = settings.tls.certificate if settings.tls else None
     upkeep = asyncio.create_task(desk.keep_up(shown), name="registrar-upkeep")
     memory = asyncio.create_task(keep_giving_back(), name="registrar-memory")

@@ -27,7 +27,7 @@ from tidegate.http.tls import TLSListener
 from tidegate.http.tls_context import context_of_texts
 from tidegate.pki.snapshot import Snapshot
 from tidegate.registrar.key_work import Grantable, Granted, grant, keep_up
-from tidegate.registrar.process import RegistrarProcessSettings, serve_registrar
+from tidegate.registrar.process import RegistrarProcessSettings, prepare_registrar, serve_registrar
 from tidegate.registrar.sources import TLSFiles
 
 _STATUS: dict[type[TidegateError], int] = {
@@ -100,8 +100,10 @@ class FrontDoor:
         pki, where = self.data_root / "pki", self.data_root / "registrar.sock"
         files = TLSFiles(pki / "ca.pem", pki / "server/cert.pem", pki / "server/key.pem")
         uids = frozenset({os.geteuid()})
-        settings = RegistrarProcessSettings(os.getppid(), self.data_root, where, files, uids, grace_s=0)
-        registrar = asyncio.create_task(serve_registrar(settings, stop, KeysAtHand(self.data_root)))
+        settings = RegistrarProcessSettings(self.data_root, where, files, uids, grace_s=0)
+        registrar = asyncio.create_task(
+            serve_registrar(settings, prepare_registrar(settings), stop, KeysAtHand(self.data_root))
+        )
         client = await RegistrarClient.over(await _connected(where))
         following = asyncio.create_task(self._follow(client))
         door = EnrolmentDoor(client, itertools.count(0, 10).__next__)  # nobody has to wait

@@ -30,7 +30,7 @@ from tidegate.pki.issued import IssueRecord
 from tidegate.pki.registrar_messages import Enrol
 from tidegate.pki.rotation import Rotation
 from tidegate.pki.snapshot import Snapshot
-from tidegate.registrar.process import RegistrarProcessSettings, serve_registrar
+from tidegate.registrar.process import RegistrarProcessSettings, prepare_registrar, serve_registrar
 from tidegate.registrar.sources import Sources, TLSFiles
 from tidegate.spec.audit.chain import Head, checkpoint_message
 
@@ -95,11 +95,11 @@ async def connect(root: Path) -> RegistrarClient:
 @asynccontextmanager
 async def registrar(root: Path, uids: frozenset[int] | None = None) -> AsyncIterator[Worker]:
     admitted = frozenset({os.geteuid()}) if uids is None else uids
-    settings = RegistrarProcessSettings(
-        os.getppid(), root, root / "registrar.sock", own_files(root), admitted, grace_s=0.5
-    )
+    settings = RegistrarProcessSettings(root, root / "registrar.sock", own_files(root), admitted, grace_s=0.5)
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve_registrar(settings, stop, KeysAtHand(settings.data_root)))
+    serving = asyncio.create_task(
+        serve_registrar(settings, prepare_registrar(settings), stop, KeysAtHand(settings.data_root))
+    )
     client = await connect(root)
     try:
         async with asyncio.timeout(20):
@@ -273,9 +273,11 @@ def test_the_decoy_is_told_nothing_and_has_its_own_audit_signed_only(data_root: 
     async def main() -> None:
         admitted, stop = frozenset({os.geteuid()}), asyncio.Event()
         settings = RegistrarProcessSettings(
-            os.getppid(), data_root, data_root / "all.sock", None, admitted, decoy_socket=data_root / "registrar.sock"
+            data_root, data_root / "all.sock", None, admitted, decoy_socket=data_root / "registrar.sock"
         )
-        serving = asyncio.create_task(serve_registrar(settings, stop, KeysAtHand(settings.data_root)))
+        serving = asyncio.create_task(
+            serve_registrar(settings, prepare_registrar(settings), stop, KeysAtHand(settings.data_root))
+        )
         client = await connect(data_root)
         key = read_key_id(signer_directory(data_root))
         assert (await client.sign_checkpoint(f"{key}/decoy", 3, "aa")).of == 3
