@@ -13,7 +13,7 @@ from typing import Any
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.cli.family import Family
-from tidegate.cli.setting_flags import add_flags, read_file, read_flags
+from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
 from tidegate.cli.up_settings import gate_settings
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import GATE_SETTINGS
@@ -33,6 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     upstream = parse_upstream(args.upstream)
     config = decide_gate_config(read_flags(args, GATE_SETTINGS), read_file(args))
+    if config.settings.get("validate"):
+        gate_settings(config)
+        return say_valid(config)
     if os.geteuid() != 0:
         raise InvalidParameterError("tidegate gate must start as root: it then gives the clients' side to nobody")
     for warning in config.warnings:

@@ -1,13 +1,14 @@
 """Tidegate's settings as flags of a command line: made from the table, read back by name."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.daemon.config import parse_file
-from tidegate.daemon.settings import Kind, Setting
+from tidegate.daemon.config import DaemonConfig, parse_file
+from tidegate.daemon.setting import Kind, Setting
 
 _WITHOUT_VALUE = {"allow-plaintext": "loopback", "decoy": "0.0.0.0:2375"}
 
@@ -65,3 +66,11 @@ def read_file(args: argparse.Namespace) -> dict[str, Any]:
     if args.config_file is None:
         return {}
     return parse_file(Path(args.config_file).read_text(), args.config_file)
+
+
+def say_valid(config: DaemonConfig) -> int:
+    """What ``--validate`` prints of settings that can be used, in dockerd's words."""
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print("configuration OK")
+    return 0

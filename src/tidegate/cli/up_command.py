@@ -10,10 +10,12 @@ import sys
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.cli.family import Family, wait_for_socket
-from tidegate.cli.setting_flags import add_flags, read_file, read_flags
+from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
 from tidegate.cli.up_settings import engine_settings, gate_settings
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import SETTINGS
+
+GATE_SOCKET = "gate.sock"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = decide_config(read_flags(args, SETTINGS), read_file(args))
+    if config.settings.get("validate"):
+        engine_settings(config, config.exec_root / GATE_SOCKET)
+        gate_settings(config)
+        return say_valid(config)
     if os.geteuid() != 0:
         raise InvalidParameterError("tidegate up must run as root: it mounts, and makes namespaces and control groups")
     for warning in config.warnings:
@@ -33,7 +39,7 @@ def _supervise(config: DaemonConfig) -> int:
     from tidegate.cli.gate_family import prepare_gate, start_gate
     from tidegate.daemon.process import run_engine  # imported once, here: the forked processes share the pages
 
-    gate_socket = config.exec_root / "gate.sock"
+    gate_socket = config.exec_root / GATE_SOCKET
     settings = engine_settings(config, gate_socket)
     gate = gate_settings(config)
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)

@@ -88,8 +88,8 @@ def decide_config(
     if both:
         raise InvalidParameterError(f"{both[0]}: given both as a flag and in the configuration file; keep one of them")
     values = {**file, **flags}
-    effective = {setting.name: setting.effective for setting in SETTINGS}
-    warnings = tuple(f"{name}: known to Docker, without effect here" for name in sorted(values) if not effective[name])
+    by_name = {setting.name: setting for setting in SETTINGS}
+    warnings = tuple(filter(None, (by_name[name].warning(values[name]) for name in sorted(values))))
     level = values.get("log-level", "info")
     if level not in LOG_LEVELS:
         raise InvalidParameterError(f"log-level: {level!r} is none of {', '.join(LOG_LEVELS)}")
@@ -173,6 +173,7 @@ def _check_kind(setting: Setting, value: object, where: str) -> None:
         Kind.LIST: (isinstance(value, list) and all(isinstance(v, str) for v in value), "a list of strings"),
         Kind.NUMBER: (isinstance(value, int) and not isinstance(value, bool), "a number"),
         Kind.MAP: (isinstance(value, dict), "an object"),
+        Kind.OBJECTS: (isinstance(value, list) and all(isinstance(v, dict) for v in value), "a list of objects"),
     }
     fits, wanted = expected[setting.kind]
     if not fits:

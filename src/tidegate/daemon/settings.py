@@ -1,38 +1,14 @@
-"""Every setting of ``tidegate up``: dockerd's flags and daemon.json keys, as one literal table.
+"""Every setting of ``tidegate up``: dockerd's flags and daemon.json keys, and our own, as one literal table.
 
-A row says how the setting is written on the command line and in the file, of what kind its value is, and whether it has
-an effect here. Reading values is ``daemon/config.py``. Source: dockerd(8) and the daemon configuration file reference.
+A row says how the setting is written on the command line and in the file, and of what kind its value is. Those of
+Docker that have no effect here are in ``idle_settings``, each with the reason. Reading values is ``daemon/config.py``;
+``docs/configuration.md`` shows the table. Source: dockerd(8) and the reference of daemon.json (moby 29).
 """
 
-from enum import Enum
+from tidegate.daemon.idle_settings import IDLE_SETTINGS
+from tidegate.daemon.setting import Kind, Setting
 
-import msgspec
-
-
-class Kind(Enum):
-    """What a value looks like; ``LIST`` flags may be repeated."""
-
-    TEXT = "text"
-    FLAG = "flag"
-    LIST = "list"
-    NUMBER = "number"
-    MAP = "map"
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """``key`` in daemon.json (None: command line only); ``flag`` without dashes (None: file only)."""
-
-    key: str | None
-    flag: str | None
-    kind: Kind
-    effective: bool = True
-    short: str | None = None
-    help: str = ""
-
-    @property
-    def name(self) -> str:
-        return str(self.key or self.flag)
-
+__all__ = ["GATE_SETTINGS", "SETTINGS", "Kind", "Setting"]
 
 T, F, L, N, M = Kind.TEXT, Kind.FLAG, Kind.LIST, Kind.NUMBER, Kind.MAP
 
@@ -73,6 +49,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("data-root", "data-root", T, help="persistent state (default /var/lib/tidegate)"),
     Setting("exec-root", "exec-root", T, help="run-time state (default /run/tidegate)"),
     Setting(None, "config-file", T, help="a daemon.json with Docker's keys; none is read unless named"),
+    Setting(None, "validate", F, help="say whether the settings can be used, and exit"),
     Setting(None, "audit", T, help="where the gate records what it decides: file (default), journald or syslog"),
     Setting(None, "audit-files", N, help="how many files of 64 MB to keep of each worker's audit (default 0: all)"),
     Setting(
@@ -86,9 +63,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("debug", "debug", F, short="D", help="the same as --log-level debug"),
     Setting("registry-mirrors", "registry-mirror", L, help="ask this mirror before Docker Hub"),
     Setting(
-        "insecure-registries", "insecure-registry", L, help="speak plain HTTP, or TLS unverified, to this registry"
+        "insecure-registries",
+        "insecure-registry",
+        L,
+        help="speak plain HTTP, or TLS unverified, to this registry",
     ),
-    Setting("live-restore", "live-restore", F, help="leave containers running when the engine stops (the default)"),
+    Setting(
+        "live-restore",
+        "live-restore",
+        F,
+        help="leave containers running when the engine stops (the default)",
+    ),
     Setting(None, "no-live-restore", F, help="stop every container when the engine stops"),
     Setting("bridge", "bridge", T, short="b", help="name of the default bridge"),
     Setting("bip", "bip", T, help="address of the default bridge, in CIDR notation"),
@@ -109,24 +94,7 @@ SETTINGS: tuple[Setting, ...] = (
         "io.tidegate.restart-on-unhealthy is false",
     ),
     Setting("shutdown-timeout", "shutdown-timeout", N, help="seconds that containers get to stop"),
-    # Known to Docker, without effect here: accepted with a warning, so that a script's flags do not stop the start.
-    Setting("storage-driver", "storage-driver", T, effective=False, short="s"),
-    Setting("storage-opts", "storage-opt", L, effective=False),
-    Setting("iptables", "iptables", F, effective=False),
-    Setting("ip6tables", "ip6tables", F, effective=False),
-    Setting("ip-forward", "ip-forward", F, effective=False),
-    Setting("ip-masq", "ip-masq", F, effective=False),
-    Setting("userland-proxy", "userland-proxy", F, effective=False),
-    Setting("userland-proxy-path", "userland-proxy-path", T, effective=False),
-    Setting("containerd", "containerd", T, effective=False),
-    Setting("experimental", "experimental", F, effective=False),
-    Setting("features", None, M, effective=False),
-    Setting("builder", None, M, effective=False),
-    Setting("max-concurrent-downloads", "max-concurrent-downloads", N, effective=False),
-    Setting("max-concurrent-uploads", "max-concurrent-uploads", N, effective=False),
-    Setting("max-download-attempts", "max-download-attempts", N, effective=False),
-    Setting("raw-logs", "raw-logs", F, effective=False),
-    Setting("log-format", "log-format", T, effective=False),
+    *IDLE_SETTINGS,
 )
 
 # What is the gate's too when it stands before an engine of somebody else's (``tidegate gate``).
@@ -134,7 +102,7 @@ _OF_A_GATE = frozenset(
     {
         "hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "tls-profile", "allow-plaintext",
         "default-role", "authorization-plugins", "gate-sockets", "gate-workers", "data-root", "exec-root",
-        "config-file", "audit", "audit-files", "decoy", "pidfile", "log-level", "debug",
+        "config-file", "validate", "audit", "audit-files", "decoy", "pidfile", "log-level", "debug",
     }
 )  # fmt: skip
 GATE_SETTINGS: tuple[Setting, ...] = tuple(setting for setting in SETTINGS if setting.name in _OF_A_GATE)

@@ -6,7 +6,6 @@ import pytest
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.daemon.config import TCPHost, decide_config, parse_file, parse_hosts
-from tidegate.daemon.settings import SETTINGS
 
 
 def test_with_nothing_asked_the_engine_listens_on_its_socket_and_on_2376() -> None:
@@ -78,17 +77,18 @@ def test_plaintext_that_is_insisted_on_is_served() -> None:
     assert decide_config({"hosts": ["tcp://0.0.0.0:2375"], "allow-plaintext": "public"}, {}).tcp_hosts
 
 
-def test_a_known_setting_without_effect_is_a_warning() -> None:
-    assert decide_config({}, {"storage-driver": "overlay2"}).warnings == (
-        "storage-driver: known to Docker, without effect here",
+def test_a_known_setting_without_effect_is_a_warning_that_says_why() -> None:
+    assert decide_config({}, {"storage-driver": "btrfs"}).warnings == (
+        "storage-driver: known to Docker, without effect here: layers are kept in directories and mounted by overlayfs",
     )
+
+
+def test_what_is_so_anyway_needs_no_warning() -> None:
+    asked = {"storage-driver": "overlay2", "iptables": True, "ipv6": False, "features": {}, "storage-opts": []}
+    assert decide_config({}, asked).warnings == ()
+    assert len(decide_config({}, {"iptables": False, "ipv6": True}).warnings) == 2
 
 
 def test_ipv6_hosts_and_default_ports() -> None:
     _, hosts = parse_hosts(["tcp://[::1]:2376", "tcp://[::1]", "tcp://10.0.0.1"], secured=True)
     assert [(host.address, host.port) for host in hosts] == [("::1", 2376), ("::1", 2376), ("10.0.0.1", 2376)]
-
-
-def test_no_setting_stands_twice_in_the_table() -> None:
-    for names in ([s.key for s in SETTINGS if s.key], [s.flag for s in SETTINGS if s.flag]):
-        assert len(names) == len(set(names))
