@@ -33,6 +33,7 @@ from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.engine.effects import Planner, ResolveInRoot
 from tidegate.engine.execs import PlanExec
 from tidegate.engine.file_ports import BindMount, ContainerFiles, ContainerLayers, HoldRootfs
+from tidegate.engine.links.table import LinkTable
 from tidegate.engine.networks import BridgeFacts
 from tidegate.engine.ports import (
     BridgeNetwork,
@@ -56,8 +57,6 @@ from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.model.container import Container
 
-FindContainer = Callable[[str], Container]
-
 
 class Plans(Protocol):
     """Works out what is to run, and where a container's own files are."""
@@ -68,11 +67,12 @@ class Plans(Protocol):
     def exec(self) -> PlanExec: ...
     def binds(self, container: Container) -> Sequence[BindMount]: ...
     def log_path(self, container_id: str) -> Path: ...
+    def drop_alias(self, container: Container, alias: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class Drivers:
-    """One for each port. ``plans`` is given the volumes and what finds a container, which stand above it."""
+    """One for each port. ``plans`` is given the volumes and what knows of links, which stand above it."""
 
     state: StateStore
     content: ContentStore
@@ -86,7 +86,7 @@ class Drivers:
     bridge: BridgeNetwork
     bridge_facts: Callable[[], BridgeFacts]
     registry: Registry
-    plans: Callable[[VolumeStore, FindContainer], Plans]
+    plans: Callable[[VolumeStore, LinkTable], Plans]
     plan_resources: PlanResources
     resolve_in_root: ResolveInRoot
     read_log: ReadLog
@@ -110,11 +110,11 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
     registry = HTTPRegistry(RegistryConfig(settings.registry_mirrors, settings.insecure_registries))
     rootfs = OverlayRootFilesystems(data, layers.diff_path)
 
-    def plans(volumes: VolumeStore, find: FindContainer) -> ProcessPlanner:
+    def plans(volumes: VolumeStore, links: LinkTable) -> ProcessPlanner:
         def home(identity: str) -> Path:
             return data / "rootfs" / identity
 
-        return ProcessPlanner(home, volumes, settings.bridge, SeccompCompiler(), settings.log, find)
+        return ProcessPlanner(home, volumes, settings.bridge, SeccompCompiler(), settings.log, links)
 
     async def open_all() -> None:
         await state.open()

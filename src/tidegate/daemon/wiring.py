@@ -35,6 +35,8 @@ from tidegate.engine.execs import ExecService
 from tidegate.engine.health_prober import HealthProber
 from tidegate.engine.images import ImageService
 from tidegate.engine.inspection import ContainerSizes, InspectionService
+from tidegate.engine.links.removal import LinkRemoval
+from tidegate.engine.links.table import LinkTable
 from tidegate.engine.logs import LogService
 from tidegate.engine.networks import PredefinedNetworks
 from tidegate.engine.processes import ProcessService
@@ -59,7 +61,12 @@ class Engine:
         volumes = LocalVolumes(
             outside.volumes, outside.state, self._bus, outside.clock, lambda: self._containers.list()
         )
-        plans = outside.plans(volumes, lambda identity: self._containers.resolve(identity))
+        self._links = LinkTable(
+            lambda identity: self._containers.resolve(identity),
+            lambda: self._containers.list(),
+            lambda identity: self._containers.attachment(identity),
+        )
+        plans = outside.plans(volumes, self._links)
         self._containers = ContainerService(
             Ports(
                 runtime=outside.runtime,
@@ -92,7 +99,10 @@ class Engine:
         defaults = Defaults(settings.log.driver, cgroup_namespace, settings.restart_unhealthy)
         self._creator = ContainerCreator(self._containers, self._images, defaults, able)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)
-        self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, plans.log_path)
+        self._inspection = InspectionService(
+            self._containers, self._execs, self._networks, volumes, plans.log_path, self._links
+        )
+        self._link_removal = LinkRemoval(self._containers, plans.drop_alias)
         self._sizes = ContainerSizes(outside.rootfs, outside.layers)
         self._processes = ProcessService(self._containers, outside.runtime, outside.list_processes)
         holdings = Holdings(self._containers, self._images, volumes, outside.rootfs, outside.layers)
@@ -112,8 +122,9 @@ class Engine:
                 self._sizes,
                 SummaryRows(self._networks.id_of),
                 clock,
+                self._links,
             ).table(),
-            **ContainerLifeHandlers(self._containers, self._creator, self._updates).table(),
+            **ContainerLifeHandlers(self._containers, self._creator, self._updates, self._link_removal).table(),
             **StatsHandlers(self._stats, self._host.memory_bytes, self._host.cpus).table(),
             **ArchiveHandlers(self._archives).table(),
             **CommitHandlers(self._commits).table(),

@@ -18,7 +18,7 @@ from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
 from tidegate.engine.port_bindings import parse_ports
 from tidegate.engine.volumes_from import Inherited, mounted_targets
-from tidegate.model.container import JOINS, Settings, VolumeUse
+from tidegate.model.container import JOINS, Link, Settings, VolumeUse
 from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
@@ -46,10 +46,20 @@ class Defaults(msgspec.Struct, frozen=True):
     restart_unhealthy: bool = False
 
 
+class Related(msgspec.Struct, frozen=True):
+    """What a request takes of other containers: what ``VolumesFrom`` gives, and who is linked to."""
+
+    inherited: Inherited = NOTHING_INHERITED
+    links: Sequence[Link] = ()
+
+
+NOTHING_RELATED = Related()
+
+
 def plan_new_container(
-    name: str, image: SourceImage, request: CreateRequest, defaults: Defaults, inherited: Inherited = NOTHING_INHERITED
+    name: str, image: SourceImage, request: CreateRequest, defaults: Defaults, related: Related = NOTHING_RELATED
 ) -> NewContainer:
-    """``inherited`` is what ``VolumesFrom`` gives. Raises InvalidParameterError, NotSupportedError naming the field."""
+    """``related`` was resolved before. Raises InvalidParameterError, NotSupportedError naming the field."""
     merged = fill_in(merge_image(request, image.config), defaults)
     refuse_what_is_not_done(merged)
     host = merged.host_config
@@ -65,9 +75,10 @@ def plan_new_container(
             network="none" if merged.network_disabled else parse_network(host.network_mode),
             ports=tuple(parse_ports(merged)),
             mac_address=parse_mac_address(merged) or None,
-            volumes=(*parse_volumes(merged, inherited.targets), *inherited.volumes),
-            inherited_binds=inherited.binds,
+            volumes=(*parse_volumes(merged, related.inherited.targets), *related.inherited.volumes),
+            inherited_binds=related.inherited.binds,
             stop_timeout_s=stop_timeout_s,
+            links=tuple(related.links),
         ),
         rules=Rules(
             restart=parse_restart_policy(host),

@@ -16,7 +16,7 @@ DEFAULT_RUNTIME = "crun"
 
 # Fields of HostConfig that would change what runs, and that this engine does not act on yet.
 _UNSUPPORTED = (
-    "device_requests", "links", "storage_opt", "cgroup_parent", "cgroup",
+    "device_requests", "storage_opt", "cgroup_parent", "cgroup",
 )  # fmt: skip
 
 _OF_WINDOWS = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwidth")

@@ -7,10 +7,11 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService
-from tidegate.engine.creation import Defaults, SourceImage, plan_new_container
+from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.images import ImageService
 from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
+from tidegate.engine.links.requested import resolve_links
 from tidegate.engine.volumes_from import inherit_mounts
 from tidegate.kernel.host import CgroupAbilities
 from tidegate.model.container import Container
@@ -42,7 +43,8 @@ class ContainerCreator:
         request = msgspec.structs.replace(request, host_config=possible.host_config)
         request = resolve_joined(request, self._containers.resolve)
         source = SourceImage(request.image, image.image_id, image.chain_ids, config)
-        inherited = inherit_mounts(request, self._containers.resolve)
-        planned = plan_new_container(name, source, request, self._defaults, inherited)
+        find = self._containers.resolve
+        related = Related(inherit_mounts(request, find), resolve_links(request.host_config, find))
+        planned = plan_new_container(name, source, request, self._defaults, related)
         container = await self._containers.create(planned)
         return Created(container, possible.warnings)

@@ -8,6 +8,7 @@ import msgspec
 
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.execs import ExecService
+from tidegate.engine.links.table import LinkTable
 from tidegate.engine.networks import PredefinedNetworks
 from tidegate.engine.ports import BridgeAttachment, LayerStore, RootFilesystems
 from tidegate.engine.volumes import LocalVolumes
@@ -15,7 +16,7 @@ from tidegate.model.container import Container
 
 
 class Inspection(msgspec.Struct, frozen=True):
-    """``volume_paths`` are on the host, by the volume's name; ``exec_ids`` those that run."""
+    """``volume_paths`` are on the host, by name; ``exec_ids`` those that run; ``links`` as clients read them."""
 
     container: Container
     attachment: BridgeAttachment | None
@@ -23,6 +24,7 @@ class Inspection(msgspec.Struct, frozen=True):
     log_path: Path
     exec_ids: Sequence[str]
     volume_paths: Mapping[str, Path]
+    links: Sequence[str] = ()
 
 
 class InspectionService:
@@ -35,9 +37,10 @@ class InspectionService:
         networks: PredefinedNetworks,
         volumes: LocalVolumes,
         log_path: Callable[[str], Path],
+        links: LinkTable,
     ) -> None:
         self._containers, self._execs, self._networks = containers, execs, networks
-        self._volumes, self._log_path = volumes, log_path
+        self._volumes, self._log_path, self._links = volumes, log_path, links
 
     def inspect(self, name_or_id: str) -> Inspection:
         """Raises NotFoundError, InvalidParameterError for an ambiguous id."""
@@ -49,6 +52,7 @@ class InspectionService:
             self._log_path(container.id),
             self._execs.of_container(container.id),
             {use.name: self._volumes.path(use.name) for use in container.settings.volumes},
+            self._links.shown(container),
         )
 
 

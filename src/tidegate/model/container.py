@@ -45,6 +45,13 @@ class BindUse(msgspec.Struct, frozen=True):
     propagation: str = "rprivate"
 
 
+class Link(msgspec.Struct, frozen=True):
+    """Another container on the default bridge, known as ``alias``."""
+
+    container_id: str
+    alias: str
+
+
 JOINS = "container:"
 """Begins the name of a network that is another container's, whose id follows."""
 
@@ -59,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
     volumes: tuple[VolumeUse, ...] = ()
     inherited_binds: tuple[BindUse, ...] = ()
     stop_timeout_s: int = 10
+    links: tuple[Link, ...] = ()
 
     @property
     def has_own_network(self) -> bool:

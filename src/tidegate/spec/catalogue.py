@@ -3,7 +3,8 @@
 - The path is decoded once, then cut at slashes: an encoded slash is a slash, and nothing is decoded twice.
 - A path with an empty or a dot segment, a bad escape, bad UTF-8 or a control character names no operation and is
   refused, never repaired: the gate's verdict and the engine's reading cannot differ.
-- Only images, plugins and distributions have names with slashes in them.
+- Only images, plugins and distributions have names with slashes in them; and a link, which is removed as
+  ``HOLDER/ALIAS``, has one.
 - HEAD is not GET: the specification lists the two that exist.
 
 ``POST /grpc``, where a connection becomes BuildKit's protocol, is not in the specification: ``match`` does not find it.
@@ -52,6 +53,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 _SLASHED = frozenset({"images", "plugins", "distribution"})
+_LINKED = "ContainerDelete"
 
 
 @lru_cache(maxsize=1024)
@@ -93,7 +95,8 @@ def _parameter(pattern: _Pattern, segments: Sequence[str]) -> str | None:
     first, last = len(pattern.before), len(segments) - len(pattern.after)
     if first >= last or list(segments[:first]) != list(pattern.before) or list(segments[last:]) != list(pattern.after):
         return None
-    if last - first > 1 and pattern.before[0] not in _SLASHED:
+    most = 2 if pattern.operation.operation_id == _LINKED else 1
+    if last - first > most and pattern.before[0] not in _SLASHED:
         return None
     return "/".join(segments[first:last])
 

@@ -167,7 +167,6 @@ def test_a_range_of_host_ports_is_kept_as_one() -> None:
         ),
         ({"Mounts": [{"Type": "tmpfs", "Target": "/y", "TmpfsOptions": {"Options": [["a"]]}}]}, "TmpfsOptions.Options"),
         ({"NetworkMode": "mine"}, "network mine not found"),
-        ({"Links": ["x:y"]}, "HostConfig.Links is not supported"),
         ({"Devices": [{"PathOnHost": "null"}]}, "PathOnHost: 'null' is not an absolute path"),
         ({"Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "x"}]}, "PathInContainer: 'x'"),
         ({"Devices": [{"PathOnHost": "/dev/null", "CgroupPermissions": "rx"}]}, "invalid device mode: rx"),

@@ -18,9 +18,11 @@ from tests.fakes.filesystems import FakeVolumeStore
 from tidegate.base.errors import NotFoundError, TidegateError
 from tidegate.daemon.process_settings import LogDefaults
 from tidegate.drivers.oci.plan import ProcessPlanner
-from tidegate.engine.creation import Defaults, SourceImage, plan_new_container
+from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
+from tidegate.engine.links.requested import resolve_links
+from tidegate.engine.links.table import LinkTable
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.engine.volumes_from import inherit_mounts
 from tidegate.kernel.host import CgroupAbilities
@@ -174,21 +176,30 @@ def missing(name_or_id: str) -> Container:
     raise NotFoundError(f"No such container: {name_or_id}")
 
 
+def missing_attachment(_container_id: str) -> None:
+    return None
+
+
 def outcome(document: Mapping[str, object], home: Path) -> object:
     """Everything that follows from a create and a start. Raises TidegateError for what is refused."""
     (home / "merged").mkdir(exist_ok=True, parents=True)
     request = decode(CreateRequest, json.dumps(document).encode())
     possible = plan_limits(request.host_config, ABLE)
     request = resolve_joined(msgspec.structs.replace(request, host_config=possible.host_config), missing)
-    inherited = inherit_mounts(request, missing)
+    related = Related(inherit_mounts(request, missing), resolve_links(request.host_config, missing))
     image = {"Cmd": ["sh"], "ExposedPorts": {"80/tcp": {}}}
     source = SourceImage(request.image, "sha256:1", (), image)
-    new = plan_new_container("name", source, request, Defaults("json-file", "private"), inherited)
+    new = plan_new_container("name", source, request, Defaults("json-file", "private"), related)
     settings = new.settings
     volumes = [(use.container_path, use.copy_up, use.anonymous, use.labels) for use in settings.volumes]
     container = Container("1" * 64, "name", 0, new.image, new.image_id, new.labels, new.document, settings)
     planner = ProcessPlanner(
-        lambda _identity: home, cast(Any, FakeVolumeStore()), "tidegate", Unfiltered(), LogDefaults(), missing
+        lambda _identity: home,
+        cast(Any, FakeVolumeStore()),
+        "tidegate",
+        Unfiltered(),
+        LogDefaults(),
+        LinkTable(missing, list, missing_attachment),
     )
     attachment = BridgeAttachment(container.id, "172.17.0.2", 16, "172.17.0.1", "02:42:ac:11:00:02", ())
     attached = attachment if settings.network == "bridge" else None

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.engine.test_creation import IMAGE
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError
-from tidegate.engine.creation import Defaults, SourceImage, plan_new_container
+from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.volumes_from import Inherited, inherit_mounts
 from tidegate.model.container import BindUse, Container, Settings, VolumeUse
 from tidegate.spec.codec import decode, encode
@@ -55,7 +55,7 @@ def test_what_the_client_mounts_there_itself_wins() -> None:
 
 def test_an_inherited_volume_stands_for_the_image_s_and_is_not_the_new_one_s_own() -> None:
     image = SourceImage("img", "sha256:1", (), IMAGE)
-    new = plan_new_container("n", image, CreateRequest(), Defaults(), inherited("db"))
+    new = plan_new_container("n", image, CreateRequest(), Defaults(), Related(inherited("db")))
     assert [(use.name, use.anonymous) for use in new.settings.volumes] == [("cache", False), ("f" * 64, False)]
     heir = Container("d" * 64, "heir", 1, "a", "i", document=new.document, settings=new.settings)
     request = CreateRequest(host_config=HostConfig(volumes_from=("heir",)))

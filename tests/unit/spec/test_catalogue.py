@@ -107,3 +107,12 @@ def test_refused_paths(path: str) -> None:
 def test_unknown_paths(method: str, path: str) -> None:
     with pytest.raises(NotFoundError, match="page not found"):
         match(method, path)
+
+
+def test_a_link_has_a_name_with_one_slash() -> None:
+    found = match("DELETE", "/v1.44/containers/web/alias")
+    assert (found.operation.operation_id, found.parameters["id"]) == ("ContainerDelete", "web/alias")
+    assert match("DELETE", "/containers/web%2Falias").parameters["id"] == "web/alias"
+    for method, path in [("DELETE", "/containers/a/b/c"), ("POST", "/containers/web/alias/stop")]:
+        with pytest.raises(NotFoundError):
+            match(method, path)

@@ -11,6 +11,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService, WaitCondition
 from tidegate.engine.creation import parse_signal
 from tidegate.engine.creator import ContainerCreator
+from tidegate.engine.links.removal import LinkRemoval
 from tidegate.engine.updates import UpdateService
 from tidegate.http.messages import Response
 from tidegate.model.phases import State
@@ -26,6 +27,7 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
     containers: ContainerService
     creator: ContainerCreator
     updates: UpdateService
+    links: LinkRemoval
 
     def table(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
@@ -88,7 +90,7 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
     async def delete(self, call: Call) -> Response:
         """DELETE /containers/{id}."""
         if call.query.flag("link"):
-            raise InvalidParameterError("link: links are not supported by this engine")
+            return await _then_nothing(self.links.remove(call.parameters["id"]))
         force, volumes = call.query.flag("force"), call.query.flag("v")
         return await _then_nothing(self.containers.remove(call.parameters["id"], force=force, volumes=volumes))
 

@@ -10,6 +10,7 @@ from tidegate.api.pipeline import Call, Handler
 from tidegate.api.views.containers import inspect_view
 from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.engine.inspection import ContainerSizes, InspectionService
+from tidegate.engine.links.table import LinkTable
 from tidegate.engine.ports import Clock
 from tidegate.http.messages import Response
 from tidegate.model.container import Container
@@ -23,6 +24,7 @@ class ContainerHandlers(msgspec.Struct, frozen=True):
     sizes: ContainerSizes
     rows: SummaryRows
     clock: Clock
+    links: LinkTable
 
     def table(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
@@ -53,7 +55,8 @@ class ContainerHandlers(msgspec.Struct, frozen=True):
     def _rows(self, chosen: Sequence[Container]) -> Sequence[msgspec.Raw]:
         now_ns = self.clock()
         attachment, row = self.around.containers.attachment, self.rows.row
-        return [row(each, attachment(each.id), now_ns) for each in chosen]
+        names = self.links.names()
+        return [row(each, attachment(each.id), now_ns, names.get(each.id, ())) for each in chosen]
 
     async def _with_size(self, container: Container, row: msgspec.Raw) -> Mapping[str, object]:
         return {**msgspec.json.decode(row), **await self._size(container)}

@@ -2,6 +2,7 @@
 ``mounts``.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from tidegate.api.profile import ApiProfile
@@ -40,6 +41,7 @@ def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
     config["Hostname"] = request.hostname or container.id[:12]
     config["Image"] = container.image
     host_config["NetworkMode"] = container.settings.network
+    host_config["Links"] = list(found.links) or None
     args = [*(request.entrypoint or ()), *(request.cmd or ())]
     return {
         "Id": container.id,
@@ -112,14 +114,18 @@ def health_status_of(state: State) -> str:
 
 
 def summary_view(
-    container: Container, attachment: BridgeAttachment | None, network_id: str, status: str
+    container: Container,
+    attachment: BridgeAttachment | None,
+    network_id: str,
+    status: str,
+    link_names: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """A row of GET /containers/json; ``status`` is the text of ``status_text``."""
+    """A row of GET /containers/json; ``status`` is the text of ``status_text``, ``link_names`` are further names."""
     request = stored_request(container.document)
     network = container.settings.network
     return {
         "Id": container.id,
-        "Names": [f"/{container.name}"],
+        "Names": [f"/{container.name}", *link_names],
         "Image": container.image,
         "ImageID": container.image_id,
         "Command": " ".join([*(request.entrypoint or ()), *(request.cmd or ())]),

@@ -3,7 +3,7 @@
 Monitoring tools ask for the list every few seconds; with a thousand containers nearly all rows are the same each time.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ class _Row(NamedTuple):
     container: Container
     attachment: BridgeAttachment | None
     status: str
+    link_names: Sequence[str]
     encoded: msgspec.Raw
 
 
@@ -27,7 +28,13 @@ class SummaryRows:
         self._network_id = network_id
         self._rows: dict[str, _Row] = {}
 
-    def row(self, container: Container, attachment: BridgeAttachment | None, now_ns: int) -> msgspec.Raw:
+    def row(
+        self,
+        container: Container,
+        attachment: BridgeAttachment | None,
+        now_ns: int,
+        link_names: Sequence[str] = (),
+    ) -> msgspec.Raw:
         """The container's row as JSON. Entities are immutable, so that identity tells a change."""
         status = status_text(container.state, now_ns)
         known = self._rows.get(container.id)
@@ -36,11 +43,12 @@ class SummaryRows:
             and known.container is container
             and known.attachment is attachment
             and known.status == status
+            and known.link_names == link_names
         ):
             return known.encoded
-        view = summary_view(container, attachment, self._network_id(container.settings.network), status)
+        view = summary_view(container, attachment, self._network_id(container.settings.network), status, link_names)
         encoded = msgspec.Raw(msgspec.json.encode(view))
-        self._rows[container.id] = _Row(container, attachment, status, encoded)
+        self._rows[container.id] = _Row(container, attachment, status, link_names, encoded)
         return encoded
 
     def keep_only(self, container_ids: Collection[str]) -> None:

@@ -7,6 +7,7 @@ provides lie with the log in the container's own directory beside its layers, so
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,11 +24,21 @@ from tidegate.drivers.oci.config import (
     OCIRequest,
     plan_config,
 )
+from tidegate.drivers.oci.etc_files import (
+    etc_paths,
+    hosts_text,
+    own_names,
+    resolv_conf_text,
+    with_address,
+    without_alias,
+    write_etc_files,
+)
 from tidegate.drivers.oci.process import ProcessRequest, plan_process
 from tidegate.drivers.resources import resource_request
 from tidegate.engine.binds import split_bind
 from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.file_ports import BindMount
+from tidegate.engine.links.table import LinkedContainer, LinkTable
 from tidegate.engine.ports import (
     BridgeAttachment,
     ContainerProcess,
@@ -61,14 +72,15 @@ class LogDefaults(Protocol):
 
 
 class ProcessPlanner(msgspec.Struct, frozen=True):
-    """``home`` answers a container's directory, ``find`` any container; ``cgroup_parent`` is the engine's own."""
+    """``home`` answers a container's directory, ``links`` any container, and who is linked to it;
+    ``cgroup_parent`` is the engine's own."""
 
     home: Callable[[str], Path]
     volumes: VolumeStore
     cgroup_parent: str
     seccomp: SeccompCompiler
     log_defaults: LogDefaults
-    find: Callable[[str], Container]
+    links: LinkTable
 
     async def container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
@@ -81,8 +93,9 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     ) -> ContainerProcess:
         document = stored_request(container.document)
         host = document.host_config
+        linked = self.links.linked(container)
         request = OCIRequest(
-            process=self._process(container, document, rootfs),
+            process=self._process(container, document, rootfs, linked),
             rootfs=str(rootfs),
             cgroups_path=f"/{self.cgroup_parent}/{container.id}",
             netns_path=netns_path or self._joined(container.settings.network, "net", "network"),
@@ -91,7 +104,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             resources=resource_request(host),
             readonly_rootfs=host.readonly_rootfs,
             mounts=tuple(self._mounts(container, host)),
-            etc_files=self._etc_files(container, document, attachment),
+            etc_files=self._etc_files(container, document, attachment, linked),
             devices=find_devices(host),
             device_rules=tuple(parse_device_rule(rule) for rule in host.device_cgroup_rules),
             sysctls=host.sysctls,
@@ -111,6 +124,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         stdio = Stdio(document.tty, document.open_stdin, document.stdin_once, host.console_size)
         config = plan_config(request)
         make_mountpoints(rootfs, config["mounts"])
+        self._tell_holders(container, attachment)
         return ContainerProcess(container.id, config, stdio, self.log_target(container, host))
 
     def _joined(self, mode: str, namespace: str, what: str) -> str | None:
@@ -118,7 +132,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         if not mode.startswith(JOINS):
             return None
         try:
-            state = self.find(mode.removeprefix(JOINS)).state
+            state = self.links.find(mode.removeprefix(JOINS)).state
         except NotFoundError as error:
             raise ConflictError(f"cannot join {what} of a removed container: {mode.removeprefix(JOINS)}") from error
         if state.phase not in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING):
@@ -128,7 +142,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     def _network_owner(self, container: Container) -> Container:
         """Who has the files of the network that the container has joined, itself or through others."""
         while container.settings.network.startswith(JOINS):
-            container = self.find(container.settings.network.removeprefix(JOINS))
+            container = self.links.find(container.settings.network.removeprefix(JOINS))
         return container
 
     def log_target(self, container: Container, host: HostConfig) -> LogTarget:
@@ -158,6 +172,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         request = ProcessRequest(
             args=wanted.cmd,
             env=(*own.env, *wanted.env),
+            linked_env=_variables(self.links.running(container)),
             cwd=wanted.working_dir or own.working_dir,
             user=wanted.user or own.user,
             group_add=host.group_add,
@@ -194,11 +209,14 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
                 found[target] = BindMount(volumes.get(target, mount.source), target, mount.read_only)
         return [each for each in found.values() if Path(each.host_path).exists()]
 
-    def _process(self, container: Container, document: CreateRequest, rootfs: Path) -> ProcessRequest:
+    def _process(
+        self, container: Container, document: CreateRequest, rootfs: Path, linked: Sequence[LinkedContainer]
+    ) -> ProcessRequest:
         host = document.host_config
         return ProcessRequest(
             args=(*(document.entrypoint or ()), *(document.cmd or ())),
             env=document.env,
+            linked_env=_variables(linked),
             cwd=document.working_dir,
             user=document.user,
             group_add=host.group_add,
@@ -261,62 +279,43 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         return MountRequest("bind", mount.target, str(source), mount.read_only, propagation)
 
     def _etc_files(
-        self, container: Container, document: CreateRequest, attachment: BridgeAttachment | None
+        self,
+        container: Container,
+        document: CreateRequest,
+        attachment: BridgeAttachment | None,
+        linked: Sequence[LinkedContainer],
     ) -> Mapping[str, str]:
         network = container.settings.network
         if network.startswith(JOINS):
-            home = self.home(self._network_owner(container).id)
-            return {f"/etc/{name}": str(home / name) for name in ("hostname", "hosts", "resolv.conf")}
+            return etc_paths(self.home(self._network_owner(container).id))
         host = document.host_config
         hostname = document.hostname or container.id[:12]
+        names = own_names(hostname, document.domainname)
         texts = {
             "hostname": f"{hostname}\n",
-            "hosts": hosts_text(hostname, host.extra_hosts, attachment),
+            "hosts": hosts_text(names, host.extra_hosts, attachment, linked),
             "resolv.conf": resolv_conf_text(host, Path("/etc/resolv.conf"), on_host=network == "host"),
         }
-        files: dict[str, str] = {}
-        for name, text in texts.items():
-            path = self.home(container.id) / name
-            path.write_text(text)
-            path.chmod(0o644)
-            files[f"/etc/{name}"] = str(path)
-        return files
+        return write_etc_files(self.home(container.id), texts)
+
+    def _tell_holders(self, container: Container, attachment: BridgeAttachment | None) -> None:
+        """Those that are linked to the container find it where it is now."""
+        if attachment is not None:
+            for holder, alias in self.links.holders(container.id):
+                self._edit_hosts(holder, partial(with_address, alias=alias, address=attachment.address))
+
+    def drop_alias(self, container: Container, alias: str) -> None:
+        """See ``engine.links.removal.DropAlias``."""
+        self._edit_hosts(container, partial(without_alias, alias=alias))
+
+    def _edit_hosts(self, container: Container, edit: Callable[[str], str]) -> None:
+        path = self.home(container.id) / "hosts"
+        if path.exists():
+            path.write_text(edit(path.read_text()))
 
 
-def hosts_text(hostname: str, extra: Iterable[str], attachment: BridgeAttachment | None) -> str:
-    """``/etc/hosts``. Raises InvalidParameterError for a malformed extra host."""
-    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
-    for entry in extra:
-        name, separator, address = entry.replace("=", ":", 1).partition(":")
-        if not separator or not name or not address:
-            raise InvalidParameterError(f'bad format for add-host: "{entry}"')
-        if address == "host-gateway":
-            if attachment is None:
-                raise InvalidParameterError("unable to derive the IP value for host-gateway")
-            address = attachment.gateway
-        lines.append(f"{address}\t{name}")
-    if attachment is not None:
-        lines.append(f"{attachment.address}\t{hostname}")
-    return "\n".join(lines) + "\n"
-
-
-def resolv_conf_text(host: HostConfig, source: Path, *, on_host: bool) -> str:
-    """``/etc/resolv.conf``: the host's, less its loopback servers off the host's network, with what the client set."""
-    try:
-        lines = source.read_text().splitlines()
-    except FileNotFoundError:
-        lines = []
-    if host.dns:
-        lines = [line for line in lines if not line.startswith("nameserver")]
-        lines += [f"nameserver {server}" for server in host.dns]
-    elif not on_host:
-        lines = [line for line in lines if not line.startswith(("nameserver 127.", "nameserver ::1"))]
-    if host.dns_search:
-        lines = [line for line in lines if not line.startswith(("search", "domain"))]
-        lines += [f"search {' '.join(host.dns_search)}"] if host.dns_search != (".",) else []
-    if host.dns_options:
-        lines = [line for line in lines if not line.startswith("options")] + [f"options {' '.join(host.dns_options)}"]
-    return "\n".join(lines) + "\n"
+def _variables(linked: Iterable[LinkedContainer]) -> tuple[str, ...]:
+    return tuple(variable for each in linked for variable in each.variables)
 
 
 def _no_new_privileges(host: HostConfig) -> bool:

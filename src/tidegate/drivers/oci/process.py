@@ -28,6 +28,7 @@ class ProcessRequest(msgspec.Struct, frozen=True):
 
     args: tuple[str, ...]
     env: tuple[str, ...] = ()
+    linked_env: tuple[str, ...] = ()  # what the client sets wins over it
     cwd: str = ""
     user: str = ""
     group_add: tuple[str, ...] = ()
@@ -153,7 +154,7 @@ def _environment(request: ProcessRequest, home: str) -> list[str]:
     own += [f"HOSTNAME={request.hostname}"] if request.hostname else []
     own += ["TERM=xterm"] if request.tty else []
     merged: dict[str, str] = {}
-    for entry in (*own, *request.env):
+    for entry in (*own, *request.linked_env, *request.env):
         name, equals, _ = entry.partition("=")
         if equals:
             merged[name] = entry
