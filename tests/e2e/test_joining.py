@@ -12,6 +12,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
 ]
 
+_LOOK_AT_SHM = "cat /dev/shm/note; df -h /dev/shm | awk 'END { print $2 }'"
+
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[RunningEngine]:
@@ -64,3 +66,35 @@ def test_kernel_parameters_of_its_own_and_none_of_the_host(engine: RunningEngine
     assert shown.stdout.split() == ["77", "1000000"], shown
     refused = engine.docker("run", "--rm", "--network", "host", "--sysctl", "net.core.somaxconn=77", "busybox", "true")
     assert "not allowed in the hosts network namespace" in refused.stderr
+
+
+def test_shared_memory_private_shared_and_none(engine: RunningEngine) -> None:
+    donor = ["run", "-d", "--name", "donor", "--ipc", "shareable", "--shm-size", "2m", "busybox", "sleep", "1000"]
+    assert engine.docker(*donor).returncode == 0
+    assert engine.docker("exec", "donor", "sh", "-c", "echo hello > /dev/shm/note").returncode == 0
+    joined = engine.docker("run", "--rm", "--ipc", "container:donor", "busybox", "sh", "-c", _LOOK_AT_SHM)
+    assert joined.stdout.split() == ["hello", "2.0M"], joined
+    pid, own = inspect(engine, "donor", "{{.State.Pid}}"), os.readlink("/proc/self/ns/ipc")
+    assert os.readlink(f"/proc/{pid}/ns/ipc") != own
+    assert inspect(engine, "web", "{{.HostConfig.IpcMode}} {{.HostConfig.ShmSize}}") == "private 67108864"
+    refused = engine.docker("run", "--rm", "--ipc", "container:web", "busybox", "true")
+    assert "non-shareable IPC" in refused.stderr
+    none = engine.docker(
+        "run", "--rm", "--ipc", "none", "busybox", "sh", "-c", "ls /dev/shm; readlink /proc/self/ns/ipc"
+    )
+    assert "No such file" in none.stderr and none.stdout.strip() not in ("", own)
+    assert (
+        engine.docker("run", "--rm", "--ipc", "host", "busybox", "readlink", "/proc/self/ns/ipc").stdout.strip() == own
+    )
+    home = engine.root / "data/rootfs" / inspect(engine, "donor", "{{.Id}}")
+    assert engine.docker("stop", "-t", "0", "donor").returncode == 0
+    assert not (home / "shm").exists()
+    assert engine.docker("start", "donor").returncode == 0
+    assert engine.docker("exec", "donor", "ls", "/dev/shm").stdout == ""
+    assert engine.docker("rm", "-f", "donor").returncode == 0
+
+
+def test_the_host_s_name(engine: RunningEngine) -> None:
+    name = os.uname().nodename
+    for options in (["--uts", "host"], ["--network", "host"]):
+        assert engine.docker("run", "--rm", *options, "busybox", "hostname").stdout.strip() == name

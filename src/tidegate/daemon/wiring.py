@@ -96,7 +96,9 @@ class Engine:
         self._networks = PredefinedNetworks(outside.state, outside.clock, self._containers, outside.bridge_facts)
         able = self._host.cgroups
         cgroup_namespace = settings.cgroup_namespace or ("private" if able.version == "2" else "host")
-        defaults = Defaults(settings.log.driver, cgroup_namespace, settings.restart_unhealthy)
+        defaults = Defaults(
+            settings.log.driver, cgroup_namespace, settings.restart_unhealthy, host_name=self._host.hostname
+        )
         self._creator = ContainerCreator(self._containers, self._images, defaults, able)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)
         self._inspection = InspectionService(

@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.drivers.shared_memory import unmount_shared_memory
 from tidegate.drivers.trash import Trash
 from tidegate.engine.file_ports import WritableLayer
 from tidegate.kernel import mounts
@@ -59,7 +60,7 @@ class OverlayRootFilesystems:
         if self._holds[container_id]:
             self._left_mounted.add(container_id)
             return
-        await asyncio.to_thread(_unmount, self._home(container_id) / "merged")
+        await asyncio.to_thread(_unmount_home, self._home(container_id))
 
     @contextlib.asynccontextmanager
     async def hold(self, container_id: str) -> AsyncIterator[Path]:
@@ -136,7 +137,7 @@ class OverlayRootFilesystems:
         return merged
 
     def _remove(self, home: Path) -> None:
-        _unmount(home / "merged")
+        _unmount_home(home)
         try:
             self.trash.put(home)
         except OSError as error:
@@ -214,6 +215,11 @@ def _tuning(parameters: Path) -> list[tuple[str, str]]:
     """What the module knows of: ``index=off``, as Docker mounts (an index would bind the upper directory to its
     layers' inodes, and a layer copied to another disk would then fail with ESTALE), and a plain upper directory."""
     return [(name, "off") for name in ("index", "redirect_dir", "metacopy") if (parameters / name).exists()]
+
+
+def _unmount_home(home: Path) -> None:
+    unmount_shared_memory(home)
+    _unmount(home / "merged")
 
 
 def _unmount(merged: Path) -> None:

@@ -39,11 +39,17 @@ class SourceImage(msgspec.Struct, frozen=True):
 
 
 class Defaults(msgspec.Struct, frozen=True):
-    """What a container gets that the client does not say; written into its document, so that inspect shows it."""
+    """What a container gets that the client does not say; written into its document, so that inspect shows it.
+
+    ``host_name`` is for containers in the host's network.
+    """
 
     log_driver: str = "json-file"
     cgroup_namespace: str = "host"
     restart_unhealthy: bool = False
+    ipc_mode: str = "private"
+    shm_size_bytes: int = 64 << 20
+    host_name: str = ""
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -129,8 +135,16 @@ def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:
     host = request.host_config
     log_config = msgspec.structs.replace(host.log_config, type=host.log_config.type or defaults.log_driver)
     cgroupns_mode = host.cgroupns_mode or defaults.cgroup_namespace
-    host = msgspec.structs.replace(host, log_config=log_config, cgroupns_mode=cgroupns_mode)
-    return msgspec.structs.replace(request, host_config=host)
+    host = msgspec.structs.replace(
+        host,
+        log_config=log_config,
+        cgroupns_mode=cgroupns_mode,
+        ipc_mode=host.ipc_mode or defaults.ipc_mode,
+        shm_size=host.shm_size or defaults.shm_size_bytes,
+    )
+    shares_name = host.network_mode == "host" and host.uts_mode != "host"
+    hostname = request.hostname or (defaults.host_name if shares_name else "")
+    return msgspec.structs.replace(request, host_config=host, hostname=hostname)
 
 
 def merge_environment(defaults: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:

@@ -1,13 +1,11 @@
 """What a create request asks that this engine does not do: refused by name, so that nothing is accepted and ignored."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.device_rules import check_access, parse_device_rule
+from tidegate.engine.isolation.namespace_modes import check_modes
 from tidegate.engine.sysctls import check_sysctls
-from tidegate.model.container import JOINS
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
 
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
@@ -25,7 +23,7 @@ _OF_WINDOWS = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwi
 def refuse_what_is_not_done(request: CreateRequest) -> None:
     """Raises NotSupportedError for what is not built yet, InvalidParameterError for what cannot be."""
     _refuse_fields(request.host_config)
-    _refuse_modes(request.host_config)
+    check_modes(request)
     _refuse_resources(request.host_config)
     _refuse_devices(request.host_config)
     check_sysctls(request.host_config)
@@ -56,21 +54,6 @@ def _refuse_fields(host: HostConfig) -> None:
     for option in host.security_opt:
         if option.split("=")[0].split(":")[0] not in ("no-new-privileges", "seccomp"):
             raise NotSupportedError(f"SecurityOpt {option!r} is not supported by this engine yet")
-
-
-def _refuse_modes(host: HostConfig) -> None:
-    known: Mapping[str, tuple[str, tuple[str, ...]]] = {
-        "IpcMode": (host.ipc_mode, ("", "private", "shareable", "host")),
-        "PidMode": (host.pid_mode, ("", "host")),
-        "UTSMode": (host.uts_mode, ("", "host")),
-    }
-    for wire, (value, modes) in known.items():
-        if value not in modes and not (wire == "PidMode" and value.startswith(JOINS)):
-            raise NotSupportedError(f"HostConfig.{wire}: {value!r} is not supported by this engine yet")
-    if host.cgroupns_mode not in ("host", "private"):
-        raise InvalidParameterError(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
-    if host.userns_mode not in ("", "host"):
-        raise InvalidParameterError(f"invalid user namespace mode: {host.userns_mode}")
 
 
 def _refuse_resources(host: HostConfig) -> None:

@@ -1,4 +1,4 @@
-"""Namespaces of another container, joined: ``container:NAME`` of ``NetworkMode`` and ``PidMode``. Pure.
+"""Namespaces of another container, joined: ``container:NAME`` of ``NetworkMode``, ``PidMode``, ``IpcMode``. Pure.
 
 The container is resolved when the new one is created, and kept by its id: a later one of that name is another.
 
@@ -33,7 +33,7 @@ def find_for_new(name_or_id: str, find: Find) -> Container:
 def resolve_joined(request: CreateRequest, find: Find) -> CreateRequest:
     """The document with ids in place of names. Raises InvalidParameterError, also for what the other one decides."""
     host, changes = request.host_config, dict[str, Any]()
-    for field in ("network_mode", "pid_mode"):
+    for field in ("network_mode", "pid_mode", "ipc_mode"):
         mode = getattr(host, field)
         if mode.startswith(JOINS):
             changes[field] = JOINS + find_for_new(mode.removeprefix(JOINS), find).id

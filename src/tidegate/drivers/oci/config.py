@@ -93,6 +93,8 @@ class OCIRequest(msgspec.Struct, frozen=True):
     net_joined: bool = False  # the namespace is not the container's to configure
     ipc_host: bool = False
     ipc_path: str | None = None
+    shm_source: str | None = None  # a directory of the host; without one a new tmpfs
+    has_shm: bool = True
     pid_host: bool = False
     pid_path: str | None = None
     uts_host: bool = False
@@ -146,7 +148,11 @@ def _default_mounts(request: OCIRequest) -> list[dict[str, Any]]:
         _mount(_SHM, "tmpfs", "shm", f"nosuid,noexec,nodev,mode=1777,size={request.shm_size_bytes}"),
     ]
     if request.ipc_host:
-        mounts[-2:] = [_bind("/dev/mqueue", "/dev/mqueue"), _bind(_SHM, _SHM)]
+        mounts[-1] = _bind(_SHM, _SHM)  # message queues are those of the namespace wherever they are mounted
+    elif not request.has_shm:
+        mounts.pop()
+    elif request.shm_source is not None:
+        mounts[-1] = _bind(_SHM, request.shm_source, ["rprivate"])
     return mounts
 
 

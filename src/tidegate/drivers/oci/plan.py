@@ -35,9 +35,11 @@ from tidegate.drivers.oci.etc_files import (
 )
 from tidegate.drivers.oci.process import ProcessRequest, plan_process
 from tidegate.drivers.resources import resource_request
+from tidegate.drivers.shared_memory import mount_shared_memory
 from tidegate.engine.binds import split_bind
 from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.file_ports import BindMount
+from tidegate.engine.isolation.namespace_modes import IPC, ipc_of
 from tidegate.engine.links.table import LinkedContainer, LinkTable
 from tidegate.engine.ports import (
     BridgeAttachment,
@@ -93,7 +95,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     ) -> ContainerProcess:
         document = stored_request(container.document)
         host = document.host_config
-        linked = self.links.linked(container)
+        linked, ipc = self.links.linked(container), ipc_of(host, self.links.find)
         request = OCIRequest(
             process=self._process(container, document, rootfs, linked),
             rootfs=str(rootfs),
@@ -108,13 +110,16 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             devices=find_devices(host),
             device_rules=tuple(parse_device_rule(rule) for rule in host.device_cgroup_rules),
             sysctls=host.sysctls,
-            shm_size_bytes=host.shm_size or 64 << 20,
+            shm_size_bytes=host.shm_size,
+            shm_source=self._shared_memory(container, host, ipc),
+            has_shm=ipc.memory != "none",
             init_host_path=_init_path() if host.init else None,
             masked_paths=DEFAULT_MASKED_PATHS if host.masked_paths is None else host.masked_paths,
             readonly_paths=DEFAULT_READONLY_PATHS if host.readonly_paths is None else host.readonly_paths,
             seccomp_bpf=self._seccomp(host),
             net_host=container.settings.network == "host",
-            ipc_host=host.ipc_mode == "host",
+            ipc_host=ipc.namespace == "host",
+            ipc_path=f"/proc/{ipc.of.state.pid}/ns/ipc" if ipc.of else None,
             pid_host=host.pid_mode == "host",
             pid_path=self._joined(host.pid_mode, "pid", "PID namespace"),
             uts_host=host.uts_mode == "host",
@@ -138,6 +143,13 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         if state.phase not in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING):
             raise ConflictError(f"cannot join {what} of a non running container: {mode.removeprefix(JOINS)}")
         return f"/proc/{state.pid}/ns/{namespace}"
+
+    def _shared_memory(self, container: Container, host: HostConfig, ipc: IPC) -> str | None:
+        """Of the container itself, or of the one whose namespace it joins; None where the runtime mounts it."""
+        if ipc.memory != "engine":
+            return None
+        home = self.home((ipc.of or container).id)
+        return str(home / "shm" if ipc.of else mount_shared_memory(home, host.shm_size))
 
     def _network_owner(self, container: Container) -> Container:
         """Who has the files of the network that the container has joined, itself or through others."""
