@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.spec.audit.chain import Head, checkpoint_message, genesis, seal
-from tidegate.spec.audit.records import Checkpoint, Decision, Kind, Outcome, Segment
+from tidegate.spec.audit.records import Checkpoint, Decision, End, EndedBy, Kind, Outcome, Repeated, Segment
 from tidegate.spec.audit.verify import Walk, pieces_of
 
 CHAIN = "00112233aabbccdd/gate-1"
@@ -25,6 +25,12 @@ def write() -> tuple[bytes, Head]:
         content += line
         line, head = seal(CHAIN, decided, Kind.OUTCOME, number, Outcome(decided.seq, 200, 0.25))
         content += line
+        if number % 3 == 0:
+            line, head = seal(CHAIN, head, Kind.END, number, End(decided.seq, 5.0, EndedBy.CUT, 1, 2, "why"))
+            content += line
+            again = Repeated(decided.seq, f"CN=a{number}", "SystemPing", 3, "t")
+            line, head = seal(CHAIN, head, Kind.REPEATED, number, again)
+            content += line
         if number % 4 == 3:
             signature = sign(checkpoint_message(CHAIN, head, "t"))
             line, head = seal(

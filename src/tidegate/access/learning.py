@@ -1,7 +1,7 @@
 """The least policy that would have allowed what an audit says was done: one role for each client.
 
 - A role has exactly the operations that were carried out, and a grant for each demand, as narrow as the demand was.
-- Pings are not in an audit, and every command begins with one: they are always there.
+- Every command begins with a ping: pings are always there, and whoever did nothing else has no role.
 - Scope is ``own`` when every container that was touched or looked at was made by the client in the same audit,
   ``see-all`` when only looking went further, else ``all``: an object nobody saw being made may be another's.
 - What no role can be granted (a bind of the host's root) stands in a comment: that client is an administrator.
@@ -22,11 +22,14 @@ from tidegate.access.roles import Scope
 _ROLE_LETTERS = re.compile(r"[^a-z0-9]+")
 
 
+_PINGS = frozenset({"SystemPing", "SystemPingHead"})
+
+
 @dataclass(slots=True)
 class _Done:
     """What one client did."""
 
-    operations: set[str] = field(default_factory=lambda: {"SystemPing", "SystemPingHead"})
+    operations: set[str] = field(default_factory=lambda: set(_PINGS))
     demands: dict[DemandKind, set[str]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
@@ -43,6 +46,8 @@ class Learner:
         self, principal: str, operation_id: str, object_id: str, made: str, facts: Mapping[str, Sequence[str]]
     ) -> None:
         """``principal`` as it is shown (``CN=alice``); ``made`` is the id of what came to be, "" for nothing."""
+        if operation_id in _PINGS:
+            return
         done = self._clients.setdefault(principal, _Done())
         done.operations.add(operation_id)
         if made:

@@ -121,13 +121,12 @@ def _follower(args: argparse.Namespace) -> "Follower":
 
 
 def _follow(follower: "Follower", selection: "Selection", as_json_line: bool) -> None:
-    from tidegate.spec.audit.query import entries
+    from tidegate.cli.audit_follow import news
 
     sys.stdout.flush()
-    for batch in follower.batches():
-        for entry in entries(batch):  # what has no outcome yet is shown without: a stream may last for days
-            if selection.admits(entry):
-                _show(entry, as_json_line)
+    for batch in news(follower.batches()):
+        for entry in filter(selection.admits, batch):
+            _show(entry, as_json_line)
         sys.stdout.flush()
 
 

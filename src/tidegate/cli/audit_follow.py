@@ -2,13 +2,14 @@
 
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.kernel.inotify import Watch
 from tidegate.pki.audit.files import audit_files
 from tidegate.spec.audit.chain import Line, parse_line
+from tidegate.spec.audit.query import Entries, Entry
 
 
 class Follower:
@@ -43,3 +44,13 @@ class Follower:
                 yield parse_line(raw)
             except InvalidParameterError:
                 continue  # what is no line is for ``verify`` to find
+
+
+def news(batches: Iterable[list[Line]]) -> Iterator[list[Entry]]:
+    """What each batch says that is new: a stream is told of when it begins and, days later perhaps, when it ends."""
+    joining = Entries()
+    told: dict[tuple[str, int], Entry] = {}
+    for batch in batches:
+        over = [entry for line in batch if (entry := joining.add(line)) is not None]
+        known, told = told, {(entry.line.chain, entry.line.seq): entry for entry in joining.under_way()}
+        yield [*over, *(entry for place, entry in told.items() if known.get(place) is not entry)]

@@ -131,6 +131,8 @@ def _learn(args: argparse.Namespace) -> int:
     learner = Learner()
     for entry in filter(selection.admits, entries(read_lines(group_by_chain(args.files)))):
         decision, outcome = entry.decision, entry.outcome
+        if entry.repeated is not None:
+            continue  # like the decision that it repeats
         if outcome is None or (outcome.status < 500 and outcome.status not in (400, 401, 403)):
             made = outcome.object if outcome is not None else ""
             learner.add(decision.principal, decision.operation, decision.object, made, decision.facts)

@@ -28,13 +28,14 @@ from tidegate.access.principal import (
 from tidegate.base.errors import InvalidParameterError
 from tidegate.gate.doors import Door
 from tidegate.gate.expiry import expiry_headers
-from tidegate.gate.presences import Presences
+from tidegate.gate.presences import Cut, Presences
 from tidegate.gate.reading import NOTHING
 from tidegate.gate.standings import Standings
 from tidegate.http.messages import Peer
 from tidegate.http.tls_context import TLSProfile, context_of_texts
 from tidegate.pki.der import CertificateFacts, certificate_facts
 from tidegate.pki.snapshot import Snapshot
+from tidegate.spec.audit.records import EndedBy
 
 _MOST_REMEMBERED = 4096
 _ADMIN = "admin"
@@ -42,13 +43,17 @@ _log = logging.getLogger("tidegate.gate")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """``refusal`` is why the client is not served at all, "" when it is; ``owner`` is what its objects are labelled."""
+    """``refusal`` is why the client is not served at all, "" when it is; ``owner`` is what its objects are labelled.
+
+    ``revoked`` says that the refusal is by somebody's order, and not by time or for want of trust.
+    """
 
     principal: Principal
     role: str = ""
     owner: str = ""
     refusal: str = ""
     not_after_s: int = 0
+    revoked: bool = False
 
 
 class _Certificate(msgspec.Struct, frozen=True):
@@ -95,14 +100,14 @@ class Live:
         except InvalidParameterError as error:
             _log.error("what the registrar sent cannot be used, and nothing changes: %s", error.message)
             return 0
-        return self._cut(self._may_stay)
+        return self._cut(self._why_not)
 
     def cut_refused(self) -> int:
         """End the connections of clients that time alone has made strangers: what they may do changes by ``apply``."""
-        return self._cut(self._is_served)
+        return self._cut(self._why_not_served)
 
-    def _cut(self, may_stay: Callable[[tuple[Door, Peer], Asked], bool]) -> int:
-        count = self.presences.cut(may_stay)
+    def _cut(self, why_not: Callable[[tuple[Door, Peer], Asked], Cut | None]) -> int:
+        count = self.presences.cut(why_not)
         if count:
             _log.warning("%d open connections were cut", count)
         return count
@@ -150,7 +155,8 @@ class Live:
         if record is not None and record.fingerprint == facts.fingerprint:
             if record.revoked_at_s is not None:
                 reason = f" ({record.reason})" if record.reason else ""
-                return _refused(identity, f"was revoked{reason}: ask an administrator for a new one")
+                why = f"was revoked{reason}: ask an administrator for a new one"
+                return _refused(identity, why, revoked=True)
             return Identity(
                 known.principal, self.policy.role_of(known.principal, record.role), record.name, "", facts.not_after_s
             )
@@ -161,7 +167,7 @@ class Live:
                 identity, "is of a CA that is not trusted here; an intermediate CA must be in the CA file too"
             )
         if facts.key in snapshot.revoked:
-            return _refused(identity, "was revoked by its CA")
+            return _refused(identity, "was revoked by its CA", revoked=True)
         until_s = snapshot.crl_until_s.get(facts.issuer)
         if until_s is not None and until_s <= now_s:
             return _refused(identity, "cannot be checked: its CA's revocation list is out of date")
@@ -205,20 +211,29 @@ class Live:
             return self._context
         return context_of_texts(*texts, optional=True, profile=self._profile)
 
-    def _is_served(self, who: tuple[Door, Peer], asked: Asked) -> bool:
+    def _why_not_served(self, who: tuple[Door, Peer], asked: Asked) -> Cut | None:
         """Enrolment needs no identity, and its very success is a change."""
-        return asked is ENROLMENT or not self.identify(*who).refusal
+        return None if asked is ENROLMENT else _cut_of(self.identify(*who))
 
-    def _may_stay(self, who: tuple[Door, Peer], asked: Asked) -> bool:
+    def _why_not(self, who: tuple[Door, Peer], asked: Asked) -> Cut | None:
         if asked is ENROLMENT or asked is NOTHING:
-            return self._is_served(who, asked)
+            return self._why_not_served(who, asked)
         identity = self.identify(*who)
-        return not identity.refusal and decide(self.policy, identity.principal, identity.role, asked).allowed
+        if identity.refusal:
+            return _cut_of(identity)
+        verdict = decide(self.policy, identity.principal, identity.role, asked)
+        return None if verdict.allowed else Cut(EndedBy.CUT, verdict.reason)
 
 
-def _refused(identity: Identity, why: str) -> Identity:
+def _cut_of(identity: Identity) -> Cut | None:
+    if not identity.refusal:
+        return None
+    return Cut(EndedBy.REVOKED if identity.revoked else EndedBy.CUT, identity.refusal)
+
+
+def _refused(identity: Identity, why: str, *, revoked: bool = False) -> Identity:
     refusal = f"tidegate: the client certificate of {identity.principal} {why}"
-    return Identity(identity.principal, "", identity.owner, refusal, identity.not_after_s)
+    return Identity(identity.principal, "", identity.owner, refusal, identity.not_after_s, revoked)
 
 
 _NO_CERTIFICATE = (

@@ -24,7 +24,7 @@ from tidegate.base.errors import (
 from tidegate.gate.audit.trail import Entry, Trail
 from tidegate.gate.behind import ping
 from tidegate.gate.behind.authz_plugins import AuthzPlugins
-from tidegate.gate.behind.forward import Sending, end_to_end_headers, forward
+from tidegate.gate.behind.forward import Carriage, Sending, end_to_end_headers, forward
 from tidegate.gate.behind.made import made_by
 from tidegate.gate.behind.ping import PingCache
 from tidegate.gate.doors import Door
@@ -33,7 +33,7 @@ from tidegate.gate.live import ENROLMENT, Identity, Live
 from tidegate.gate.permits import Permit, Permits
 from tidegate.gate.rates import Rates
 from tidegate.gate.reading import NOTHING, Reading, find_operation, has_content, read_request
-from tidegate.gate.screening import Screening
+from tidegate.gate.screening import Screening, is_stream
 from tidegate.http.client import UnixClient
 from tidegate.http.errors import error_response, message_response, status_of
 from tidegate.http.hijack import Hijack
@@ -78,7 +78,6 @@ class Gate:
             entry.close(CLIENT_LEFT)
             raise
         if isinstance(response, Hijack):
-            entry.close(101)
             return response
         entry.close(response.status)
         expiry = self._live.expiry_headers(request.peer)
@@ -105,16 +104,17 @@ class Gate:
             if not permit.allowed:
                 # It does nothing that it could be cut for.
                 self._live.presences.note((door, request.peer), request.abort, NOTHING)
-            if not permit.allowed or reading.operation_id not in ping.OPERATIONS:
-                # An allowed ping says nothing, and every command of a client begins with one.
-                await entry.decide(reading, permit)
+            await entry.decide(reading, permit)
             if permit.missing:
                 raise NotFoundError(permit.missing)
             if not permit.verdict.allowed:
                 raise ForbiddenError(permit.verdict.reason)
-            response = await self._carry_out(identity, request, reading, permit)
+            response = await self._carry_out(identity, request, reading, permit, entry.carriage)
             response, made = await made_by(reading.operation_id, response)
-            entry.made(made)
+        entry.made(made)
+        if is_stream(reading.operation_id, request.method, response):
+            presence = self._live.presences.current()
+            entry.begin(response, lambda: presence.cut)
         return response
 
     async def _settle(self, door: Door, peer: Peer, reading: Reading) -> tuple[Identity, Reading]:
@@ -135,7 +135,7 @@ class Gate:
         return self._rates.wait_s(identity.owner, role.rate, time.monotonic())
 
     async def _carry_out(
-        self, identity: Identity, request: Request, reading: Reading, permit: Permit
+        self, identity: Identity, request: Request, reading: Reading, permit: Permit, carriage: Carriage
     ) -> Response | Hijack:
         sending = _sending(request, reading, permit)
         screening = Screening(self._behind.plugins, identity, request, sending, permit.verdict)
@@ -144,10 +144,10 @@ class Gate:
         try:
             if reading.operation_id in ping.OPERATIONS:
                 response = await self._pings.answer(
-                    sending.method, sending.target, lambda: forward(self._behind.engine, sending)
+                    sending.method, sending.target, lambda: forward(self._behind.engine, sending, carriage)
                 )
             else:
-                response = await forward(self._behind.engine, sending)
+                response = await forward(self._behind.engine, sending, carriage)
         except UnavailableError as error:
             raise UnavailableError(f"the engine behind the gate does not answer: {error.message}") from error
         return await screening.screen(reading.operation_id, response)

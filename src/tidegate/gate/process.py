@@ -190,6 +190,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
     await stop.wait()
+    live.presences.stop()
     await asyncio.gather(*(server.close() for server in servers))
     for task in tasks:
         task.cancel()

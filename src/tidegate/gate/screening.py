@@ -4,7 +4,7 @@ An answer that is screened is read whole first, within a bound; events are scree
 pass as streams, untouched.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 
 import msgspec
 from msgspec.structs import replace
@@ -70,7 +70,7 @@ class Screening(msgspec.Struct, frozen=True):
     async def _screen(self, operation_id: str, response: Response) -> Response:
         if response.status == 200 and self.request.method != "HEAD":
             if operation_id == _EVENTS and self.verdict.own_only:
-                events = _own_events(_pieces(response), self.identity.owner)
+                events = _OwnEvents(response.body, self.identity.owner)
                 response = Response(response.status, _without_length(response), events)
             elif self.verdict.own_only or redacts(operation_id, self.verdict.redact):
                 response = await self._rewritten(operation_id, response)
@@ -110,6 +110,14 @@ def _is_document(operation_id: str, response: Response) -> bool:
     return isinstance(response.body, bytes) or (media_type == _JSON and operation_id not in _STREAMS)
 
 
+def is_stream(operation_id: str, method: str, response: Response | Hijack) -> bool:
+    """Whether the answer goes on when its head is there, and is no document whose head says all about it."""
+    if isinstance(response, Hijack):
+        return True
+    has_body = response.status == 200 and method != "HEAD" and "content-length" not in Headers(response.headers)
+    return has_body and not _is_document(operation_id, response)
+
+
 async def whole_response(response: Response) -> tuple[Response, bytes]:
     """The response with its body in memory, and that body. Raises InternalError beyond WHOLE_BYTES."""
     content = bytearray()
@@ -126,8 +134,15 @@ def _without_length(response: Response) -> tuple[tuple[str, str], ...]:
 
 async def _abandon(response: Response) -> None:
     """The engine's connection must not wait for a body that nobody will read."""
-    if isinstance(response.body, AsyncGenerator):
-        await response.body.aclose()
+    if not isinstance(response.body, bytes):
+        await close_body(response.body)
+
+
+async def close_body(body: AsyncIterator[bytes]) -> None:
+    """Let go of what a body holds, whether or not it was read."""
+    aclose = getattr(body, "aclose", None)
+    if aclose is not None:
+        await aclose()
 
 
 async def _pieces(response: Response) -> AsyncIterator[bytes]:
@@ -138,18 +153,40 @@ async def _pieces(response: Response) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def _own_events(pieces: AsyncIterator[bytes], owner: str) -> AsyncIterator[bytes]:
+class _OwnEvents:
     """The events of ``owner``'s objects; each is a line."""
-    rest = b""
-    async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        if len(rest) > WHOLE_BYTES:
-            raise InternalError("the engine sends an event without an end")
-        for line in lines:
-            if line.strip() and _is_own(line, owner):
-                yield line + b"\n"
-    if rest.strip() and _is_own(rest, owner):
-        yield rest
+
+    def __init__(self, body: bytes | AsyncIterator[bytes], owner: str) -> None:
+        self._pieces = _once(body) if isinstance(body, bytes) else body
+        self._owner = owner
+        self._rest = b""
+
+    def __aiter__(self) -> "_OwnEvents":
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            piece = await anext(self._pieces, None)
+            if piece is None:
+                break
+            *lines, self._rest = (self._rest + piece).split(b"\n")
+            if len(self._rest) > WHOLE_BYTES:
+                raise InternalError("the engine sends an event without an end")
+            own = b"".join(line + b"\n" for line in lines if line.strip() and _is_own(line, self._owner))
+            if own:
+                return own
+        rest, self._rest = self._rest, b""
+        if rest.strip() and _is_own(rest, self._owner):
+            return rest
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Let go of the engine."""
+        await close_body(self._pieces)
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def _is_own(line: bytes, owner: str) -> bool:

@@ -55,11 +55,17 @@ class Stream:
         await self._connection.wait_lost()
 
 
+def _nothing() -> None:
+    """Nothing is held that would have to be let go."""
+
+
 class Hijack(msgspec.Struct, frozen=True):
     """An answer that takes the connection over: ``head`` is written verbatim, then ``run`` owns the stream.
 
     The connection is closed when ``run`` ends. ``run`` is not cancelled when the peer goes: it sees b"" and resets.
+    ``abandon`` is called in place of ``run`` when the peer is gone before it.
     """
 
     head: bytes
     run: Callable[[Stream], Awaitable[None]]
+    abandon: Callable[[], None] = _nothing

@@ -272,10 +272,14 @@ def _message(status: int, text: str) -> Response:
 
 
 async def _hijack(connection: Connection, body: WireBody, hijack: Hijack) -> None:
-    if not body.finished:
-        await body.read_all(_UNREAD_BODY_BYTES)
-    connection.on_hangup = None
-    connection.write(hijack.head)
+    try:
+        if not body.finished:
+            await body.read_all(_UNREAD_BODY_BYTES)
+        connection.on_hangup = None
+        connection.write(hijack.head)
+    except BaseException:
+        hijack.abandon()
+        raise
     await hijack.run(Stream(connection))
 
 

@@ -18,8 +18,8 @@ from tidegate.cli.main import main
 from tidegate.pki.audit.files import open_audit
 from tidegate.pki.audit.signer import AuditSigner
 from tidegate.pki.issued import IssuedRecords, IssueRecord
-from tidegate.spec.audit.chain import seal
-from tidegate.spec.audit.records import Decision, Kind, Outcome
+from tidegate.spec.audit.chain import Head, seal
+from tidegate.spec.audit.records import Decision, End, EndedBy, Kind, Outcome, Repeated
 
 
 def access(root: Path, text: str, name: str = "access.toml") -> Path:
@@ -195,3 +195,17 @@ def test_learn_of_one_client_only(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert policy("learn", "--principal", "a", audit(tmp_path, done)) == 0
     text = capsys.readouterr().out
     assert "SystemInfo" in text and "SystemVersion" not in text
+
+
+def test_learn_gives_no_role_for_pings_alone_and_none_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = [("CN=probe", "GET", "/_ping", "", 200, ""), ("CN=b", "HEAD", "/_ping", "", 200, "")]
+    path = audit(tmp_path, [*done, ("CN=b", "GET", "/version", "", 200, "")])
+    first = json.loads(path.read_bytes().splitlines()[1])
+    again = Repeated(first["seq"], "CN=probe", "ContainerCreate", 7, first["time"])
+    end = End(first["seq"], 5.0, EndedBy.CLIENT)
+    line, head = seal(first["chain"], Head(99, first["hash"]), Kind.REPEATED, 4, again)
+    path.write_bytes(path.read_bytes() + line + seal(first["chain"], head, Kind.END, 5, end)[0])
+    assert policy("learn", path) == 0
+    learned = parse_policy({"access.toml": capsys.readouterr().out})
+    assert [binding.common_name for binding in learned.bindings] == ["b"]
+    assert learned.roles["learned-b"].operations == {"SystemPing", "SystemPingHead", "SystemVersion"}

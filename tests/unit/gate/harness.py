@@ -61,7 +61,7 @@ def through_gate(
 
     async def main() -> None:
         handler = partial(_engine, seen, answers or {})
-        servers = [await _listen(tmp_path / "engine", handler)] if engine else []
+        servers = [await listen(tmp_path / "engine", handler)] if engine else []
         client = UnixClient(tmp_path / "engine")
         requests = RequestLog(log.write)
         audit = AuditLog("key/gate-1", genesis("key/gate-1"), FileSink(fd, 0, write))
@@ -70,7 +70,7 @@ def through_gate(
         enrolment = EnrolmentDoor(cast(RegistrarClient, None))  # which no door here leads to
         behind = Behind(client, Permits(client, QuotaLocks(locks_fd)), AuthzPlugins([]), enrolment)
         gate = Gate(behind, decides, Trail(audit, requests))
-        servers.append(await _listen(tmp_path / "gate", partial(gate.handle, Door("unix", role))))
+        servers.append(await listen(tmp_path / "gate", partial(gate.handle, Door("unix", role))))
         try:
             async with asyncio.timeout(20):
                 await scenario(tmp_path / "gate", seen)
@@ -106,7 +106,8 @@ async def _engine(seen: Seen, answers: Answers, request: Request) -> Response | 
     return Response(200, (("X-Engine", "yes"),), body[::-1] or b"plain")
 
 
-async def _listen(path: Path, handler: Callable[[Request], Awaitable[Response | Hijack]]) -> Server:
+async def listen(path: Path, handler: Callable[[Request], Awaitable[Response | Hijack]]) -> Server:
+    """A server at ``path``."""
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(str(path))
     server = Server(handler)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.unit.gate.harness import Seen, ask, audited, exchange, through_gate
 
-from tidegate.gate.behind.forward import splice
+from tidegate.gate.behind.forward import Carriage, splice
 from tidegate.gate.behind.ping import MOST_AGE_S, PingCache
 from tidegate.gate.live import Live
 from tidegate.gate.presences import Presences
@@ -57,7 +57,6 @@ def test_what_is_no_operation_never_reaches_the_engine(tmp_path: Path, line: byt
 def test_a_decision_and_its_outcome_are_in_the_audit(tmp_path: Path) -> None:
     async def scenario(gate: Path, seen: Seen) -> None:
         await exchange(gate, b"POST /v1.41/containers/web/start HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
-        await exchange(gate, b"GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
         await exchange(gate, b"GET /grpc HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")
 
     through_gate(tmp_path, scenario)
@@ -206,7 +205,7 @@ def test_what_a_client_sent_before_it_left_is_passed_on() -> None:
         def close(self) -> None:
             taken.append(b"closed")
 
-    asyncio.run(asyncio.wait_for(splice(Left(), Engine()), 20))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(splice(Left(), Engine(), Carriage()), 20))  # type: ignore[arg-type]
     assert taken == [b"typed ", b"text", b"", b"closed"]
 
 

@@ -323,6 +323,24 @@ def test_hijack_keeps_early_bytes_and_the_other_half(loop: LoopFactory, upgrade:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+def test_what_was_held_for_a_take_over_is_let_go_when_the_client_is_gone_before_it(loop: LoopFactory) -> None:
+    abandoned: list[bool] = []
+
+    async def shell(_raw: Stream) -> None:
+        raise AssertionError
+
+    async def handler(_request: Request) -> Hijack:
+        return Hijack(b"HTTP/1.1 101 UPGRADED\r\n\r\n", shell, lambda: abandoned.append(True))
+
+    async def main() -> bytes:
+        async with serving(handler) as connect:
+            return await exchange(connect, b"POST /exec HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\ncut")
+
+    assert b"101" not in run(main(), loop)
+    assert abandoned == [True]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 def test_what_a_client_sent_before_it_left_is_read_after_a_failed_write(loop: LoopFactory) -> None:
     async def main() -> bytes:
         is_over, read = asyncio.Event(), bytearray()

@@ -79,7 +79,7 @@ class AuditLog:
 
     async def write(self, kind: Kind, record: msgspec.Struct) -> int:
         """Write any line; returns and raises as ``decision`` does."""
-        self._refuse_while_behind()
+        self.refuse_while_behind()
         seq = self._append(kind, record)
         written = asyncio.get_running_loop().create_future()
         self._waiting.append((seq, written))
@@ -88,8 +88,12 @@ class AuditLog:
         return seq
 
     def outcome(self, record: Outcome) -> None:
-        """Note what came of a decision. It is written with the next lines, at the latest in this turn of the loop."""
-        self._append(Kind.OUTCOME, record)
+        """Note what came of a decision, as ``note`` does."""
+        self.note(Kind.OUTCOME, record)
+
+    def note(self, kind: Kind, record: msgspec.Struct) -> None:
+        """Take up a line that nobody waits for: it is written with the next ones, at the latest in this turn."""
+        self._append(kind, record)
         self._plan_flush()
 
     async def keep(self, sign: Sign, next_file: NextFile | None = None) -> None:
@@ -156,7 +160,8 @@ class AuditLog:
         with contextlib.suppress(OSError):  # the sink keeps them, and has just told why
             self._sink.write(lines)
 
-    def _refuse_while_behind(self) -> None:
+    def refuse_while_behind(self) -> None:
+        """Raises AuditUnavailableError while nothing new can be taken up."""
         if self._sink.is_behind:
             try:
                 self._sink.write(())

@@ -1,20 +1,29 @@
-"""The trail of one request: its decision in the audit before it is carried out, its outcome, its line in the log."""
+"""The trail of one request: its decision in the audit before it is carried out, its outcome, its line in the log.
+
+An answer that is a stream has a line of its own when it ends; the pings of a connection share one (``ping_runs``).
+"""
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from msgspec.structs import replace
 
 from tidegate.access.principal import CertificatePrincipal
 from tidegate.gate.audit.line_budget import LineBudget
 from tidegate.gate.audit.log import AuditLog
+from tidegate.gate.audit.ping_runs import Ping, PingRun, PingRuns
+from tidegate.gate.behind.forward import Carriage
+from tidegate.gate.behind.ping import OPERATIONS as PINGS
 from tidegate.gate.doors import Door
 from tidegate.gate.live import Identity
 from tidegate.gate.permits import Permit
+from tidegate.gate.presences import Cut
 from tidegate.gate.reading import Reading
 from tidegate.gate.request_log import RequestLog
-from tidegate.http.messages import ProtocolError, Request
-from tidegate.spec.audit.records import Decision, Outcome
+from tidegate.http.hijack import Hijack
+from tidegate.http.messages import ProtocolError, Request, Response
+from tidegate.spec.audit.records import Decision, End, EndedBy, Kind, Outcome
 from tidegate.spec.catalogue import Match
 
 BUDGET_BYTES = 4 * 1024 * 1024
@@ -38,7 +47,10 @@ class Entry:
         self._version = ""
         self._object = request.target.partition("?")[0]
         self._decided: int | None = None
+        self._run: PingRun | None = None
         self._made = ""
+        self._has_begun = False
+        self.carriage = Carriage()
 
     def identified(self, identity: Identity) -> None:
         """Who the client is by now."""
@@ -81,21 +93,58 @@ class Entry:
         await self._write(decision)
 
     async def decide(self, reading: Reading, permit: Permit) -> None:
-        """The audit's line for what the policy and the owners said. Raises UnavailableError: do not carry it out."""
+        """The audit's line for what the policy and the owners said. Raises UnavailableError: do not carry it out.
+
+        An allowed ping that is like those before it is only counted.
+        """
+        ping = None
+        if permit.allowed and reading.operation_id in PINGS:
+            ping = Ping(self._identity, self._request.method, self._request.target, permit.verdict.rule)
+            self._run = self._trail.pings.find(ping)
+            if self._run is not None:
+                return
         verdict = permit.verdict
         rule = "not-owned" if permit.missing else verdict.rule
         decision = self._decision(allowed=permit.allowed, rule=rule, reason=permit.missing or verdict.reason)
         digests = {"document": reading.document_digest, "query": reading.query_digest}
-        await self._write(replace(decision, **digests, facts=dict(verdict.facts)))
+        seq = await self._write(replace(decision, **digests, facts=dict(verdict.facts)))
+        if ping is not None:
+            self._trail.pings.begin(ping, seq, decision)
+
+    def begin(self, response: Response | Hijack, why_cut: Callable[[], Cut | None]) -> None:
+        """The outcome of what is answered by a stream; how that ends is told when its ``carriage`` does.
+
+        ``why_cut`` is asked then.
+        """
+        self._close(101 if isinstance(response, Hijack) else response.status, stream=True)
+        self.carriage.at_end = partial(self._end, why_cut)
 
     def close(self, status: int, error: str = "") -> None:
-        """The outcome: what the client was answered."""
-        elapsed_ms = (time.monotonic() - self._started_s) * 1e3
-        if self._decided is not None:
-            outcome = Outcome(self._decided, status, round(elapsed_ms, 3), object=self._made, error=error)
+        """The outcome: what the client was answered, if that did not begin as a stream."""
+        if not self._has_begun:
+            self._close(status, error)
+
+    def _close(self, status: int, error: str = "", *, stream: bool = False) -> None:
+        self._has_begun = stream
+        elapsed_ms = self._elapsed_ms()
+        if self._run is not None:
+            self._run.note(status)
+        elif self._decided is not None:
+            received_bytes = 0 if stream else self.carriage.from_client
+            outcome = Outcome(self._decided, status, elapsed_ms, self._made, error, stream, received_bytes)
             self._trail.audit.outcome(outcome)
         line = f"{self._identity.principal} {self._where} {self._request.method} {self._operation} {status}"
         self._trail.log.record(f"{line} {elapsed_ms:.1f}ms")
+
+    def _end(self, why_cut: Callable[[], Cut | None]) -> None:
+        if self._decided is not None:
+            carriage = self.carriage
+            by, reason = _ended_by(carriage, why_cut())
+            sizes = carriage.from_client, carriage.from_engine
+            self._trail.audit.note(Kind.END, End(self._decided, self._elapsed_ms(), by, *sizes, reason))
+
+    def _elapsed_ms(self) -> float:
+        return round((time.monotonic() - self._started_s) * 1e3, 3)
 
     @property
     def _where(self) -> str:
@@ -116,8 +165,9 @@ class Entry:
             reason=reason,
         )
 
-    async def _write(self, decision: Decision) -> None:
+    async def _write(self, decision: Decision) -> int:
         self._decided = await self._trail.audit.decision(decision)
+        return self._decided
 
 
 class Trail:
@@ -126,12 +176,19 @@ class Trail:
     def __init__(self, audit: AuditLog, log: RequestLog, now_s: Callable[[], float] = time.monotonic) -> None:
         self.audit = audit
         self.log = log
+        self.pings = PingRuns(audit)
         self.refusals = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)
         self.enrolments = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)
 
     def open(self, door: Door, identity: Identity, request: Request) -> Entry:
         """The entry of a request that has just arrived."""
         return Entry(self, door, identity, request)
+
+
+def _ended_by(carriage: Carriage, cut: Cut | None) -> tuple[EndedBy, str]:
+    if carriage.finished or carriage.broken:
+        return EndedBy.ENGINE, carriage.broken
+    return (cut.by, cut.reason) if cut is not None else (EndedBy.CLIENT, "")
 
 
 def _serial(identity: Identity) -> str:

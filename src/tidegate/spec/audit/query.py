@@ -6,15 +6,28 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from tidegate.spec.audit.chain import Line
-from tidegate.spec.audit.records import Decision, Kind, Outcome
+from tidegate.spec.audit.records import Decision, End, Kind, Outcome, Repeated
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A decision, and its outcome unless it is under way, was lost with the gate, or lies in another file."""
+    """A decision, and its outcome unless it is under way, was lost with the gate, or lies in another file.
+
+    ``end`` is that of a stream, when it has ended. ``repeated`` tells of further requests like it; its ``line`` is then
+    the one that says so.
+    """
 
     line: Line
     decision: Decision
-    outcome: Outcome | None
+    outcome: Outcome | None = None
+    end: End | None = None
+    repeated: Repeated | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no later line can say more."""
+        if self.outcome is None:
+            return self.repeated is not None
+        return not self.outcome.stream or self.end is not None
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -43,36 +56,95 @@ class Selection(msgspec.Struct, frozen=True):
         )
 
 
+class Entries:
+    """Joins lines, as they come, to entries; those of one chain in their order."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, int], Entry] = {}
+
+    def add(self, line: Line) -> Entry | None:
+        """The entry about which ``line`` says the last word."""
+        entry = self._joined(line)
+        if entry is None:
+            return None
+        place = entry.line.chain, entry.line.seq
+        if entry.is_over:
+            self._open.pop(place, None)
+            return entry
+        self._open[place] = entry
+        return None
+
+    def under_way(self) -> Iterator[Entry]:
+        """Those that are not over."""
+        yield from self._open.values()
+
+    def _joined(self, line: Line) -> Entry | None:
+        match line.kind:
+            case Kind.DECISION:
+                return Entry(line, msgspec.json.decode(line.raw, type=Decision))
+            case Kind.OUTCOME:
+                outcome = msgspec.json.decode(line.raw, type=Outcome)
+                return self._with(line.chain, outcome.of, outcome=outcome)
+            case Kind.END:
+                end = msgspec.json.decode(line.raw, type=End)
+                return self._with(line.chain, end.of, end=end)
+            case Kind.REPEATED:
+                return _repetition(line)
+        return None
+
+    def _with(self, chain: str, of: int, **more: object) -> Entry | None:
+        known = self._open.get((chain, of))
+        return msgspec.structs.replace(known, **more) if known is not None else None
+
+
 def entries(lines: Iterable[Line]) -> Iterator[Entry]:
-    """Decisions joined with outcomes: at the outcome, and those without at the end."""
-    open_ones: dict[tuple[str, int], tuple[Line, Decision]] = {}
+    """Decisions joined with what came of them: each at the last word about it, and those without one at the end."""
+    joining = Entries()
     for line in lines:
-        if line.kind == Kind.DECISION:
-            open_ones[line.chain, line.seq] = line, msgspec.json.decode(line.raw, type=Decision)
-        elif line.kind == Kind.OUTCOME:
-            outcome = msgspec.json.decode(line.raw, type=Outcome)
-            decided = open_ones.pop((line.chain, outcome.of), None)
-            if decided is not None:
-                yield Entry(*decided, outcome)
-    for line, decision in open_ones.values():
-        yield Entry(line, decision, None)
+        entry = joining.add(line)
+        if entry is not None:
+            yield entry
+    yield from joining.under_way()
+
+
+def _repetition(line: Line) -> Entry:
+    again = msgspec.json.decode(line.raw, type=Repeated)
+    decision = Decision(
+        again.principal, again.operation, True, "repeated", again.role, again.certificate, again.address
+    )
+    return Entry(line, decision, repeated=again)
 
 
 def describe(entry: Entry) -> str:
     """One line for a person: when, who, what, on what, the verdict and what came of it."""
     decision, outcome = entry.decision, entry.outcome
     subject = decision.object or (outcome.object if outcome is not None else "")
-    verdict = "allowed" if decision.allowed else "refused"
-    came = f"{outcome.status} {outcome.elapsed_ms:.1f}ms" if outcome is not None else "-"
     role = f"({decision.role})" if decision.role else ""
     words = [entry.line.time, decision.principal + role, decision.address or "unix", decision.operation, subject[:64]]
-    return " ".join(word for word in [*words, verdict, f"by {decision.rule}", came, decision.reason] if word)
+    return " ".join(word for word in [*words, *_what_came(entry), decision.reason] if word)
+
+
+def _what_came(entry: Entry) -> Iterator[str]:
+    if entry.repeated is not None:
+        failed = f", {entry.repeated.failed} of them in vain" if entry.repeated.failed else ""
+        yield f"{entry.repeated.count} times more, until {entry.repeated.last}{failed}"
+        return
+    yield f"{'allowed' if entry.decision.allowed else 'refused'} by {entry.decision.rule}"
+    outcome, end = entry.outcome, entry.end
+    yield f"{outcome.status} {outcome.elapsed_ms:.1f}ms" if outcome is not None else "-"
+    if end is not None:
+        yield f"ended by {end.ended_by} after {end.elapsed_ms / 1e3:.1f}s"
+        yield f"{end.received_bytes} bytes in, {end.sent_bytes} out"
+        yield end.reason
 
 
 def as_json(entry: Entry) -> bytes:
-    """The decision's own line, with its outcome as a field."""
+    """The decision's own line, with its outcome and the end of its stream as fields; or a line about repetitions."""
     whole = msgspec.json.decode(entry.line.raw)
-    whole["outcome"] = msgspec.to_builtins(entry.outcome) if entry.outcome is not None else None
+    if entry.repeated is None:
+        whole["outcome"] = msgspec.to_builtins(entry.outcome)
+    if entry.end is not None:
+        whole["end"] = msgspec.to_builtins(entry.end)
     return msgspec.json.encode(whole)
 
 

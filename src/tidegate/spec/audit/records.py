@@ -21,6 +21,8 @@ class Kind(StrEnum):
     SEGMENT = "segment"
     DECISION = "decision"
     OUTCOME = "outcome"
+    END = "end"
+    REPEATED = "repeated"
     CHECKPOINT = "checkpoint"
     DECOY = "decoy"
 
@@ -51,13 +53,61 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of the decision on line ``of``. ``object`` is what the operation made, ``error`` why there is none."""
+    """What came of the decision on line ``of``. ``object`` is what the operation made, ``error`` why there is none.
+
+    ``stream`` says that the answer has only begun, and that an ``End`` follows; ``received_bytes`` are of a body that
+    was passed on as it came.
+    """
 
     of: int
     status: int
     elapsed_ms: float
     object: str = ""
     error: str = ""
+    stream: bool = False
+    received_bytes: int = 0
+
+
+class EndedBy(StrEnum):
+    """Who ended a stream: ``revoked`` and ``cut`` are the gate's doing, ``stopped`` is the gate's own end."""
+
+    ENGINE = "engine"
+    CLIENT = "client"
+    REVOKED = "revoked"
+    CUT = "cut"
+    STOPPED = "stopped"
+
+
+class End(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the stream ended that the decision on line ``of`` allowed.
+
+    ``elapsed_ms`` is since the request; bytes are those that came from the client and from the engine. A client that
+    leaves before the engine has finished has ended it; ``reason`` says more where there is more to say.
+    """
+
+    of: int
+    elapsed_ms: float
+    ended_by: EndedBy
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    reason: str = ""
+
+
+class Repeated(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Requests that were equal to the one on line ``of``, on the same connection, and have no lines of their own.
+
+    ``count`` of them, ``failed`` of which were answered with an error; ``last`` is when the last was answered.
+    """
+
+    of: int
+    principal: str
+    operation: str
+    count: int
+    last: str
+    failed: int = 0
+    role: str = ""
+    certificate: str = ""
+    address: str = ""
 
 
 class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
