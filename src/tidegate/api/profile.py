@@ -41,6 +41,16 @@ class ApiProfile(msgspec.Struct, frozen=True):
         return self.version < (1, 52)
 
     @property
+    def streams_as_plain_json(self) -> bool:
+        """Streams of JSON documents are announced as one document, and not as JSON lines (below 1.52)."""
+        return self.version < (1, 52)
+
+    @property
+    def hides_image_creations(self) -> bool:
+        """The event ``create`` of images is not told (below 1.46)."""
+        return self.version < (1, 46)
+
+    @property
     def legacy_event_fields(self) -> bool:
         """Events carry ``status``, ``id`` and ``from`` (below 1.52)."""
         return self.version < (1, 52)

@@ -39,10 +39,14 @@ def parse_detach_keys(text: str) -> bytes:
 
 
 class DetachFilter:
-    """Finds the detach keys in what a client types, across reads; holds back a beginning of them."""
+    """Finds the detach keys in what a client types, across reads; holds back a beginning of them.
 
-    def __init__(self, keys: bytes) -> None:
+    ``on_detach`` is called when they are complete.
+    """
+
+    def __init__(self, keys: bytes, on_detach: Callable[[], None]) -> None:
         self._keys = keys
+        self._on_detach = on_detach
         self._held = b""
 
     def feed(self, data: bytes) -> tuple[bytes, bool]:
@@ -51,6 +55,7 @@ class DetachFilter:
         self._held = b""
         found = data.find(self._keys)
         if found >= 0:
+            self._on_detach()
             return data[:found], True
         for size in range(min(len(self._keys) - 1, len(data)), 0, -1):
             if data.endswith(self._keys[:size]):

@@ -77,6 +77,7 @@ class Engine:
                 clock=outside.clock,
                 plan=plans.container,
                 resolve_in_root=outside.resolve_in_root,
+                network_id=lambda name: self._networks.id_of(name),
             ),
             self._bus,
         )

@@ -21,6 +21,7 @@ from tidegate.engine.actor import ContainerActor, Edit, Outcome, SetTimer, loop_
 from tidegate.engine.directory import ContainerDirectory
 from tidegate.engine.early_streams import Wanted
 from tidegate.engine.effects import ATTACHMENT, CONTAINER, ContainerEffects, Ports, Prober
+from tidegate.engine.event_sources.container_events import ContainerEvents
 from tidegate.engine.events import EventBus
 from tidegate.engine.refusals import refusal
 from tidegate.model import phases as p
@@ -51,7 +52,7 @@ class ContainerService:
 
     def __init__(self, ports: Ports, bus: EventBus, set_timer: SetTimer = loop_timer) -> None:
         self._ports = ports
-        self._effects = ContainerEffects(ports, bus)
+        self._effects = ContainerEffects(ports, ContainerEvents(bus, ports.network_id))
         self._set_timer = set_timer
         self._directory = ContainerDirectory()
         self._on_exec_exit: Callable[[outside.Exited], None] = lambda _exit: None
@@ -109,7 +110,7 @@ class ContainerService:
             await exited
         finally:
             exited.cancel()
-        self._effects.publish(actor.container, "stop", {})
+        self._effects.events.tell(actor.container, "stop", {})
         return True
 
     async def kill(self, name_or_id: str, signal: int = SIGKILL) -> None:
@@ -135,7 +136,7 @@ class ContainerService:
             if kept:
                 await self._ask(container.id, _auto_remove(True))
         await self.start(container.id)
-        self._effects.publish(self.resolve(container.id), "restart", {})
+        self._effects.events.tell(self.resolve(container.id), "restart", {})
 
     async def pause(self, name_or_id: str) -> None:
         """Freeze every process."""
@@ -159,7 +160,7 @@ class ContainerService:
             self._directory.release(name)
             raise
         self._directory.release(container.name)
-        self._effects.publish(self.resolve(container.id), "rename", {"oldName": f"/{container.name}"})
+        self._effects.events.tell(self.resolve(container.id), "rename", {"oldName": f"/{container.name}"})
 
     async def edit(self, name_or_id: str, edit: Edit) -> Container:
         """Change the record (``docker update``); the state must be changed in its ``rules`` only."""
@@ -218,7 +219,7 @@ class ContainerService:
             raise ConflictError(
                 f"container {container.id} is restarting, wait until the container is running before attach"
             )
-        self._effects.publish(container, "attach", {})
+        self._effects.events.tell(container, "attach", {})
         if phase in (Phase.RUNNING, Phase.STOPPING):
             return await self._ports.runtime.attach(container.id, None, stdin=stdin, stdout=stdout, stderr=stderr)
         return self._effects.streams.add(container.id, Wanted(stdin, stdout, stderr))
@@ -229,7 +230,7 @@ class ContainerService:
         if container.state.phase not in (Phase.RUNNING, Phase.STOPPING, Phase.PAUSED):
             raise ConflictError(f"container {container.id} is not running")
         await self._ports.runtime.resize(container.id, None, height, width)
-        self._effects.publish(container, "resize", {"height": str(height), "width": str(width)})
+        self._effects.events.tell(container, "resize", {"height": str(height), "width": str(width)})
 
     # ------------------------------------------------------------------------- the engine's own life
 
@@ -266,6 +267,8 @@ class ContainerService:
             for key, raw in records.items()
             if key in living
         }
+        for identity in living:
+            self._effects.events.adopt(identity)
         await self._ports.bridge.adopt(list(kept.values()))
         self._effects.attachments.update(kept)
 
@@ -285,7 +288,7 @@ class ContainerService:
         """Put an event of the container on the bus; one that is gone has no more events."""
         actor = self._directory.get(name_or_id)
         if actor is not None:
-            self._effects.publish(actor.container, action, dict(attributes))
+            self._effects.events.tell(actor.container, action, dict(attributes))
 
     def on_exec_exit(self, call: Callable[[outside.Exited], None]) -> None:
         """Who is told of the ends of execs (``engine/execs.py``)."""

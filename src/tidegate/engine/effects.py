@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.base.errors import ConflictError, InternalError, NotFoundError, TidegateError, UnavailableError
 from tidegate.engine.early_streams import EarlyStreams
-from tidegate.engine.events import EventBus
+from tidegate.engine.event_sources.container_events import ContainerEvents
 from tidegate.engine.ports import (
     BridgeAttachment,
     BridgeNetwork,
@@ -52,7 +52,7 @@ ResolveInRoot = Callable[[Path, str], Path | None]
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """The outside world, as far as containers need it."""
+    """The outside world, as far as containers need it. ``network_id`` answers the id of a network by its name."""
 
     runtime: Runtime
     rootfs: RootFilesystems
@@ -62,6 +62,7 @@ class Ports(msgspec.Struct, frozen=True):
     clock: Clock
     plan: Planner
     resolve_in_root: ResolveInRoot
+    network_id: Callable[[str], str]
 
 
 class Prober(Protocol):
@@ -77,9 +78,9 @@ class ContainerEffects:
     ``prober`` is set once the execs exist that it runs.
     """
 
-    def __init__(self, ports: Ports, bus: EventBus) -> None:
+    def __init__(self, ports: Ports, events: ContainerEvents) -> None:
         self._ports = ports
-        self._bus = bus
+        self.events = events
         self.prober: Prober | None = None
         self.attachments: dict[str, BridgeAttachment] = {}
         self.streams = EarlyStreams()
@@ -94,7 +95,7 @@ class ContainerEffects:
         """See ``actor.Effects``."""
         match effect:
             case p.Publish(action, attributes):
-                self.publish(container, action, dict(attributes))
+                self.events.tell(container, action, dict(attributes))
             case p.Prepare():
                 return await self._prepare(container)
             case p.Launch(leftovers):
@@ -137,11 +138,6 @@ class ContainerEffects:
             case _:
                 return None
 
-    def publish(self, container: Container, action: str, attributes: dict[str, str]) -> None:
-        """Put an event of the container on the bus, with its labels, image and name."""
-        own = {**container.labels, "image": container.image, "name": container.name}
-        self._bus.publish("container", action, container.id, {**own, **attributes})
-
     async def _prepare(self, container: Container) -> Event:
         await self._ports.rootfs.prepare(container.id, container.settings.chain_ids)
         volumes = self._ports.volumes
@@ -163,6 +159,7 @@ class ContainerEffects:
     async def _launch(self, container: Container) -> Event:
         ports = self._ports
         rootfs, netns_path = await _both(ports.rootfs.mount(container.id), self._join_network(container))
+        self.events.begin_run(container)
         process = await ports.plan(container, rootfs, netns_path, self.attachments.get(container.id))
         await ports.runtime.create(process)
         await self.streams.bind(container.id, ports.runtime)
@@ -200,6 +197,7 @@ class ContainerEffects:
             *([self._ports.state.delete(ATTACHMENT, container.id, durable=False)] if attached else []),
             return_exceptions=True,
         )
+        self.events.end_run(container)
         _raise_first([*ended, *undone])
         return p.Released()
 

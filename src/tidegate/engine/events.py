@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 
-from tidegate.base.errors import UnavailableError
+from tidegate.base.errors import InvalidParameterError, UnavailableError
 from tidegate.engine.ports import Clock
+from tidegate.spec.references import parse_reference
 
 HISTORY = 256
 LISTENER_CAPACITY = 1024
@@ -50,13 +51,26 @@ def _accepts(name: str, values: Sequence[str], event: EngineEvent) -> bool:
     if name == "label":
         return all(_has_label(attributes, value) for value in values)
     if name == "image":
-        image = event.actor_id if event.kind == "image" else attributes.get("image", "")
-        return any(value in (image, image.rpartition(":")[0], attributes.get("name")) for value in values)
+        return not _image_names(event).isdisjoint(values)
     return event.kind == name and any(
         event.actor_id == value or event.actor_id.startswith(value) or attributes.get("name") == value
         for value in values
         if value
     )
+
+
+def _image_names(event: EngineEvent) -> frozenset[str]:
+    """What an event's image is called, with and without its tag; a container's events are about its image too."""
+    named = event.attributes.get("name" if event.kind == "image" else "image", "")
+    whole = (event.actor_id, named) if event.kind == "image" else (named,)
+    return frozenset((*whole, *(_without_tag(name) for name in whole))) - {""}
+
+
+def _without_tag(name: str) -> str:
+    try:
+        return name if name.startswith("sha256:") else parse_reference(name).familiar_name
+    except InvalidParameterError:  # no reference, and not to be found by one
+        return name
 
 
 def _has_label(attributes: Mapping[str, str], label: str) -> bool:

@@ -23,6 +23,7 @@ from tidegate.model.phases import Phase
 
 KEPT = 1024
 KILLED_EXIT_CODE = 137
+_WITH_COMMAND = ("exec_create", "exec_start")
 _log = logging.getLogger(__name__)
 
 
@@ -161,7 +162,11 @@ class ExecService:
             self._execs[exec_id] = replace(chosen, phase=ExecPhase.RUNNING, pid=pid)
         if stream is None:
             return None
-        return UntilExit(stream, ended, partial(self._detached, exec_id))
+        return UntilExit(stream, ended, partial(self._closed, exec_id))
+
+    def detached(self, exec_id: str) -> None:
+        """A client leaves by its detach keys. Raises NotFoundError."""
+        self._publish(self.inspect(exec_id), "exec_detach")
 
     async def resize(self, exec_id: str, height: int, width: int) -> None:
         """Set the size of its terminal. Raises NotFoundError, ConflictError when it does not run."""
@@ -195,7 +200,7 @@ class ExecService:
         self._release_when_done(ended.id)
         self._publish(ended, "exec_die", {"exitCode": str(event.exit_code)})
 
-    def _detached(self, exec_id: str) -> None:
+    def _closed(self, exec_id: str) -> None:
         self._attached.discard(exec_id)
         self._release_when_done(exec_id)
 
@@ -229,8 +234,9 @@ class ExecService:
         return container
 
     def _publish(self, chosen: Exec, action: str, attributes: Mapping[str, str] | None = None) -> None:
-        arguments = chosen.process.oci_process.get("args", ())
-        shown = action if action == "exec_die" else f"{action}: {' '.join(arguments)}"
+        program, *arguments = chosen.process.oci_process.get("args", ("",))
+        # Docker's own spelling, with its space behind a program without arguments.
+        shown = f"{action}: {program} {' '.join(arguments)}" if action in _WITH_COMMAND else action
         self._containers.publish(chosen.process.container_id, shown, {"execID": chosen.id, **(attributes or {})})
 
     def _forget_oldest(self) -> None:

@@ -20,6 +20,7 @@ from tidegate.model.phases import Effect, Event, Phase, State, Step
 from tidegate.model.restart import decide_restart, decide_restart_at_boot, next_delay_ns
 
 SIGKILL = 9
+NANOSECONDS = 1_000_000_000
 LOST_EXIT_CODE = 255
 
 
@@ -91,15 +92,22 @@ def _exited(state: State, event: p.Exited) -> Step:
 def _released(state: State, event: p.Released) -> Step:
     """The run is over: restart it, remove it, or let it rest."""
     state = replace(state, release_owed=not event.clean)
-    died = p.Publish("die", (("exitCode", str(state.exit_code)),))
-    rules = state.rules
+    told = (*_died(state), p.Announce("exit"))
     if _restarts(state):
         delay_ns = next_delay_ns(state.delay_ns, state.finished_at_ns - state.started_at_ns)
         waiting = replace(state, phase=Phase.RESTARTING, delay_ns=delay_ns, restart_count=state.restart_count + 1)
-        return Step(waiting, (died, p.Announce("exit"), p.ArmTimer("restart", delay_ns)))
-    if rules.auto_remove:
-        return Step(replace(state, phase=Phase.REMOVING), (died, p.Announce("exit"), p.Remove()))
-    return Step(state, (died, p.Announce("exit")))
+        return Step(waiting, (*told, p.ArmTimer("restart", delay_ns)))
+    if state.rules.auto_remove:
+        return Step(replace(state, phase=Phase.REMOVING), (*told, p.Remove()))
+    return Step(state, told)
+
+
+def _died(state: State) -> tuple[Effect, ...]:
+    """What never ran does not die: a failed launch left its error."""
+    if state.error:
+        return ()
+    run_time_s = max(0, state.finished_at_ns - state.started_at_ns) // NANOSECONDS
+    return (p.Publish("die", (("exitCode", str(state.exit_code)), ("execDuration", str(run_time_s)))),)
 
 
 def _restarts(state: State) -> bool:
@@ -132,7 +140,7 @@ def _stop_again(state: State, event: p.StopRequested) -> Step:
 
 
 def _kill_timer(timeout_s: int) -> tuple[Effect, ...]:
-    return (p.ArmTimer("kill", timeout_s * 1_000_000_000),) if timeout_s >= 0 else ()
+    return (p.ArmTimer("kill", timeout_s * NANOSECONDS),) if timeout_s >= 0 else ()
 
 
 def _kill_waiting(state: State, event: p.KillRequested) -> Step:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tidegate.api.pipeline import Api, Call
-from tidegate.api.streams import Reframed, process_hijack
+from tidegate.api.streams import DetachFilter, Reframed, parse_detach_keys, process_hijack
 from tidegate.base.errors import InvalidParameterError, UnavailableError
 from tidegate.engine.ports import AttachStream
 from tidegate.http.hijack import Hijack
@@ -161,3 +161,13 @@ def test_output_that_was_cut_ends_with_an_error(tmp_path: Path) -> None:
 
     _, rest = play(tmp_path / "s", opened)
     assert FrameDecoder().feed(rest) == [(Stream.STDOUT, b"hello"), (Stream.SYSTEM_ERROR, b"output is missing here")]
+
+
+def test_detach_keys_are_found_across_reads_and_told_once() -> None:
+    told: list[str] = []
+    keys = DetachFilter(parse_detach_keys("ctrl-p,q"), lambda: told.append("detach"))
+    assert keys.feed(b"ls\x10") == (b"ls", False)
+    assert keys.feed(b"x") == (b"\x10x", False)
+    assert keys.feed(b"a\x10") == (b"a", False) and not told
+    assert keys.feed(b"qrest") == (b"", True)
+    assert told == ["detach"]

@@ -57,7 +57,7 @@ class Life:
         self.bus = EventBus(lambda: self.now_ns)
         self.ports = Ports(
             self.runtime, self.rootfs, self.bridge, self.volumes, self.store, lambda: self.now_ns, plan,
-            lambda rootfs, path: rootfs / path.lstrip("/"),
+            lambda rootfs, path: rootfs / path.lstrip("/"), lambda name: f"id of {name}",
         )  # fmt: skip
         self.service = ContainerService(self.ports, self.bus, self.timers)
         self.pump = asyncio.create_task(self.service.run())
@@ -84,7 +84,12 @@ class Life:
         await settle()
 
     def actions(self) -> list[str]:
-        return [event.action for event in self.bus.past(EventFilter(), None, None)]
+        """Of containers."""
+        return [event.action for event in self.bus.past(EventFilter({"type": ["container"]}), None, None)]
+
+    def events(self) -> list[str]:
+        """Of everything, with the kind of object."""
+        return [f"{event.kind} {event.action}" for event in self.bus.past(EventFilter(), None, None)]
 
 
 async def settle() -> None:

@@ -75,7 +75,7 @@ def test_a_commit_is_the_image_with_one_more_layer(tmp_path: Path) -> None:
         assert document["history"][1] == {
             "created": "2001-09-09T01:46:40Z", "created_by": "sh -c x", "author": "me", "comment": "why",
         }  # fmt: skip
-        assert life.actions()[-2:] == ["commit", "tag"]
+        assert life.events()[-2:] == ["container commit", "image tag"]
 
     play(tmp_path, body)
 

@@ -62,6 +62,13 @@ def test_a_listener_that_does_not_read_is_cut_off() -> None:
         ({"label": ["tier=2"]}, False),
         ({"label": ["tier", "missing"]}, False),
         ({"image": ["alpine"]}, True),
+        ({"image": ["alpine:3"]}, True),
+        ({"image": ["alp"]}, False),
+        ({"image": ["web"]}, False),
+        ({"event": ["health_status: healthy"], "container": ["web"]}, True),
+        ({"event": ["health"]}, False),
+        ({"scope": ["local"]}, True),
+        ({"scope": ["swarm"]}, False),
         ({"network": ["web"]}, False),
     ],
 )
@@ -69,3 +76,18 @@ def test_filters(terms: dict[str, list[str]], accepted: bool) -> None:
     attributes = {"name": "web", "image": "alpine:3", "tier": "1"}
     event = EngineEvent("container", "health_status: healthy", "abcdef", attributes, 1)
     assert EventFilter(terms).accepts(event) is accepted
+
+
+@pytest.mark.parametrize(
+    ("image", "accepted"),
+    [
+        ("registry:5000/team/app", True),
+        ("registry:5000/team/app:1", True),
+        ("registry", False),
+        ("sha256:" + "a" * 64, True),
+        ("sha256", False),
+    ],
+)
+def test_events_of_images_are_found_by_id_and_name(image: str, accepted: bool) -> None:
+    event = EngineEvent("image", "tag", "sha256:" + "a" * 64, {"name": "registry:5000/team/app:1"}, 1)
+    assert EventFilter({"image": [image]}).accepts(event) is accepted

@@ -141,7 +141,7 @@ def test_a_probe_is_an_exec_whose_end_is_the_result() -> None:
         await it.end(0)
         assert (it.health.status, it.health.results[-1].output) == ("healthy", "all well")
         assert (it.health.results[-1].started_at_ns, it.health.results[-1].ended_at_ns) == (1_000, 1_010)
-        assert life.actions()[2:] == ["exec_create: probe", "exec_start: probe", "exec_die", "health_status: healthy"]
+        assert life.actions()[2:] == ["exec_create: probe ", "exec_start: probe ", "exec_die", "health_status: healthy"]
         assert len(life.runtime.created) == 1  # the probe is not kept, neither here nor by the supervisor
         await it.due()
         await it.end(3)

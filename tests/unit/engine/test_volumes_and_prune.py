@@ -68,7 +68,7 @@ def test_a_volume_keeps_its_record_across_a_restart(tmp_path: Path) -> None:
         again = world.restarted_volumes()
         await again.load()
         assert again.resolve("data") == made and again.resolve("unrecorded").created_at_ns == 5
-        assert world.life.actions() == ["create", "create"]
+        assert world.life.events() == ["volume create", "volume create"]
 
     play(tmp_path, body)
 
@@ -132,7 +132,7 @@ def test_prune_of_volumes_takes_anonymous_ones_unless_asked_for_all(tmp_path: Pa
         assert (pruned.deleted, pruned.reclaimed_bytes) == ([anonymous.name], 7)
         assert (await world.prunes.volumes({"label!": ["keep"]}, everything=True)).deleted == ["named"]
         assert [each.name for each in world.volumes.list()] == ["kept", "used"]
-        assert world.life.actions()[-1] == "prune"
+        assert world.life.events()[-1] == "volume prune"
 
     play(tmp_path, body)
 

@@ -383,17 +383,20 @@ def test_secrets_of_others_are_left_out(tmp_path: Path) -> None:
     through_gate(tmp_path, scenario, role="viewer", answers={"/containers/web/json": shown})
 
 
-def test_events_of_others_are_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("separator", ["", "\x1e"])
+def test_events_of_others_are_left_out(tmp_path: Path, separator: str) -> None:
+    """In lines of JSON, and in a JSON sequence (RFC 7464)."""
     owner = f"uid:{os.getuid()}"
     events = [
         {"Type": "container", "Actor": {"ID": number, "Attributes": {"tidegate.owner": of}}}
         for number, of in (("1", owner), ("2", "CN=eve"), ("3", owner))
     ]
-    text = "".join(json.dumps(event) + "\n" for event in events)
+    text = "".join(f"{separator}{json.dumps(event)}\n" for event in events)
 
     async def scenario(gate: Path, seen: Seen) -> None:
         answer = await ask(gate, "GET /events?since=1")
         assert b'"1"' in answer and b'"3"' in answer and b'"2"' not in answer
+        assert answer.count(b"\x1e") == 2 * len(separator)
 
     through_gate(tmp_path, scenario, role="ci", answers={"/events": text.encode()})
 

@@ -1,13 +1,16 @@
 """GET /events: the past that was asked for, then what comes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import msgspec
 
+from tidegate.api.media_types import JSON, JSON_LINES, STREAMS_OF_JSON, choose_media_type, json_record
 from tidegate.api.pipeline import Call
 from tidegate.api.profile import ApiProfile
+from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.events import EngineEvent, EventBus, EventFilter
 from tidegate.engine.ports import Clock
 from tidegate.http.messages import Response
@@ -30,36 +33,59 @@ class EventHandlers(msgspec.Struct, frozen=True):
         """The head goes out at once; ``until`` in the past answers and ends."""
         now_ns = self.clock()
         accepted = EventFilter(parse_filters(call.query.text("filters"), FILTERS))
-        since = parse_optional_time(call.query.text("since"), now_ns)
-        until = parse_optional_time(call.query.text("until"), now_ns)
-        body = self._lines(accepted, since, until, call.profile)
-        return Response(200, (("Content-Type", "application/json"),), body)
+        since, until = _moment(call, "since", now_ns), _moment(call, "until", now_ns)
+        if since is not None and until is not None and until < since:
+            low, high = call.query.text("since"), call.query.text("until")
+            raise InvalidParameterError(f"`since` time ({low}) cannot be after `until` time ({high})")
+        media_type = choose_media_type(call.request.headers.get("accept"), STREAMS_OF_JSON)
+        media_type = media_type or (JSON if call.profile.streams_as_plain_json else JSON_LINES)
+        records = self._records(self._events(accepted, since, until), call.profile, media_type)
+        return Response(200, (("Content-Type", media_type),), records)
 
-    async def _lines(
-        self, accepted: EventFilter, since: int | None, until: int | None, profile: ApiProfile
+    async def _records(
+        self, events: AsyncGenerator[EngineEvent, None], profile: ApiProfile, media_type: str
     ) -> AsyncIterator[bytes]:
+        async with contextlib.aclosing(events):
+            async for event in events:
+                if not (profile.hides_image_creations and event.kind == "image" and event.action == "create"):
+                    yield json_record(msgspec.json.encode(event_view(event, profile)), media_type)
+
+    async def _events(
+        self, accepted: EventFilter, since: int | None, until: int | None
+    ) -> AsyncGenerator[EngineEvent, None]:
         if until is not None and until <= self.clock():
             for event in self.bus.past(accepted, since, until):
-                yield line(event, profile)
+                yield event
             return
         listener = self.bus.subscribe(accepted, since)
         loop = asyncio.get_running_loop()
         timer = loop.call_later((until - self.clock()) / 1e9, listener.close) if until is not None else None
         try:
             async for event in listener.events():
-                yield line(event, profile)
+                yield event
         finally:
             if timer is not None:
                 timer.cancel()
             listener.close()
 
 
-def line(event: EngineEvent, profile: ApiProfile) -> bytes:
-    """One event as JSON; below 1.52 with the fields of old."""
+def _moment(call: Call, name: str, now_ns: int) -> int | None:
+    text = call.query.text(name)
+    try:
+        return parse_optional_time(text, now_ns)
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"invalid value for '{name}': {error.message}") from error
+
+
+def event_view(event: EngineEvent, profile: ApiProfile) -> dict[str, Any]:
+    """One event; below 1.52 those of containers and images with the fields of old too."""
     shown: dict[str, Any] = {}
-    if profile.legacy_event_fields and event.kind == "container":
-        shown = {"status": event.action, "id": event.actor_id, "from": event.attributes.get("image", "")}
-    shown |= {
+    if profile.legacy_event_fields and event.kind in ("container", "image"):
+        shown = {"status": event.action, "id": event.actor_id}
+        if event.kind == "container":
+            shown["from"] = event.attributes.get("image", "")
+    return {
+        **shown,
         "Type": event.kind,
         "Action": event.action,
         "Actor": {"ID": event.actor_id, "Attributes": dict(event.attributes)},
@@ -67,4 +93,3 @@ def line(event: EngineEvent, profile: ApiProfile) -> bytes:
         "time": event.at_ns // 1_000_000_000,
         "timeNano": event.at_ns,
     }
-    return msgspec.json.encode(shown) + b"\n"

@@ -1,6 +1,7 @@
 """Attach, logs, exec: everything that carries a process's streams."""
 
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -71,7 +72,10 @@ class StreamHandlers(msgspec.Struct, frozen=True):
         container = self.containers.resolve(call.parameters["id"])
         document = stored_request(container.document)
         stdin, stdout, stderr = (call.query.flag(name) for name in ("stdin", "stdout", "stderr"))
-        keys = DetachFilter(parse_detach_keys(call.query.text("detachKeys"))) if stdin and document.tty else None
+        keys = None
+        if stdin and document.tty:
+            told = partial(self.containers.publish, container.id, "detach", {})
+            keys = DetachFilter(parse_detach_keys(call.query.text("detachKeys")), told)
         before = None
         if call.query.flag("logs"):
             render = render_for(container, False, framed=framed)
@@ -139,7 +143,10 @@ class StreamHandlers(msgspec.Struct, frozen=True):
                 raise InternalError("an exec that is not detached has no streams")
             return stream if start.tty == document.tty else Reframed(stream, framed=document.tty)
 
-        keys = DetachFilter(parse_detach_keys(document.detach_keys)) if document.tty else None
+        keys = None
+        if document.tty:
+            told = partial(self.execs.detached, wanted.id)
+            keys = DetachFilter(parse_detach_keys(document.detach_keys), told)
         return process_hijack(call, started, tty=start.tty, detach=keys)
 
     async def resize_exec(self, call: Call) -> Response:
