@@ -6,8 +6,10 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.kernel.fresh_netns import in_fresh_netns
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
@@ -23,11 +25,11 @@ SETTINGS = BridgeSettings("tgtest0", IPv4Network("172.29.0.0/16"))
 TIMEOUT_S = 5.0
 
 
-def on_a_host(scenario: Callable[[LinuxBridge], Awaitable[None]]) -> None:
+def on_a_host(scenario: Callable[[LinuxBridge], Awaitable[None]], settings: BridgeSettings = SETTINGS) -> None:
     async def run() -> None:
         with NetlinkSocket() as host:
             links.set_up(host, links.LOOPBACK_INDEX)
-        bridge = LinuxBridge(SETTINGS)
+        bridge = LinuxBridge(settings)
         await bridge.ensure()
         await scenario(bridge)
         await bridge.close()
@@ -96,6 +98,50 @@ def test_a_container_reaches_the_gateway_and_by_masquerade_the_world() -> None:
         assert assert_reaches(client, abroad) == "10.9.0.1"
 
     on_a_host(scenario)
+
+
+@pytest.mark.parametrize("are_filtered", ["0", "1"])
+def test_containers_that_may_not_reach_each_other_still_do_by_published_ports(are_filtered: str) -> None:
+    bridged_frames = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    if not bridged_frames.exists() and are_filtered == "1":
+        pytest.skip("no br_netfilter here")
+
+    async def scenario(bridge: LinuxBridge) -> None:
+        if bridged_frames.exists():
+            bridged_frames.write_text(are_filtered)
+        await bridge.connect("c1", [PortPublication(80, "tcp", "", 8080)], None)
+        await bridge.connect("c2", [], None)
+        server = within(bridge.netns_path("c1"), lambda: listen(socket.SOCK_STREAM, 80))
+        other = within(bridge.netns_path("c1"), lambda: listen(socket.SOCK_STREAM, 81))
+        path = bridge.netns_path("c2")
+        for port in (80, 81):
+            with pytest.raises((TimeoutError, OSError)):
+                within(path, lambda port=port: socket.create_connection(("172.29.0.2", port), timeout=0.3))
+        assert_reaches(within(path, lambda: connect("172.29.0.1", 8080)), server)
+        other.close()
+
+    on_a_host(scenario, replace(SETTINGS, among_themselves=False))
+
+
+def test_a_bridge_without_masquerade_shows_the_containers_addresses_and_gives_only_fixed_ones() -> None:
+    async def scenario(bridge: LinuxBridge) -> None:
+        world = outside_world()
+        attachment = await bridge.connect("c1", [], None)
+        assert attachment.address == "172.29.4.1"
+        abroad = within(world, lambda: listen(socket.SOCK_STREAM, 9002))
+        client = within(bridge.netns_path("c1"), lambda: connect("10.9.0.2", 9002))
+        assert assert_reaches(client, abroad) == "172.29.4.1"
+
+    on_a_host(scenario, replace(SETTINGS, masquerade=False, fixed=IPv4Network("172.29.4.0/30")))
+
+
+def test_a_fixed_part_that_is_none_of_the_subnet_is_refused() -> None:
+    async def run() -> None:
+        bridge = LinuxBridge(replace(SETTINGS, fixed=IPv4Network("10.0.0.0/24")))
+        with pytest.raises(InvalidParameterError, match="fixed-cidr: 10.0.0.0/24 is no part of 172.29.0.0/16"):
+            await bridge.ensure()
+
+    in_fresh_netns(lambda: asyncio.run(run()))
 
 
 def test_a_published_port_is_reached_from_everywhere() -> None:

@@ -13,6 +13,12 @@ from msgspec.structs import replace
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.sizes import parse_size
 from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig
+from tidegate.daemon.engine_options import (
+    parse_bridge_rules,
+    parse_container_defaults,
+    parse_labels,
+    parse_transfers,
+)
 from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
 from tidegate.gate.audit.start import FILE, AuditSettings, parse_audit_kind, parse_keep_files
 from tidegate.gate.decoy.process import WRITER, DecoyProcessSettings
@@ -31,6 +37,7 @@ _DEFAULT_MOST_GATE_WORKERS = 4
 def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSettings:
     """Every setting that is the engine's."""
     values = config.settings
+    rules = parse_bridge_rules(values)
     return EngineProcessSettings(
         parent_pid=os.getpid(),
         data_root=config.data_root,
@@ -39,7 +46,7 @@ def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSet
         socket_group_id=parse_group(values["group"]) if "group" in values else None,
         gate_socket=gate_socket,
         bridge=values.get("bridge", DEFAULT_BRIDGE),
-        bridge_subnet=parse_bip(values["bip"]) if "bip" in values else None,
+        bridge_subnet=parse_bip(values["bip"]) if values.get("bip") else rules.fixed_cidr,
         registry_mirrors=tuple(values.get("registry-mirrors", ())),
         insecure_registries=tuple(values.get("insecure-registries", ())),
         log=parse_log_defaults(values),
@@ -48,6 +55,10 @@ def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSet
         shutdown_timeout_s=int(values.get("shutdown-timeout", 15)),
         cgroup_namespace=parse_cgroup_namespace(values.get("default-cgroupns-mode")),
         restart_unhealthy=bool(values.get("restart-unhealthy", False)),
+        labels=parse_labels(values),
+        bridge_rules=rules,
+        transfers=parse_transfers(values, os.environ),
+        containers=parse_container_defaults(values),
     )
 
 

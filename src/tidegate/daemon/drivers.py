@@ -15,7 +15,10 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from tidegate.daemon.process_settings import EngineProcessSettings
-from tidegate.drivers.bridge.driver import BridgeSettings, LinuxBridge
+from tidegate.drivers.bridge.driver import LinuxBridge
+from tidegate.drivers.bridge.names import DEFAULT_SUBNETS
+from tidegate.drivers.bridge.ports import WILDCARD
+from tidegate.drivers.bridge.settings import BridgeSettings
 from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.files.compared_layers import ComparedLayers
 from tidegate.drivers.files.container_files import ConfinedFiles
@@ -105,16 +108,16 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
     layers = LayerDirectories(data / "layers")
     cgroups = open_cgroups(settings.bridge)
     runtime = ShimRuntime(settings.exec_root, cgroups)
-    subnet = IPv4Network(settings.bridge_subnet) if settings.bridge_subnet else None
-    bridge = LinuxBridge(BridgeSettings(name=settings.bridge, subnet=subnet, relay_root=settings.exec_root / "relay"))
-    registry = HTTPRegistry(RegistryConfig(settings.registry_mirrors, settings.insecure_registries))
+    bridge = LinuxBridge(bridge_settings(settings))
+    registry = HTTPRegistry(registry_config(settings))
     rootfs = OverlayRootFilesystems(data, layers.diff_path)
 
     def plans(volumes: VolumeStore, links: LinkTable) -> ProcessPlanner:
         def home(identity: str) -> Path:
             return data / "rootfs" / identity
 
-        return ProcessPlanner(home, volumes, settings.bridge, SeccompCompiler(), settings.log, links)
+        gateway = settings.containers.host_gateway
+        return ProcessPlanner(home, volumes, settings.bridge, SeccompCompiler(), settings.log, links, gateway)
 
     async def open_all() -> None:
         await state.open()
@@ -139,7 +142,7 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
         files=ConfinedFiles(runtime.pids),
         volumes=LocalVolumeStore(data / "volumes"),
         bridge=bridge,
-        bridge_facts=lambda: bridge_facts(bridge, settings.bridge),
+        bridge_facts=lambda: bridge_facts(bridge, settings),
         registry=registry,
         plans=plans,
         plan_resources=process_limits,
@@ -154,13 +157,42 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
     )
 
 
-def bridge_facts(bridge: LinuxBridge, name: str) -> BridgeFacts:
+def registry_config(settings: EngineProcessSettings) -> RegistryConfig:
+    """How registries are asked."""
+    return RegistryConfig(
+        settings.registry_mirrors,
+        settings.insecure_registries,
+        attempts=settings.transfers.attempts,
+        proxies=settings.transfers.proxies,
+    )
+
+
+def bridge_settings(settings: EngineProcessSettings) -> BridgeSettings:
+    """The default bridge as it was asked for."""
+    rules = settings.bridge_rules
+    pool = [subnet for base, size in rules.pools for subnet in IPv4Network(base).subnets(new_prefix=size)]
+    return BridgeSettings(
+        name=settings.bridge,
+        subnet=IPv4Network(settings.bridge_subnet) if settings.bridge_subnet else None,
+        pool=pool or DEFAULT_SUBNETS,
+        fixed=IPv4Network(rules.fixed_cidr) if rules.fixed_cidr else None,
+        mtu=rules.mtu,
+        among_themselves=rules.icc,
+        masquerade=rules.masquerade,
+        forward=rules.forward,
+        relay_root=settings.exec_root / "relay",
+    )
+
+
+def bridge_facts(bridge: LinuxBridge, settings: EngineProcessSettings) -> BridgeFacts:
     """What clients are told of the default bridge."""
+    rules = settings.bridge_rules
     options = {
         "com.docker.network.bridge.default_bridge": "true",
-        "com.docker.network.bridge.enable_icc": "true",
-        "com.docker.network.bridge.enable_ip_masquerade": "true",
-        "com.docker.network.bridge.name": name,
+        "com.docker.network.bridge.enable_icc": str(rules.icc).lower(),
+        "com.docker.network.bridge.enable_ip_masquerade": str(rules.masquerade).lower(),
+        "com.docker.network.bridge.host_binding_ipv4": settings.containers.host_ip or WILDCARD,
+        "com.docker.network.bridge.name": settings.bridge,
         "com.docker.network.driver.mtu": str(bridge.mtu),
     }
     return BridgeFacts(str(bridge.subnet), str(bridge.gateway), options)

@@ -13,6 +13,37 @@ class LogDefaults(msgspec.Struct, frozen=True):
     max_files: int = 5
 
 
+class BridgeRules(msgspec.Struct, frozen=True):
+    """Of the default bridge: what ``drivers.bridge.BridgeSettings`` says. ``pools`` are (base, prefix length)."""
+
+    mtu: int = 1500
+    icc: bool = True
+    masquerade: bool = True
+    forward: bool = True
+    fixed_cidr: str | None = None
+    pools: tuple[tuple[str, int], ...] = ()
+
+
+class Transfers(msgspec.Struct, frozen=True):
+    """How images come: layers of a pull at once, attempts for each, and proxies by scheme (``no``: without one)."""
+
+    downloads: int = 3
+    attempts: int = 5
+    proxies: dict[str, str] = {}
+
+
+class ContainerDefaults(msgspec.Struct, frozen=True):
+    """What containers get that do not say; ``host_ip`` is where their ports are published."""
+
+    dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    host_gateway: str = ""
+    host_ip: str = ""
+    init: bool = False
+    no_new_privileges: bool = False
+
+
 class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Paths are absolute; ``bridge_subnet`` is a network in CIDR notation.
 
@@ -36,6 +67,10 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_timeout_s: int = 15
     cgroup_namespace: str | None = None
     restart_unhealthy: bool = False
+    labels: tuple[str, ...] = ()
+    bridge_rules: BridgeRules = BridgeRules()
+    transfers: Transfers = Transfers()
+    containers: ContainerDefaults = ContainerDefaults()
 
 
 def encode_settings(settings: EngineProcessSettings) -> str:

@@ -87,6 +87,7 @@ class Engine:
         self._prober = HealthProber(self._execs, self._containers.probed, outside.clock)
         self._containers.probe_with(self._prober)
         self._images = ImageService(outside.content, outside.layers, outside.state, outside.registry, outside.clock)
+        self._images.parallel_downloads = settings.transfers.downloads
         self._images.platform = Platform("linux", go_architecture(self._host.machine))
         self._commits = CommitService(self._containers, outside.changed, self._images, self._bus)
         self._logs = LogService(self._containers, plans.log_path, outside.read_log)
@@ -97,8 +98,18 @@ class Engine:
         self._networks = PredefinedNetworks(outside.state, outside.clock, self._containers, outside.bridge_facts)
         able = self._host.cgroups
         cgroup_namespace = settings.cgroup_namespace or ("private" if able.version == "2" else "host")
+        asked = settings.containers
         defaults = Defaults(
-            settings.log.driver, cgroup_namespace, settings.restart_unhealthy, host_name=self._host.hostname
+            settings.log.driver,
+            cgroup_namespace,
+            settings.restart_unhealthy,
+            host_name=self._host.hostname,
+            host_ip=asked.host_ip,
+            dns=asked.dns,
+            dns_options=asked.dns_options,
+            dns_search=asked.dns_search,
+            init=asked.init,
+            no_new_privileges=asked.no_new_privileges,
         )
         self._creator = ContainerCreator(self._containers, self._images, defaults, able)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)
@@ -177,4 +188,7 @@ def engine_facts(settings: EngineProcessSettings, defaults: Defaults) -> EngineF
         private_cgroups=defaults.cgroup_namespace == "private",
         registry_mirrors=settings.registry_mirrors,
         insecure_registries=settings.insecure_registries,
+        labels=settings.labels,
+        proxies=settings.transfers.proxies,
+        address_pools=settings.bridge_rules.pools,
     )

@@ -50,6 +50,12 @@ class Defaults(msgspec.Struct, frozen=True):
     ipc_mode: str = "private"
     shm_size_bytes: int = 64 << 20
     host_name: str = ""
+    host_ip: str = ""
+    dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    init: bool = False
+    no_new_privileges: bool = False
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -79,7 +85,7 @@ def plan_new_container(
         settings=Settings(
             chain_ids=tuple(image.chain_ids),
             network="none" if merged.network_disabled else parse_network(host.network_mode),
-            ports=tuple(parse_ports(merged)),
+            ports=tuple(parse_ports(merged, defaults.host_ip)),
             mac_address=parse_mac_address(merged) or None,
             volumes=(*parse_volumes(merged, related.inherited.targets), *related.inherited.volumes),
             inherited_binds=related.inherited.binds,
@@ -134,17 +140,26 @@ def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:
     """The document with the engine's defaults where neither client nor image said anything."""
     host = request.host_config
     log_config = msgspec.structs.replace(host.log_config, type=host.log_config.type or defaults.log_driver)
-    cgroupns_mode = host.cgroupns_mode or defaults.cgroup_namespace
     host = msgspec.structs.replace(
         host,
         log_config=log_config,
-        cgroupns_mode=cgroupns_mode,
+        cgroupns_mode=host.cgroupns_mode or defaults.cgroup_namespace,
         ipc_mode=host.ipc_mode or defaults.ipc_mode,
         shm_size=host.shm_size or defaults.shm_size_bytes,
+        dns=host.dns or defaults.dns,
+        dns_options=host.dns_options or defaults.dns_options,
+        dns_search=host.dns_search or defaults.dns_search,
+        init=defaults.init or None if host.init is None else host.init,
+        security_opt=_hardened(host.security_opt) if defaults.no_new_privileges else host.security_opt,
     )
     shares_name = host.network_mode == "host" and host.uts_mode != "host"
     hostname = request.hostname or (defaults.host_name if shares_name else "")
     return msgspec.structs.replace(request, host_config=host, hostname=hostname)
+
+
+def _hardened(options: tuple[str, ...]) -> tuple[str, ...]:
+    says = any(option.replace(":", "=", 1).partition("=")[0] == "no-new-privileges" for option in options)
+    return options if says else (*options, "no-new-privileges")
 
 
 def merge_environment(defaults: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:

@@ -33,11 +33,15 @@ from tidegate.spec.oci_image import (
 __all__ = ["Image", "ImageService", "ImageUse", "Message"]
 
 Emit = Callable[[Message], None]
-PARALLEL_DOWNLOADS = 3
 
 
 class ImageService(ImageRecords):
-    """``load_records`` comes first, once. Methods are safe to run at the same time on one loop."""
+    """``load_records`` comes first, once. Methods are safe to run at the same time on one loop.
+
+    ``parallel_downloads`` is how many layers a pull that begins now fetches at once.
+    """
+
+    parallel_downloads = 3
 
     async def pull(
         self, name: str, platform: str | None = None, auth: RegistryAuth | None = None
@@ -90,7 +94,7 @@ class ImageService(ImageRecords):
                 raise InvalidParameterError("image config is too large")
             await self._content.ingest(config_blob, manifest.config.digest, manifest.config.size)
             config = oci_image.parse_config(await self._content.read(manifest.config.digest))
-            slots = asyncio.Semaphore(PARALLEL_DOWNLOADS)
+            slots = asyncio.Semaphore(self.parallel_downloads)
 
             async def download(layer: BlobReference) -> None:
                 if not self._content.exists(layer.digest):

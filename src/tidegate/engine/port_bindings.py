@@ -17,8 +17,8 @@ _PORT = re.compile(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?")
 _HOST_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
-def parse_ports(request: CreateRequest) -> Iterable[PublishedPort]:
-    """The bindings, and every other exposed port with PublishAllPorts.
+def parse_ports(request: CreateRequest, default_ip: str = "") -> Iterable[PublishedPort]:
+    """The bindings, and every other exposed port with PublishAllPorts; on ``default_ip`` where no address is named.
 
     Raises InvalidParameterError, NotSupportedError.
     """
@@ -27,12 +27,12 @@ def parse_ports(request: CreateRequest) -> Iterable[PublishedPort]:
         port, protocol = parse_port(key)
         for binding in bindings:
             first, last = parse_host_ports(binding.host_port)
-            yield PublishedPort(port, protocol, _parse_host_ip(binding.host_ip), first, last)
+            yield PublishedPort(port, protocol, _parse_host_ip(binding.host_ip or default_ip), first, last)
     if host.publish_all_ports:
         bound = {parse_port(key) for key in host.port_bindings}
         for key in request.exposed_ports:
             if (exposed := parse_port(key)) not in bound:
-                yield PublishedPort(*exposed, DEFAULT_HOST_IP, 0)
+                yield PublishedPort(*exposed, _parse_host_ip(default_ip), 0)
 
 
 def parse_port(text: str) -> tuple[int, str]:

@@ -26,7 +26,10 @@ ENGINE = "engine"
 
 
 class EngineFacts(msgspec.Struct, frozen=True):
-    """What is set, as far as clients are told; ``private_cgroups``: containers have cgroup namespaces by default."""
+    """What is set, as far as clients are told; ``private_cgroups``: containers have cgroup namespaces by default.
+
+    ``proxies`` by scheme, and ``no``; ``address_pools`` are (base, prefix length of each subnet).
+    """
 
     data_root: Path
     log_driver: str
@@ -35,6 +38,9 @@ class EngineFacts(msgspec.Struct, frozen=True):
     registry_mirrors: Sequence[str] = ()
     insecure_registries: Sequence[str] = ()
     private_cgroups: bool = False
+    labels: Sequence[str] = ()
+    proxies: Mapping[str, str] = {}
+    address_pools: Sequence[tuple[str, int]] = ()
 
 
 class EngineInfo(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import errno
 import socket
 import struct
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
 
 import msgspec
 
@@ -31,7 +32,9 @@ _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_SETLINK = 16, 17, 18, 19
 _RTM_NEWADDR, _RTM_GETADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 22, 24, 26
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_PROTINFO = 1, 3, 4, 10, 12
 _IFLA_LINKINFO, _IFLA_NET_NS_FD = 18, 28
-_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER, _IFLA_BRPORT_MODE = 1, 2, 1, 4
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
+_IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
+_BRIDGED_FRAMES = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_GATEWAY = 1, 5
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
@@ -130,6 +133,18 @@ def set_up(netlink: NetlinkSocket, index: int) -> None:
 def set_hairpin(netlink: NetlinkSocket, index: int) -> None:
     """Let the bridge send a frame back out of the port it came in by."""
     body = _link_message(index, family=socket.AF_BRIDGE) + nested(_IFLA_PROTINFO, u8(_IFLA_BRPORT_MODE, 1))
+    netlink.request(_RTM_SETLINK, body)
+
+
+def frames_are_filtered() -> bool:
+    """Whether frames within a bridge are shown to the rules for IPv4 (br_netfilter): these drop them by themselves, and
+    lead what is published from container to container within the bridge, which isolated ports would not carry."""
+    return _BRIDGED_FRAMES.exists() and _BRIDGED_FRAMES.read_text().strip() == "1"
+
+
+def isolate_port(netlink: NetlinkSocket, index: int) -> None:
+    """Let the bridge carry no frame between this port and others that are isolated (bridge(8))."""
+    body = _link_message(index, family=socket.AF_BRIDGE) + nested(_IFLA_PROTINFO, u8(_IFLA_BRPORT_ISOLATED, 1))
     netlink.request(_RTM_SETLINK, body)
 
 

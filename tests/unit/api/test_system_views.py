@@ -36,6 +36,21 @@ def test_info_has_the_specification_s_fields_and_no_warning_on_an_able_host() ->
     assert shown["RegistryConfig"]["IndexConfigs"]["docker.io"]["Mirrors"] == ["https://mirror"]
 
 
+def test_labels_pools_and_proxies_are_shown_and_secrets_of_proxies_not() -> None:
+    set_ = replace(
+        FACTS,
+        labels=("rack=4",),
+        proxies={"http": "http://me:secret@proxy:3128", "no": "example"},
+        address_pools=(("10.0.0.0/16", 24),),
+    )
+    shown = info_view(replace(INFO, facts=set_))
+    assert shown["Labels"] == ["rack=4"]
+    assert (shown["HttpProxy"], shown["HttpsProxy"], shown["NoProxy"]) == (
+        "http://xxxxx:xxxxx@proxy:3128", "", "example",
+    )  # fmt: skip
+    assert shown["DefaultAddressPools"] == [{"Base": "10.0.0.0/16", "Size": 24}]
+
+
 def test_cgroup_namespaces_by_default_are_a_security_option() -> None:
     private = replace(INFO, facts=replace(FACTS, private_cgroups=True))
     assert info_view(private)["SecurityOptions"] == ["name=seccomp,profile=builtin", "name=cgroupns"]

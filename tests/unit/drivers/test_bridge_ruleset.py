@@ -57,6 +57,8 @@ def test_no_host_address_means_every_address() -> None:
 
 def test_the_first_free_subnet_is_chosen() -> None:
     assert choose_subnet([]) == IPv4Network("172.18.0.0/16")
+    pool = list(IPv4Network("10.0.0.0/16").subnets(new_prefix=24))
+    assert choose_subnet([IPv4Network("10.0.0.0/24")], pool) == IPv4Network("10.0.1.0/24")
     assert choose_subnet([IPv4Network("172.18.5.0/24"), IPv4Network("172.19.0.0/16")]) == IPv4Network("172.20.0.0/16")
     with pytest.raises(UnavailableError):
         choose_subnet([IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16")])

@@ -21,10 +21,13 @@ IMAGE = {
 }
 
 
-def plan(image: dict[str, object] | None = None, **document: object) -> NewContainer:
+PLAIN = Defaults("json-file", "private")
+
+
+def plan(image: dict[str, object] | None = None, defaults: Defaults = PLAIN, **document: object) -> NewContainer:
     request = decode(CreateRequest, json.dumps(document).encode())
     source = SourceImage("img", "sha256:1", ("c1",), IMAGE if image is None else image)
-    return plan_new_container("n", source, request, Defaults("json-file", "private"))
+    return plan_new_container("n", source, request, defaults)
 
 
 def merged(new: NewContainer) -> CreateRequest:
@@ -50,6 +53,30 @@ def test_the_engine_s_defaults_are_written_down() -> None:
     assert merged(plan(HostConfig={"LogConfig": {"Type": "none"}})).host_config.log_config.type == "none"
     assert merged(plan()).host_config.cgroupns_mode == "private"
     assert merged(plan(HostConfig={"CgroupnsMode": "host"})).host_config.cgroupns_mode == "host"
+
+
+def test_what_the_administrator_set_is_for_containers_that_do_not_say() -> None:
+    defaults = Defaults(
+        dns=("1.1.1.1",), dns_options=("ndots:1",), dns_search=("corp",), init=True, no_new_privileges=True
+    )
+    plain = merged(plan(defaults=defaults)).host_config
+    assert (plain.dns, plain.dns_options, plain.dns_search) == (("1.1.1.1",), ("ndots:1",), ("corp",))
+    assert (plain.init, plain.security_opt) == (True, ("no-new-privileges",))
+    said = {"Dns": ["9.9.9.9"], "DnsSearch": ["."], "Init": False, "SecurityOpt": ["no-new-privileges:false"]}
+    own = merged(plan(defaults=defaults, HostConfig=said)).host_config
+    assert (own.dns, own.dns_search, own.init) == (("9.9.9.9",), (".",), False)
+    assert own.security_opt == ("no-new-privileges:false",)
+    assert merged(plan()).host_config.init is None
+
+
+def test_ports_are_published_on_the_address_that_the_administrator_set() -> None:
+    defaults = Defaults(host_ip="127.0.0.1")
+    bindings = {"80/tcp": [{"HostPort": "8080"}], "81/tcp": [{"HostIp": "10.0.0.1", "HostPort": "8081"}]}
+    asked = {"PortBindings": bindings, "PublishAllPorts": True}
+    ports = plan(defaults=defaults, HostConfig=asked, ExposedPorts={"82/tcp": {}}).settings.ports
+    assert sorted((port.container_port, port.host_ip) for port in ports) == [
+        (80, "127.0.0.1"), (81, "10.0.0.1"), (82, "127.0.0.1"),
+    ]  # fmt: skip
 
 
 def test_an_entrypoint_of_the_client_drops_the_image_s_command() -> None:

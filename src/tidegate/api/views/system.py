@@ -80,11 +80,11 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "IndexServerAddress": "https://index.docker.io/v1/",
         "RegistryConfig": _registry_view(facts),
         "GenericResources": None,
-        "HttpProxy": "",
-        "HttpsProxy": "",
-        "NoProxy": "",
+        "HttpProxy": mask_credentials(facts.proxies.get("http", "")),
+        "HttpsProxy": mask_credentials(facts.proxies.get("https", "")),
+        "NoProxy": facts.proxies.get("no", ""),
         "Name": host.hostname,
-        "Labels": [],
+        "Labels": list(facts.labels),
         "ExperimentalBuild": False,
         "ServerVersion": __version__,
         "Runtimes": {"crun": {"path": "crun"}},
@@ -99,8 +99,20 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "SecurityOptions": ["name=seccomp,profile=builtin", *(["name=cgroupns"] if facts.private_cgroups else [])],
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [],
+        **({"DefaultAddressPools": _pools_view(facts)} if facts.address_pools else {}),
         "Warnings": _warnings(host) or None,
     }  # fmt: skip
+
+
+def mask_credentials(url: str) -> str:
+    """The URL with whatever stands before the ``@`` hidden, in moby's way."""
+    scheme, separator, rest = url.rpartition("://")
+    credentials, at, place = rest.rpartition("@")
+    return f"{scheme}{separator}xxxxx:xxxxx@{place}" if at and credentials else url
+
+
+def _pools_view(facts: EngineFacts) -> list[dict[str, Any]]:
+    return [{"Base": base, "Size": size} for base, size in facts.address_pools]
 
 
 def _registry_view(facts: EngineFacts) -> Mapping[str, Any]:

@@ -25,8 +25,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from tidegate.base.errors import ConflictError, InternalError, InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.drivers.bridge.flows import forget_datagrams
 from tidegate.drivers.bridge.foreign_firewalls import close_way, make_way
@@ -34,6 +32,7 @@ from tidegate.drivers.bridge.names import choose_subnet, mac_of, veth_name, veth
 from tidegate.drivers.bridge.port_relay import PortRelay, RelayWatch
 from tidegate.drivers.bridge.ports import HostPorts, is_ipv6, parse_publication
 from tidegate.drivers.bridge.ruleset import render_publish, render_ruleset, render_withdraw, table_name
+from tidegate.drivers.bridge.settings import BridgeSettings
 from tidegate.engine.ports import BridgeAttachment, PortPublication
 from tidegate.kernel import links
 from tidegate.kernel.namespaces import create_network_namespace
@@ -47,15 +46,6 @@ CONTAINER_INTERFACE = "eth0"
 LOOK_EVERY_S = 30.0
 _BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 _SYSCTL = Path("/proc/sys/net/ipv4")
-
-
-class BridgeSettings(msgspec.Struct, frozen=True):
-    """What an administrator may say of the bridge. No ``subnet``: the existing bridge's, else the first free."""
-
-    name: str = "tidegate0"
-    subnet: IPv4Network | None = None
-    mtu: int = 1500
-    relay_root: Path = Path("/run/tidegate/relay")
 
 
 @contextmanager
@@ -193,8 +183,11 @@ class LinuxBridge:
             self._bridge_index = bridge.index
             self._gateway = self._choose_gateway(netlink, bridge.index)
             links.add_address(netlink, bridge.index, self._gateway)
+            if self._settings.fixed is not None and not self._settings.fixed.subnet_of(self._gateway.network):
+                raise InvalidParameterError(f"fixed-cidr: {self._settings.fixed} is no part of {self._gateway.network}")
             links.set_up(netlink, bridge.index)
-            (_SYSCTL / "ip_forward").write_text("1")
+            if self._settings.forward:
+                (_SYSCTL / "ip_forward").write_text("1")
             (_SYSCTL / "conf" / name / "route_localnet").write_text("1")
         self._make_way()
         # At boot the former table is left alone: published ports work on until ``adopt`` replaces it.
@@ -224,7 +217,7 @@ class LinuxBridge:
         if subnet is None and present:
             return present[0]
         if subnet is None:
-            subnet = choose_subnet(links.list_destinations(netlink))
+            subnet = choose_subnet(links.list_destinations(netlink), self._settings.pool)
         return IPv4Interface((subnet.network_address + 1, subnet.prefixlen))
 
     def _rebuild_ruleset(self, without: str | None = None) -> None:
@@ -233,7 +226,14 @@ class LinuxBridge:
             for container_id, endpoint in self._endpoints.items()
             if endpoint.is_published and container_id != without
         ]
-        self._firewall().run(render_ruleset(self._settings.name, self.subnet, published))
+        ruleset = render_ruleset(
+            self._settings.name,
+            self.subnet,
+            published,
+            masquerade=self._settings.masquerade,
+            among_themselves=self._settings.among_themselves,
+        )
+        self._firewall().run(ruleset)
 
     def _apply(self, commands: str, without: str | None = None) -> None:
         """Change the table; where that fails someone has touched it (``nft flush ruleset``): it is made anew."""
@@ -245,7 +245,7 @@ class LinuxBridge:
 
     def _allocate(self) -> IPv4Address:
         used = {item.address for item in self._endpoints.values()} | {self.gateway}
-        for address in self.subnet.hosts():
+        for address in (self._settings.fixed or self.subnet).hosts():
             if address not in used:
                 return address
         raise UnavailableError(f"no available IPv4 addresses on this network's address pools: {self._settings.name}")
@@ -323,6 +323,8 @@ class LinuxBridge:
             if near is None or far is None:
                 raise InternalError(f"the interface of container {container_id} vanished")
             links.set_hairpin(host, near.index)
+            if not self._settings.among_themselves and not links.frames_are_filtered():
+                links.isolate_port(host, near.index)
             links.add_address(inside, far.index, IPv4Interface((address, self.subnet.prefixlen)))
             links.set_up(inside, far.index)
             links.add_default_route(inside, self.gateway)

@@ -1,7 +1,7 @@
 """Names and addresses on a bridge, computed so that nothing has to be remembered: pure."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from tidegate.base.errors import UnavailableError
@@ -12,9 +12,9 @@ DEFAULT_SUBNETS = (
 )
 
 
-def choose_subnet(taken: Sequence[IPv4Network]) -> IPv4Network:
-    """The first default subnet that overlaps no route of the host."""
-    for subnet in DEFAULT_SUBNETS:
+def choose_subnet(taken: Sequence[IPv4Network], pool: Iterable[IPv4Network] = DEFAULT_SUBNETS) -> IPv4Network:
+    """The first subnet of ``pool`` that overlaps no route of the host. Raises UnavailableError."""
+    for subnet in pool:
         if not any(subnet.overlaps(other) for other in taken):
             return subnet
     raise UnavailableError("could not find an available IPv4 address pool for the bridge")

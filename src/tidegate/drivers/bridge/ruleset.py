@@ -3,7 +3,7 @@
 - One table per bridge, so that two engines on a host do not meet and one command removes all that is ours.
 - A published port of an IPv6 address is not the table's (``port_relay``).
 - A published port on one address is in ``published``; one on every address is in ``published_any``, looked up second.
-- Containers are reached from outside by published ports only; among themselves freely.
+- Containers are reached from outside by published ports only; among themselves freely, or as if from outside.
 - ``route_localnet`` makes 127.0.0.0/8 routable, so what claims to go there from another host is dropped first
   (CVE-2020-8558).
 """
@@ -47,9 +47,23 @@ def render_withdraw(bridge: str, ports: Iterable[PortPublication]) -> str:
     return "\n".join(lines)
 
 
-def render_ruleset(bridge: str, subnet: IPv4Network, published: Iterable[tuple[str, Iterable[PortPublication]]]) -> str:
-    """Replace the table by a fresh one that publishes what is given, as one transaction."""
+def render_ruleset(
+    bridge: str,
+    subnet: IPv4Network,
+    published: Iterable[tuple[str, Iterable[PortPublication]]],
+    *,
+    masquerade: bool = True,
+    among_themselves: bool = True,
+) -> str:
+    """Replace the table by a fresh one that publishes what is given, as one transaction.
+
+    - Without ``masquerade`` the world sees the containers' own addresses.
+    - Without ``among_themselves`` containers reach each other by published ports only; frames within the bridge are not
+      the table's (``links.isolate_port``).
+    """
     table = table_name(bridge)
+    hidden = f'oifname != "{bridge}" ip saddr {subnet} masquerade' if masquerade else ""
+    within = f'iifname "{bridge}" accept' if among_themselves else ""
     elements = "\n".join(render_publish(bridge, address, ports) for address, ports in published)
     return f"""
 table ip {table}
@@ -76,7 +90,7 @@ table ip {table} {{
   }}
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
-    oifname != "{bridge}" ip saddr {subnet} masquerade
+    {hidden}
     oifname "{bridge}" ip saddr 127.0.0.0/8 masquerade
     oifname "{bridge}" ip saddr {subnet} ct status dnat masquerade
   }}
@@ -84,7 +98,7 @@ table ip {table} {{
     type filter hook forward priority filter; policy accept;
     oifname != "{bridge}" accept
     ct state established,related accept
-    iifname "{bridge}" accept
+    {within}
     ct status dnat accept
     counter drop
   }}

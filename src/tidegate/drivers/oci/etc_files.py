@@ -36,17 +36,21 @@ def hosts_text(
     extra: Iterable[str],
     attachment: BridgeAttachment | None,
     linked: Iterable[LinkedContainer] = (),
+    host_gateway: str = "",
 ) -> str:
-    """``/etc/hosts``; ``names`` are the container's own. Raises InvalidParameterError for a malformed extra host."""
+    """``/etc/hosts``; ``names`` are the container's own, ``host-gateway`` is ``host_gateway`` or else the bridge.
+
+    Raises InvalidParameterError for a malformed extra host.
+    """
     lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
     for entry in extra:
         name, separator, address = entry.replace("=", ":", 1).partition(":")
         if not separator or not name or not address:
             raise InvalidParameterError(f'bad format for add-host: "{entry}"')
         if address == "host-gateway":
-            if attachment is None:
+            if attachment is None and not host_gateway:
                 raise InvalidParameterError("unable to derive the IP value for host-gateway")
-            address = attachment.gateway
+            address = host_gateway or (attachment.gateway if attachment is not None else "")
         lines.append(f"{address}\t{name}")
     lines += [f"{each.address}\t{' '.join(each.names)}" for each in linked]
     if attachment is not None:

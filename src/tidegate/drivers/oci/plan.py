@@ -83,6 +83,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     seccomp: SeccompCompiler
     log_defaults: LogDefaults
     links: LinkTable
+    host_gateway: str = ""
 
     async def container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
@@ -305,7 +306,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         names = own_names(hostname, document.domainname)
         texts = {
             "hostname": f"{hostname}\n",
-            "hosts": hosts_text(names, host.extra_hosts, attachment, linked),
+            "hosts": hosts_text(names, host.extra_hosts, attachment, linked, self.host_gateway),
             "resolv.conf": resolv_conf_text(host, Path("/etc/resolv.conf"), on_host=network == "host"),
         }
         return write_etc_files(self.home(container.id), texts)

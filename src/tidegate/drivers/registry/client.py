@@ -34,7 +34,6 @@ from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec.oci_image import INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT_BYTES
 
 T = TypeVar("T")
-ATTEMPTS = 5
 CHUNK_BYTES = 1 << 18
 _HUB = frozenset({"", "docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[a-f0-9:]+\])(?::[0-9]{1,5})?")
@@ -136,7 +135,7 @@ class HTTPRegistry:
             if offset >= descriptor.size:
                 break
             failures += 1
-            if failures >= ATTEMPTS:
+            if failures >= self._config.attempts:
                 raise UnavailableError(f"blob {descriptor.digest}: unexpected EOF at byte {offset}")
         if "sha256:" + hasher.hexdigest() != descriptor.digest:
             raise InvalidParameterError(f"filesystem layer verification failed for digest {descriptor.digest}")
@@ -185,7 +184,7 @@ class HTTPRegistry:
                 failures += 1
 
     async def _back_off(self, failures: int, error: Exception) -> None:
-        if failures + 1 >= ATTEMPTS:
+        if failures + 1 >= self._config.attempts:
             raise error if isinstance(error, TidegateError) else UnavailableError(str(error)) from error
         await asyncio.sleep(self._config.backoff_s * 2**failures)
 

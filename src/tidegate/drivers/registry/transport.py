@@ -14,19 +14,25 @@ import msgspec
 
 from tidegate.base.errors import UnavailableError
 from tidegate.drivers.registry.auth import TokenRequest
+from tidegate.drivers.registry.proxies import find_route, open_connection
 
 MAX_REDIRECTS = 5
 MAX_TOKEN_BYTES = 1 << 20
 
 
 class RegistryConfig(msgspec.Struct, frozen=True):
-    """``insecure`` and ``mirrors`` as in daemon.json; ``certs_dir`` holds HOST/ca.crt; ``timeout_s`` is per read."""
+    """``insecure`` and ``mirrors`` as in daemon.json; ``certs_dir`` holds HOST/ca.crt; ``timeout_s`` is per read.
+
+    ``proxies`` are URLs by scheme, and under ``no`` the hosts that need none.
+    """
 
     mirrors: Sequence[str] = ()
     insecure: Sequence[str] = ()
     certs_dir: Path | None = None
     timeout_s: float = 60.0
     backoff_s: float = 0.5
+    attempts: int = 5
+    proxies: Mapping[str, str] = {}
 
 
 class RegistryTransport:
@@ -62,17 +68,16 @@ class RegistryTransport:
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> http.client.HTTPResponse:
         """One request on one connection, which closes with the response (``Connection: close``)."""
         place = urlsplit(url)
-        connection: http.client.HTTPConnection
-        if place.scheme == "https":
-            context = self._tls_context(place.netloc)
-            connection = http.client.HTTPSConnection(place.netloc, timeout=self._config.timeout_s, context=context)
-        elif place.scheme == "http":
-            connection = http.client.HTTPConnection(place.netloc, timeout=self._config.timeout_s)
-        else:
+        if place.scheme not in ("http", "https"):
             raise UnavailableError(f"registry uses an unknown scheme: {url[:200]!r}")
+        context = self._tls_context(place.netloc) if place.scheme == "https" else None
+        route = find_route(place.scheme, place.netloc, self._config.proxies)
+        connection = open_connection(place.netloc, route, context, self._config.timeout_s)
         target = (place.path or "/") + ("?" + place.query if place.query else "")
         try:
             sent = {"User-Agent": "tidegate", "Connection": "close", **headers}
+            if route is not None and context is None:
+                target, sent = f"http://{place.netloc}{target}", {**route.headers, **sent}
             connection.request(method, target, body, sent)
             return connection.getresponse()
         except BaseException:

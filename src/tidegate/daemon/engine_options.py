@@ -1,0 +1,133 @@
+"""Settings of the engine that are more than one value: what is asked for, checked, and told to its process. Pure.
+
+Every function raises InvalidParameterError naming the setting.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.base.errors import InvalidParameterError
+from tidegate.daemon.process_settings import BridgeRules, ContainerDefaults, Transfers
+
+LOWEST_MTU, HIGHEST_MTU = 68, 65535
+_MOST_SUBNETS = 1 << 16
+_PROXIES = ("http-proxy", "https-proxy", "no-proxy")
+
+
+def parse_labels(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """``labels``, each once."""
+    found: dict[str, str] = {}
+    for label in values.get("labels", ()):
+        key, equals, value = label.partition("=")
+        if not equals or not key:
+            raise InvalidParameterError(f"labels: {label!r} is not KEY=VALUE")
+        if found.setdefault(key, value) != value:
+            raise InvalidParameterError(f"labels: conflict labels for {key}={found[key]} and {label}")
+    return tuple(f"{key}={value}" for key, value in found.items())
+
+
+def parse_transfers(values: Mapping[str, Any], environment: Mapping[str, str]) -> Transfers:
+    """Proxies that no setting names are those of the environment, as in dockerd."""
+    counts = {}
+    for name, default in (("max-concurrent-downloads", 3), ("max-download-attempts", 5)):
+        counts[name] = values.get(name, 0) or default
+        if counts[name] < 1:
+            raise InvalidParameterError(f"{name}: {counts[name]} is no number from 1")
+    return Transfers(
+        counts["max-concurrent-downloads"], counts["max-download-attempts"], parse_proxies(values, environment)
+    )
+
+
+def parse_proxies(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """By scheme, and ``no``; without those that are not set."""
+    file = values.get("proxies", {})
+    unknown = sorted(set(file) - set(_PROXIES))
+    if unknown:
+        raise InvalidParameterError(f"proxies: unknown key {unknown[0]!r}: {', '.join(_PROXIES)} are known")
+    found = {}
+    for name in _PROXIES:
+        if name in file and name in values:
+            raise InvalidParameterError(f"{name}: given both as a flag and in the configuration file; keep one of them")
+        variable = name.replace("-", "_")
+        value = values.get(name, file.get(name))
+        if value is None:
+            value = environment.get(variable.upper()) or environment.get(variable, "")
+        if not isinstance(value, str):
+            raise InvalidParameterError(f"proxies: {name}: must be a string")
+        if value:
+            found[name.removesuffix("-proxy")] = value
+    return found
+
+
+def parse_bridge_rules(values: Mapping[str, Any]) -> BridgeRules:
+    """``mtu``, ``icc``, ``ip-masq``, ``ip-forward``, ``fixed-cidr``, ``default-address-pools``."""
+    mtu = values.get("mtu", 0) or BridgeRules().mtu
+    if not LOWEST_MTU <= mtu <= HIGHEST_MTU:
+        raise InvalidParameterError(f"mtu: {mtu} is not from {LOWEST_MTU} to {HIGHEST_MTU}")
+    fixed = values.get("fixed-cidr") or None
+    return BridgeRules(
+        mtu=mtu,
+        icc=values.get("icc", True),
+        masquerade=values.get("ip-masq", True),
+        forward=values.get("ip-forward", True),
+        fixed_cidr=None if fixed is None else str(_network("fixed-cidr", fixed)),
+        pools=tuple(_pool(entry) for entry in values.get("default-address-pools", ())),
+    )
+
+
+def parse_container_defaults(values: Mapping[str, Any]) -> ContainerDefaults:
+    """What containers get that do not say."""
+    return ContainerDefaults(
+        dns=tuple(_address("dns", text) for text in values.get("dns", ())),
+        dns_options=tuple(values.get("dns-opts", ())),
+        dns_search=tuple(values.get("dns-search", ())),
+        host_gateway=parse_host_gateway(values),
+        host_ip=_address("ip", values["ip"]) if values.get("ip") else "",
+        init=values.get("init", False),
+        no_new_privileges=values.get("no-new-privileges", False),
+    )
+
+
+def parse_host_gateway(values: Mapping[str, Any]) -> str:
+    """The IPv4 address of ``host-gateway-ips``, or of its former name; "" leaves it to the bridge."""
+    former, given = values.get("host-gateway-ip"), values.get("host-gateway-ips", ())
+    if former and given:
+        raise InvalidParameterError("host-gateway-ip: is the former name of host-gateway-ips; keep one of them")
+    found = [_address("host-gateway-ips", text) for text in ([former] if former else given)]
+    if len(found) > 1 or any(":" in address for address in found):
+        raise InvalidParameterError("host-gateway-ips: name one IPv4 address: containers have no other")
+    return found[0] if found else ""
+
+
+def _pool(entry: Mapping[str, Any] | str) -> tuple[str, int]:
+    """Of ``{"base": "172.30.0.0/16", "size": 24}``, or the same as ``base=...,size=...``."""
+    where = "default-address-pools"
+    given: Mapping[str, Any] = entry if isinstance(entry, Mapping) else _pairs(entry)
+    if set(given) != {"base", "size"} or not str(given["size"]).isdecimal():
+        raise InvalidParameterError(f"{where}: {entry!r} is not base=NETWORK,size=PREFIX")
+    base, size = _network(where, str(given["base"])), int(given["size"])
+    if not base.prefixlen <= size <= 30:
+        raise InvalidParameterError(f"{where}: size {size} is not from {base.prefixlen} to 30 for {base}")
+    if 1 << (size - base.prefixlen) > _MOST_SUBNETS:
+        raise InvalidParameterError(f"{where}: {base} has more than {_MOST_SUBNETS} subnets of size {size}")
+    return str(base), size
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs: Sequence[tuple[str, str, str]] = [part.partition("=") for part in text.split(",")]
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _network(setting: str, text: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise InvalidParameterError(f"{setting}: {text!r} is no IPv4 network: {error}") from error
+
+
+def _address(setting: str, text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise InvalidParameterError(f"{setting}: {text!r} is no IP address") from error
