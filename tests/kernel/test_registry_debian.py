@@ -22,6 +22,7 @@ from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.registry.client import HTTPRegistry
 from tidegate.drivers.registry.transport import RegistryConfig
+from tidegate.engine.events import EventBus
 from tidegate.engine.images import ImageService
 from tidegate.engine.ports import RegistryAuth
 
@@ -55,7 +56,9 @@ def test_pull(registry_at: DebianRegistry, tmp_path: Path) -> None:
     async def run() -> None:
         registry = HTTPRegistry(RegistryConfig(timeout_s=10, backoff_s=0))
         layers = LayerDirectories(tmp_path / "layers")
-        images = ImageService(ContentDirectory(tmp_path / "content"), layers, FakeStateStore(), registry, lambda: 0)
+        images = ImageService(
+            ContentDirectory(tmp_path / "content"), layers, FakeStateStore(), registry, lambda: 0, EventBus(lambda: 0)
+        )
         try:
             assert [message async for message in images.pull(f"{host}/team/demo:1", None, auth)]
             image = images.resolve(f"{host}/team/demo:1")

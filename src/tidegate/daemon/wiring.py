@@ -86,10 +86,12 @@ class Engine:
         self._execs = ExecService(outside.runtime, self._containers, plans.exec)
         self._prober = HealthProber(self._execs, self._containers.probed, outside.clock)
         self._containers.probe_with(self._prober)
-        self._images = ImageService(outside.content, outside.layers, outside.state, outside.registry, outside.clock)
+        self._images = ImageService(
+            outside.content, outside.layers, outside.state, outside.registry, outside.clock, self._bus
+        )
         self._images.parallel_downloads = settings.transfers.downloads
         self._images.platform = Platform("linux", go_architecture(self._host.machine))
-        self._commits = CommitService(self._containers, outside.changed, self._images, self._bus)
+        self._commits = CommitService(self._containers, outside.changed, self._images)
         self._logs = LogService(self._containers, plans.log_path, outside.read_log)
         self._volumes = volumes
         self._prunes = PruneService(
@@ -143,7 +145,7 @@ class Engine:
             **ArchiveHandlers(self._archives).table(),
             **CommitHandlers(self._commits).table(),
             **StreamHandlers(self._containers, self._execs, self._logs, clock).table(),
-            **ImageHandlers(self._images, self._containers, self._bus).table(),
+            **ImageHandlers(self._images, self._containers).table(),
             **RegistryHandlers(self._drivers.registry).table(),
             **VolumeHandlers(self._volumes, self._prunes).table(),
             **PruneHandlers(self._prunes).table(),

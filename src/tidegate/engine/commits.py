@@ -13,7 +13,6 @@ import msgspec
 
 from tidegate.base.errors import ConflictError, NotFoundError
 from tidegate.engine.containers import ContainerService
-from tidegate.engine.events import EventBus
 from tidegate.engine.file_ports import Change, ContainerLayers
 from tidegate.engine.image_changes import ImageChange
 from tidegate.engine.images import ImageService
@@ -21,6 +20,7 @@ from tidegate.model.container import Container
 from tidegate.model.phases import Phase
 from tidegate.spec.changes import apply_changes
 from tidegate.spec.container import ContainerConfig
+from tidegate.spec.references import parse_reference
 from tidegate.spec.stored import stored_request
 
 _WITHOUT_LAYERS = frozenset({Phase.CREATING, Phase.REMOVING, Phase.DEAD})
@@ -43,7 +43,6 @@ class CommitService(msgspec.Struct, frozen=True):
     containers: ContainerService
     layers: ContainerLayers
     images: ImageService
-    bus: EventBus
 
     async def changes(self, name_or_id: str) -> Sequence[Change]:
         """What differs from the image. Raises NotFoundError, ConflictError for what is half made or half gone."""
@@ -63,10 +62,9 @@ class CommitService(msgspec.Struct, frozen=True):
         change = ImageChange(config, request.author, request.comment, " ".join(words), request.name)
         async with self._paused(container, request.pause):
             image_id = await self.images.commit(base, self.layers.diff(container.id), change)
-        told = {"comment": request.comment, "imageID": image_id, "imageRef": request.name}
+        name = parse_reference(request.name).familiar if request.name else ""
+        told = {"comment": request.comment, "imageID": image_id, "imageRef": name}
         self.containers.publish(container.id, "commit", told)
-        if request.name:
-            self.bus.publish("image", "tag", image_id, {"name": request.name})
         return image_id
 
     def _find(self, name_or_id: str) -> Container:

@@ -23,6 +23,8 @@ from typing import Any
 import msgspec
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, UnavailableError
+from tidegate.engine.event_sources.image_events import ImageEvents
+from tidegate.engine.events import EventBus
 from tidegate.engine.ports import Clock, ContentStore, LayerStore, Registry, StateStore
 from tidegate.spec import oci_image
 from tidegate.spec.oci_image import (
@@ -63,10 +65,16 @@ class ImageRecords:
     """``load_records`` comes first, once. Methods are safe to run at the same time on one loop."""
 
     def __init__(
-        self, content: ContentStore, layers: LayerStore, state: StateStore, registry: Registry, clock: Clock
+        self,
+        content: ContentStore,
+        layers: LayerStore,
+        state: StateStore,
+        registry: Registry,
+        clock: Clock,
+        bus: EventBus,
     ) -> None:
         self._content, self._layers, self._state, self._registry = content, layers, state, registry
-        self._clock = clock
+        self._clock, self._events = clock, ImageEvents(bus)
         self.platform = Platform("linux", "amd64")
         self._images: dict[str, tuple[str, Manifest, ImageConfig]] = {}
         self._names: dict[str, dict[str, str]] = {"tag": {}, "image_digest": {}}
@@ -148,6 +156,7 @@ class ImageRecords:
         if reference.digest:
             raise InvalidParameterError("refusing to create a tag with a digest reference")
         await self._name("tag", reference.key, image.image_id)
+        self._events.tell("tag", image.image_id, image.config.document, reference.familiar)
 
     async def _name(self, kind: str, key: str, image_id: str) -> None:
         await self._state.put(kind, key, image_id.encode())
@@ -166,25 +175,29 @@ class ImageRecords:
             reference = parse_reference(name_or_id)
             kind = "image_digest" if reference.digest else "tag"
             if len([key for other, key in keys if other == "tag"]) > 1 and kind == "tag":
-                return await self._untag([(kind, reference.key)])
+                return await self._untag(image, [(kind, reference.key)])
         _check_removable(image, name_or_id if by_name else "", users, force)
-        changes = [*keys, ("image", image.image_id)]
-        untagged = [{"Untagged": parse_reference(key).familiar} for _, key in keys]
-        await self._state.apply([(kind, key, None) for kind, key in changes])
-        for kind, key in keys:
-            self._names[kind].pop(key, None)
-        self._images.pop(image.image_id, None)
+        untagged = await self._untag(image, [*keys, ("image", image.image_id)])
+        self._events.tell("delete", image.image_id, image.config.document)
         deleted = await self.collect_garbage([chain_id for use in uses for chain_id in use.chain_ids])
         return [*untagged, {"Deleted": image.image_id}, *({"Deleted": chain_id} for chain_id in deleted)]
 
     def _keys_of(self, image_id: str) -> "Sequence[tuple[str, str]]":
         return [(kind, key) for kind, names in self._names.items() for key, value in names.items() if value == image_id]
 
-    async def _untag(self, keys: Sequence[tuple[str, str]]) -> "Sequence[Message]":
-        await self._state.apply([(kind, key, None) for kind, key in keys])
-        for kind, key in keys:
+    async def _untag(self, image: Image, records: Sequence[tuple[str, str]]) -> "Sequence[Message]":
+        """Remove names, and the image itself if its record is among ``records``, at once."""
+        await self._state.apply([(kind, key, None) for kind, key in records])
+        untagged = []
+        for kind, key in records:
+            if kind == "image":
+                self._images.pop(key, None)
+                continue
             self._names[kind].pop(key, None)
-        return [{"Untagged": parse_reference(key).familiar} for _, key in keys]
+            untagged.append({"Untagged": parse_reference(key).familiar})
+            if kind == "tag":
+                self._events.tell("untag", image.image_id, image.config.document)
+        return untagged
 
     async def collect_garbage(self, keep_chain_ids: Sequence[str] = ()) -> "Sequence[str]":
         """Remove blobs and layers no image names and no transfer pins; returns the chain ids removed.

@@ -69,6 +69,8 @@ class ImageService(ImageRecords):
         await self._name("image_digest", f"{repository}@{top.digest}", image_id)
         if reference.tag:
             await self._name("tag", reference.key, image_id)
+        config = self._images[image_id][2].document
+        self._events.tell_of_reference("pull", reference.familiar, reference.familiar_name, config)
         yield {"status": f"Digest: {top.digest}"}
         news = "Image is up to date for" if before == image_id else "Downloaded newer image for"
         yield {"status": f"Status: {news} {reference.familiar}"}
@@ -180,6 +182,7 @@ class ImageService(ImageRecords):
         image_id = digest_of(found.config_raw)
         for reference in references:
             await self._name("tag", reference.key, image_id)
+        self._events.tell("load", image_id, config.document)
         return image_id, [reference.familiar for reference in references]
 
     @contextlib.asynccontextmanager
@@ -206,6 +209,8 @@ class ImageService(ImageRecords):
         images = [(self.resolve(name), name) for name in names]
         plan = [(image.manifest, _tags_to_save(image, name)) for image, name in images]
         small, digests = archives.plan_archive(plan)
+        for image, _ in images:
+            self._events.tell("save", image.image_id, image.config.document)
         return self._archive_bytes(small, digests)
 
     async def _archive_bytes(self, small: Mapping[str, bytes], digests: Sequence[str]) -> AsyncIterator[bytes]:
@@ -244,9 +249,17 @@ class ImageService(ImageRecords):
         found = archives.ArchivedImage(raw, (), (), None)
         manifest = _manifest_of(found, [BlobReference(oci_image.OCI_LAYER, layer.digest, layer.size)])
         await self._store(manifest, oci_image.parse_config(raw), lambda _: None, _already_here)
-        if reference is not None:
-            await self._name("tag", reference.key, digest_of(raw))
+        await self._appeared(raw, reference, "import")
         return digest_of(raw)
+
+    async def _appeared(self, raw: bytes, reference: ImageReference | None, action: str) -> None:
+        """Name and tell of an image that was made here; ``raw`` is its configuration."""
+        image_id, config = digest_of(raw), oci_image.parse_config(raw).document
+        if reference is not None:
+            await self._name("tag", reference.key, image_id)
+        self._events.tell(action, image_id, config)
+        if reference is not None:
+            self._events.tell("tag", image_id, config, reference.familiar)
 
     async def commit(self, base: Image, diff: AsyncIterator[bytes], change: ImageChange) -> str:
         """``base`` with one more layer, an uncompressed tar, and another configuration; returns the new image's id.
@@ -262,8 +275,7 @@ class ImageService(ImageRecords):
             raw = json.dumps(change.document(base, None if is_empty else layer.digest, self._clock())).encode()
             manifest = _manifest_of(archives.ArchivedImage(raw, (), (), None), layers)
             await self._store(manifest, oci_image.parse_config(raw), lambda _: None, _already_here)
-            if reference is not None:
-                await self._name("tag", reference.key, digest_of(raw))
+            await self._appeared(raw, reference, "create")
         return digest_of(raw)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from tidegate.base.errors import ConflictError, NotFoundError
 from tidegate.engine.containers import ContainerService
+from tidegate.engine.event_sources.image_events import image_labels
 from tidegate.engine.events import EventBus
 from tidegate.engine.image_records import Image, ImageUse
 from tidegate.engine.images import ImageService
@@ -70,7 +71,7 @@ class PruneService(msgspec.Struct, frozen=True):
             uses = self.image_uses()
             if any(use.image_id == image.image_id for use in uses) or (dangling_only and image.tags):
                 continue
-            if _image_created_ns(image) >= before_ns or not _labels_fit(filters, _image_labels(image)):
+            if _image_created_ns(image) >= before_ns or not _labels_fit(filters, image_labels(image.config.document)):
                 continue
             sizes = {chain_id: self.layers.size_bytes(chain_id) for chain_id in image.chain_ids}
             try:
@@ -124,10 +125,6 @@ def _labels_fit(filters: Filters, labels: Mapping[str, str]) -> bool:
 
 def _is_alive(container: Container) -> bool:
     return container.state.phase in ALIVE
-
-
-def _image_labels(image: Image) -> Mapping[str, str]:
-    return (image.config.document.get("config") or {}).get("Labels") or {}
 
 
 def _image_created_ns(image: Image) -> int:

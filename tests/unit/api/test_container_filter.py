@@ -26,7 +26,7 @@ def play(tmp_path: Path, body: Callable[[Life, Around], Awaitable[None]]) -> Non
     async def scene() -> None:
         life, registry = Life(), FakeRegistry()
         life.boot()
-        images = ImageService(ContentDirectory(tmp_path), FakeLayerStore(), life.store, registry, lambda: 1)
+        images = ImageService(ContentDirectory(tmp_path), FakeLayerStore(), life.store, registry, lambda: 1, life.bus)
         for name, files in (("demo", ["a"]), ("child", ["a", "b"]), ("other", ["c"])):
             registry.put_image(f"docker.io/library/{name}", "latest", files)
             [_ async for _ in images.pull(name)]

@@ -48,12 +48,14 @@ def play(tmp_path: Path, body: Body) -> None:
         life, registry = Life(), FakeRegistry()
         life.boot()
         layers = FakeLayers(life)
-        images = ImageService(ContentDirectory(tmp_path), FakeLayerStore(), life.store, registry, lambda: 10**18)
+        images = ImageService(
+            ContentDirectory(tmp_path), FakeLayerStore(), life.store, registry, lambda: 10**18, life.bus
+        )
         base = registry.put_image("docker.io/library/demo", "latest", ["a"])
         [_ async for _ in images.pull("demo")]
         await life.service.create(NewContainer("web", "demo", base, document=DOCUMENT))
         try:
-            service = CommitService(life.service, layers, images, life.bus)
+            service = CommitService(life.service, layers, images)
             await asyncio.wait_for(body(life, layers, service), 30)
         finally:
             await life.close()
@@ -75,7 +77,7 @@ def test_a_commit_is_the_image_with_one_more_layer(tmp_path: Path) -> None:
         assert document["history"][1] == {
             "created": "2001-09-09T01:46:40Z", "created_by": "sh -c x", "author": "me", "comment": "why",
         }  # fmt: skip
-        assert life.events()[-2:] == ["container commit", "image tag"]
+        assert life.events()[-3:] == ["image create", "image tag", "container commit"]
 
     play(tmp_path, body)
 

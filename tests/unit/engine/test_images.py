@@ -12,6 +12,7 @@ from tests.fakes.state import FakeStateStore
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, UnavailableError
 from tidegate.drivers.content import ContentDirectory
+from tidegate.engine.events import EventBus, EventFilter
 from tidegate.engine.images import ImageService, ImageUse
 from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec.oci_image import OCI_INDEX, parse_reference
@@ -22,11 +23,13 @@ REPOSITORY = "docker.io/library/demo"
 class World:
     def __init__(self, root: Path) -> None:
         self.registry, self.layers, self.state = FakeRegistry(), FakeLayerStore(), FakeStateStore()
-        self.content = ContentDirectory(root)
+        self.content, self.bus = ContentDirectory(root), EventBus(lambda: 1)
         self.images = self.service()
 
     def service(self) -> ImageService:
-        return ImageService(self.content, self.layers, self.state, self.registry, lambda: 1_700_000_000 * 10**9)
+        return ImageService(
+            self.content, self.layers, self.state, self.registry, lambda: 1_700_000_000 * 10**9, self.bus
+        )
 
 
 async def chunks(data: bytes) -> AsyncIterator[bytes]:
@@ -210,5 +213,32 @@ def test_layers_of_a_container_outlive_its_image_and_the_removal_of_others(tmp_p
         await world.images.remove("demo:one", force=True, uses=[use])
         await world.images.remove("demo:two", uses=[use])
         assert list(world.layers.sizes) == list(one.chain_ids)
+
+    asyncio.run(run())
+
+
+def test_what_is_done_with_images_is_told_with_their_labels(tmp_path: Path) -> None:
+    async def run() -> None:
+        world = World(tmp_path)
+        pulled = world.registry.put_image(REPOSITORY, "latest", ["a"])
+        [_ async for _ in world.images.pull("demo")]
+        labelled = await world.images.import_tar(chunks(layer_tar("b")), "made:1", config={"Labels": {"a": "b"}})
+        await world.images.tag("demo", "localhost:5000/other")
+        saved = b"".join([chunk async for chunk in world.images.save(["demo"])])
+        await world.images.remove("localhost:5000/other")
+        await world.images.remove("demo")
+        [_ async for _ in world.images.load(chunks(saved))]
+        told = world.bus.past(EventFilter({"type": ["image"]}), None, None)
+        assert [(each.action, each.actor_id, dict(each.attributes)) for each in told] == [
+            ("pull", "demo:latest", {"name": "demo"}),
+            ("import", labelled, {"a": "b", "name": labelled}),
+            ("tag", labelled, {"a": "b", "name": "made:1"}),
+            ("tag", pulled, {"name": "localhost:5000/other:latest"}),
+            ("save", pulled, {"name": pulled}),
+            ("untag", pulled, {"name": pulled}),
+            ("untag", pulled, {"name": pulled}),
+            ("delete", pulled, {"name": pulled}),
+            ("load", pulled, {"name": pulled}),
+        ]
 
     asyncio.run(run())

@@ -23,7 +23,7 @@ def test_identity_counts_and_sizes(tmp_path: Path) -> None:
         volumes = LocalVolumes(life.volumes, life.store, life.bus, life.ports.clock, lambda: containers.list())
         containers = ContainerService(replace(life.ports, volumes=volumes), life.bus, life.timers)
         layers, registry = FakeLayerStore(), FakeRegistry()
-        images = ImageService(ContentDirectory(tmp_path), layers, life.store, registry, life.ports.clock)
+        images = ImageService(ContentDirectory(tmp_path), layers, life.store, registry, life.ports.clock, life.bus)
         holdings = Holdings(containers, images, volumes, life.rootfs, layers)
         facts = EngineFacts(tmp_path, "json-file", False, True)
 

@@ -47,7 +47,7 @@ def play(tmp_path: Path, body: Callable[[World], Awaitable[None]]) -> None:
         volumes = LocalVolumes(life.volumes, life.store, life.bus, clock, lambda: containers.list())
         containers = ContainerService(replace(life.ports, volumes=volumes), life.bus, life.timers)
         layers, registry = FakeLayerStore(), FakeRegistry()
-        images = ImageService(ContentDirectory(tmp_path), layers, life.store, registry, clock)
+        images = ImageService(ContentDirectory(tmp_path), layers, life.store, registry, clock, life.bus)
         prunes = PruneService(containers, images, volumes, life.rootfs, layers, life.bus, clock)
         try:
             await asyncio.wait_for(body(World(life, containers, volumes, images, registry, prunes)), 30)

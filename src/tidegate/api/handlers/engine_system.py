@@ -15,6 +15,7 @@ from tidegate.api.views.system import UsageRows, info_view, legacy_usage_view, u
 from tidegate.api.views.volumes import usage_view as volume_usage_view
 from tidegate.api.views.volumes import volume_view
 from tidegate.base.errors import InvalidParameterError
+from tidegate.engine.event_sources.image_events import image_labels
 from tidegate.engine.system import ContainerSize, DiskUsage, ImageSize, SystemService, VolumeSize
 from tidegate.http.messages import Response
 
@@ -68,5 +69,5 @@ class SystemHandlers(msgspec.Struct, frozen=True):
 
 
 def _image_row(size: ImageSize) -> Mapping[str, Any]:
-    labels = (size.image.config.document.get("config") or {}).get("Labels") or {}
+    labels = image_labels(size.image.config.document)
     return {**summary(size.image, labels, size.containers), "SharedSize": size.size_bytes - size.unique_bytes}

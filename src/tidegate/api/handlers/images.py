@@ -10,7 +10,7 @@ from tidegate.api.handlers.responses import json_response, no_content, progress_
 from tidegate.api.pipeline import Call, Handler
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.containers import ContainerService
-from tidegate.engine.events import EventBus
+from tidegate.engine.event_sources.image_events import image_labels
 from tidegate.engine.image_records import Image, ImageUse
 from tidegate.engine.images import ImageService
 from tidegate.engine.ports import RegistryAuth
@@ -31,7 +31,6 @@ class ImageHandlers(msgspec.Struct, frozen=True):
 
     images: ImageService
     containers: ContainerService
-    bus: EventBus
 
     def table(self) -> Mapping[str, Handler]:
         """Operation id to handler."""
@@ -57,7 +56,6 @@ class ImageHandlers(msgspec.Struct, frozen=True):
             name = str(parse_name_and_tag(repository, query.text("tag"))) if repository else ""
             config = apply_changes({}, query.texts("changes"))
             image_id = await self.images.import_tar(aiter(call.request.body), name, query.text("message"), config)
-            self._publish("import", image_id, name)
             return json_response({"status": image_id})
         reference = parse_name_and_tag(query.text("fromImage"), query.text("tag")).with_default_tag()
         auth = registry_auth(call.request.headers.get("x-registry-auth"))
@@ -90,7 +88,7 @@ class ImageHandlers(msgspec.Struct, frozen=True):
             names = (*image.tags, *(tag.rpartition(":")[0] for tag in image.tags))
             if filters.get("reference") and not any(name in filters["reference"] for name in names):
                 continue
-            labels = (image.config.document.get("config") or {}).get("Labels") or {}
+            labels = image_labels(image.config.document)
             if labels_match(filters.get("label", ()), labels):
                 rows.append(summary(image, labels, uses.count(image.image_id)))
         return json_response(sorted(rows, key=lambda row: -int(row["Created"])))
@@ -107,24 +105,16 @@ class ImageHandlers(msgspec.Struct, frozen=True):
         """POST /images/{name}/tag."""
         target = str(parse_name_and_tag(call.query.text("repo"), call.query.text("tag")).with_default_tag())
         await self.images.tag(call.parameters["name"], target)
-        self._publish("tag", self.images.resolve(target).image_id, target)
         return no_content(201)
 
     async def delete(self, call: Call) -> Response:
         """DELETE /images/{name}."""
         name = call.parameters["name"]
-        image_id = self.images.resolve(name).image_id
-        done = await self.images.remove(name, force=call.query.flag("force"), uses=self._uses())
-        for message in done:
-            self._publish("delete" if "Deleted" in message else "untag", image_id, name)
-        return json_response(done)
+        return json_response(await self.images.remove(name, force=call.query.flag("force"), uses=self._uses()))
 
     def _uses(self) -> Sequence[ImageUse]:
         found = self.containers.list()
         return [ImageUse(each.image_id, each.id, each.state.phase in ALIVE, each.settings.chain_ids) for each in found]
-
-    def _publish(self, action: str, image_id: str, name: str) -> None:
-        self.bus.publish("image", action, image_id, {"name": name})
 
 
 def registry_auth(header: str | None) -> RegistryAuth | None:
