@@ -7,13 +7,13 @@ is asked to, all are ended.
 
 import asyncio
 import gc
+import logging
 import os
 import select
 import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +27,7 @@ from tidegate.base.errors import InternalError, TidegateError
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 END_DEADLINE_S = 30.0
 START_DEADLINE_S = 60.0
+_log = logging.getLogger("tidegate")
 
 
 class _Child(msgspec.Struct, frozen=True):
@@ -103,7 +104,7 @@ class Family:
         del self._children[pidfd]
         os.close(pidfd)
         if child.expendable:
-            print(f"{child.name} has ended; the others go on without it", file=sys.stderr, flush=True)
+            _log.warning("%s has ended; the others go on without it", child.name)
         else:
             self._ended = True
 
@@ -163,10 +164,10 @@ def _live(name: str, run: Callable[[], None], mask: set[int | signal.Signals]) -
     try:
         run()
     except TidegateError as error:
-        print(f"{name}: {error.message}", file=sys.stderr)
+        _log.error("%s: %s", name, error.message)
         return 1
     except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
-        traceback.print_exc()
+        _log.exception("%s failed", name)
         return 1
     finally:
         sys.stdout.flush()

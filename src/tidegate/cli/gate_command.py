@@ -5,22 +5,24 @@ its unix socket only.
 """
 
 import argparse
+import logging
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import InvalidParameterError
+from tidegate.base.logs import configure_log
 from tidegate.cli.family import Family
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
-from tidegate.cli.up_settings import gate_settings
+from tidegate.cli.up_settings import gate_settings, log_format, log_level
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import GATE_SETTINGS
 
 DEFAULT_HOSTS = ("tcp://127.0.0.1:2376",)
 DEFAULT_EXEC_ROOT = "/run/tidegate-gate"
 _SCHEME = "unix://"
+_log = logging.getLogger("tidegate")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +40,9 @@ def run(args: argparse.Namespace) -> int:
         return say_valid(config)
     if os.geteuid() != 0:
         raise InvalidParameterError("tidegate gate must start as root: it then gives the clients' side to nobody")
+    configure_log("tidegate", log_level(config.settings), log_format(config.settings))
     for warning in config.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        _log.warning("%s", warning)
     return _supervise(config, upstream)
 
 
@@ -72,7 +75,7 @@ def _supervise(config: DaemonConfig, upstream: Path) -> int:
     if gate is None:
         raise InvalidParameterError("host: there is no door: name a tcp host, or a --gate-socket")
     if not upstream.is_socket():
-        print(f"warning: upstream: there is no socket at {upstream} yet; clients get a 503 meanwhile", file=sys.stderr)
+        _log.warning("upstream: there is no socket at %s yet; clients get a 503 meanwhile", upstream)
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     family = Family()
     with family.until_its_end(config.settings.get("pidfile")):

@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, InvalidParameterError
+from tidegate.base.logs import configure_log
 from tidegate.cli.family import Family
 from tidegate.cli.up_settings import decoy_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig
@@ -42,7 +43,6 @@ from tidegate.kernel.gate_filters import decoy_filter, worker_filter
 from tidegate.registrar.process import (
     RegistrarProcessSettings,
     RegistrarSockets,
-    configure_log,
     prepare_registrar,
     serve_registrar,
 )
@@ -118,7 +118,7 @@ def start_gate(
     family.release(keep=[*prepared.sockets.all(), *(link for dialling in diallings for link in dialling.links)])
     for dialling in diallings:
         dialling.begin()
-    configure_log(prepared.registrar)
+    configure_log("registrar", prepared.registrar.log_level, prepared.registrar.log_format)
     return partial(serve_registrar, prepared.registrar, prepared.sockets)
 
 

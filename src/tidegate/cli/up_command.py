@@ -5,17 +5,19 @@ others are ended too.
 """
 
 import argparse
+import logging
 import os
-import sys
 
 from tidegate.base.errors import InvalidParameterError
+from tidegate.base.logs import configure_log
 from tidegate.cli.family import Family, wait_for_socket
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
-from tidegate.cli.up_settings import engine_settings, gate_settings
+from tidegate.cli.up_settings import engine_settings, gate_settings, log_format, log_level
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import SETTINGS
 
 GATE_SOCKET = "gate.sock"
+_log = logging.getLogger("tidegate")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +32,9 @@ def run(args: argparse.Namespace) -> int:
         return say_valid(config)
     if os.geteuid() != 0:
         raise InvalidParameterError("tidegate up must run as root: it mounts, and makes namespaces and control groups")
+    configure_log("tidegate", log_level(config.settings), log_format(config.settings))
     for warning in config.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        _log.warning("%s", warning)
     return _supervise(config)
 
 

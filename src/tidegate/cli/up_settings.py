@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
+from tidegate.base.logs import FORMATS, TEXT
 from tidegate.base.sizes import parse_size
 from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig
 from tidegate.daemon.engine_options import (
@@ -51,6 +52,7 @@ def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSet
         insecure_registries=tuple(values.get("insecure-registries", ())),
         log=parse_log_defaults(values),
         log_level=log_level(values),
+        log_format=log_format(values),
         live_restore=bool(values.get("live-restore", not values.get("no-live-restore", False))),
         shutdown_timeout_s=int(values.get("shutdown-timeout", 15)),
         cgroup_namespace=parse_cgroup_namespace(values.get("default-cgroupns-mode")),
@@ -80,6 +82,7 @@ def gate_settings(config: DaemonConfig) -> GateProcessSettings | None:
         scoped_sockets=sockets,
         audit=audit_settings(config),
         log_level=log_level(config.settings),
+        log_format=log_format(config.settings),
         default_role=config.settings.get("default-role", ""),
         tls_profile=parse_tls_profile(config.settings.get("tls-profile", TLSProfile.MODERN)),
         plugins=tuple(dict.fromkeys(config.settings.get("authorization-plugins", ()))),
@@ -95,7 +98,9 @@ def decoy_settings(config: DaemonConfig, owner: tuple[int, int]) -> DecoyProcess
     address, port = parse_decoy(asked)
     audit = replace(audit_settings(config), writer=WRITER)
     root = config.exec_root / "decoy"
-    return DecoyProcessSettings(os.getpid(), address, port, root, owner, audit, log_level(config.settings))
+    return DecoyProcessSettings(
+        os.getpid(), address, port, root, owner, audit, log_level(config.settings), log_format(config.settings)
+    )
 
 
 def audit_settings(config: DaemonConfig) -> AuditSettings:
@@ -134,6 +139,7 @@ def registrar_settings(
         decoy_socket=config.exec_root / "signer.sock" if "decoy" in config.settings else None,
         tls=TLSFiles(*tls_files(config)) if any(listener.tls for listener in gate.listeners) else None,
         log_level=log_level(config.settings),
+        log_format=log_format(config.settings),
         crls=tuple(Path(path).absolute() for path in config.settings.get("tls-crls", ())),
         ocsp=parse_ocsp(config.settings),
     )
@@ -173,6 +179,14 @@ def parse_gate_workers(given: int | None, processors: int) -> int:
 def log_level(values: Mapping[str, Any]) -> str:
     """``debug`` stands for the level of that name."""
     return "debug" if values.get("debug") else str(values.get("log-level", "info"))
+
+
+def log_format(values: Mapping[str, Any]) -> str:
+    """Raises InvalidParameterError."""
+    given = values.get("log-format") or TEXT
+    if given not in FORMATS:
+        raise InvalidParameterError(f"log-format: {given!r} is none of {', '.join(FORMATS)}")
+    return str(given)
 
 
 def parse_group(name: str) -> int:

@@ -66,7 +66,6 @@ IDLE_SETTINGS: tuple[Setting, ...] = (
     Setting("ip6tables", "ip6tables", F, idle=_NO_IPV6, anyway=(True, False)),
     Setting("iptables", "iptables", F, idle=_RULES, anyway=(True,)),
     Setting("ipv6", "ipv6", F, idle=_NO_IPV6, anyway=(False,)),
-    Setting("log-format", "log-format", T, idle="the log is text", anyway=("text",)),
     Setting("max-concurrent-uploads", "max-concurrent-uploads", N, idle=_NO_PUSH),
     Setting("network-control-plane-mtu", "network-control-plane-mtu", N, idle=_NO_SWARM),
     Setting("network-diagnostic-port", "network-diagnostic-port", N, idle=_NO_SWARM, anyway=(0,)),

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import signal
 import socket
 
@@ -10,7 +9,7 @@ import uvloop
 
 from tidegate.api.pipeline import Api
 from tidegate.base.allocator import keep_giving_back
-from tidegate.base.log_levels import LOG_LEVELS
+from tidegate.base.logs import configure_log
 from tidegate.base.parent_death import end_with_parent
 from tidegate.daemon.mount_namespace import enter_mount_namespace
 from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
@@ -41,7 +40,7 @@ async def serve(sockets: list[socket.socket], settings: EngineProcessSettings) -
 
 def run_engine(settings: EngineProcessSettings) -> None:
     """Bind, enter the mount namespace, serve. Raises ConflictError for a socket that is served already."""
-    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s engine %(message)s", force=True)
+    configure_log("engine", settings.log_level, settings.log_format)
     end_with_parent(settings.parent_pid)
     sockets = []
     for path in settings.sockets:

@@ -63,6 +63,7 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     insecure_registries: tuple[str, ...] = ()
     log: LogDefaults = LogDefaults()
     log_level: str = "info"
+    log_format: str = "text"
     live_restore: bool = True
     shutdown_timeout_s: int = 15
     cgroup_namespace: str | None = None

@@ -61,6 +61,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("pidfile", "pidfile", T, short="p", help="write the process id here"),
     Setting("log-level", "log-level", T, short="l", help="debug, info, warn, error or fatal"),
     Setting("debug", "debug", F, short="D", help="the same as --log-level debug"),
+    Setting("log-format", "log-format", T, help="what the processes log: text, or json with fields"),
     Setting("labels", "label", L, help="KEY=VALUE that clients are told of this engine"),
     Setting("registry-mirrors", "registry-mirror", L, help="ask this mirror before Docker Hub"),
     Setting(
@@ -142,7 +143,7 @@ _OF_A_GATE = frozenset(
     {
         "hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "tls-profile", "allow-plaintext",
         "default-role", "authorization-plugins", "gate-sockets", "gate-workers", "data-root", "exec-root",
-        "config-file", "validate", "audit", "audit-files", "decoy", "pidfile", "log-level", "debug",
+        "config-file", "validate", "audit", "audit-files", "decoy", "pidfile", "log-level", "log-format", "debug",
     }
 )  # fmt: skip
 GATE_SETTINGS: tuple[Setting, ...] = tuple(setting for setting in SETTINGS if setting.name in _OF_A_GATE)

@@ -22,7 +22,7 @@ import uvloop
 from tidegate.access.files.policy_files import RULES_SUFFIX
 from tidegate.base.allocator import keep_giving_back
 from tidegate.base.errors import InternalError, InvalidParameterError, UnavailableError
-from tidegate.base.log_levels import LOG_LEVELS
+from tidegate.base.logs import TEXT, configure_log
 from tidegate.base.parent_death import end_with_parent
 from tidegate.base.syscall_filter import install_filter
 from tidegate.gate.audit.start import Audit, AuditSettings, start_audit
@@ -73,6 +73,7 @@ class GateProcessSettings(msgspec.Struct, frozen=True):
     audit: AuditSettings
     owner: tuple[int, int] = (65534, 65534)
     log_level: str = "info"
+    log_format: str = TEXT
     workers: int = 1
     default_role: str = ""
     tls_profile: TLSProfile = TLSProfile.MODERN
@@ -133,7 +134,7 @@ def run_gate(settings: GateProcessSettings, resources: WorkerResources) -> None:
     Raises InvalidParameterError when the first snapshot cannot be used, UnavailableError without one, and as
     ``start_audit`` does.
     """
-    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s gate %(message)s", force=True)
+    configure_log("gate", settings.log_level, settings.log_format)
     load_for_later(settings.audit.data_root)
     audit = start_audit(settings.audit)
     give_up_root(*settings.owner)
@@ -176,7 +177,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     plugins = AuthzPlugins(
         [(name, UnixClient(partial(dialer.connect, f"{PLUGIN}{name}"))) for name in settings.plugins]
     )
-    log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None)
+    log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None, settings.log_format)
     behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins, EnrolmentDoor(registrar))
     servers = await _listen(resources.entrances, Gate(behind, live, Trail(audit.log, log)), live)
     next_file = partial(dialer.open, audit.settings.next_file)

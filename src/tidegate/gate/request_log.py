@@ -5,40 +5,67 @@ What a killed gate had gathered for FLUSH_S is lost: this is a log to read, not 
 """
 
 import asyncio
+import json
 import os
 import sys
 import time
 from collections.abc import Callable
+from typing import NamedTuple
+
+from tidegate.base.logs import JSON, TEXT, timestamp
 
 FLUSH_S = 0.05
+
+
+class Answered(NamedTuple):
+    """A request and what became of it; ``operation`` is its id, or "-"."""
+
+    principal: str
+    address: str
+    method: str
+    operation: str
+    status: int
+    elapsed_ms: float
 
 
 class RequestLog:
     """``write`` takes the gathered bytes; None keeps no log."""
 
-    def __init__(self, write: Callable[[bytes], object] | None) -> None:
+    def __init__(self, write: Callable[[bytes], object] | None, log_format: str = TEXT) -> None:
         self._write = write
+        self._render = _as_json if log_format == JSON else self._as_text
         self._lines: list[str] = []
         self._second = 0
         self._stamp = ""
 
-    def record(self, line: str) -> None:
+    def record(self, answered: Answered) -> None:
         """Note a request, now."""
         if self._write is None:
             return
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
         if not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
-        self._lines.append(f"{self._stamp} gate {line}\n")
+        self._lines.append(self._render(answered))
 
     def flush(self) -> None:
         """Write what was gathered."""
         if self._write is not None and self._lines:
             lines, self._lines = self._lines, []
             self._write("".join(lines).encode("utf-8", "backslashreplace"))
+
+    def _as_text(self, answered: Answered) -> str:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        principal, address, method, operation, status, elapsed_ms = answered
+        return f"{self._stamp} gate {principal} {address} {method} {operation} {status} {elapsed_ms:.1f}ms\n"
+
+
+def _as_json(answered: Answered) -> str:
+    fields = {**answered._asdict(), "elapsed_ms": round(answered.elapsed_ms, 3)}
+    told = f"{answered.operation} {answered.status}"
+    head = {"time": timestamp(time.time()), "level": "info", "msg": told, "process": "gate", "logger": "tidegate.gate"}
+    return json.dumps({**head, **fields}, ensure_ascii=False) + "\n"
 
 
 def to_standard_error(data: bytes) -> None:

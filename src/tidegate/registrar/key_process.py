@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from tidegate.base.errors import InternalError
+from tidegate.base.logs import TEXT
 from tidegate.pki.registrar_messages import PREFIX, Refused, raised
 from tidegate.registrar.key_work import Grantable, Granted, KeepUp, Kept, KeyReply, KeyRequest
 
@@ -30,8 +31,9 @@ class Keys(Protocol):
 class KeyProcess:
     """Fits ``Keys``; one request at a time."""
 
-    def __init__(self, data_root: Path, idle_s: float = IDLE_S) -> None:
+    def __init__(self, data_root: Path, log_format: str = TEXT, idle_s: float = IDLE_S) -> None:
         self._data_root = data_root
+        self._log_format = log_format
         self._idle_s = idle_s
         self._turn = asyncio.Lock()
         self._running: asyncio.subprocess.Process | None = None
@@ -79,7 +81,7 @@ class KeyProcess:
     async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         await self._end()
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "tidegate.registrar.key_work", str(self._data_root)]
+        command = [sys.executable, "-m", "tidegate.registrar.key_work", str(self._data_root), self._log_format]
         with theirs:
             self._running = await asyncio.create_subprocess_exec(*command, stdin=theirs.fileno())
         self._streams = await asyncio.open_connection(sock=ours)

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tidegate.base.errors import InternalError, TidegateError
+from tidegate.base.logs import configure_log
 from tidegate.pki.registrar_messages import PREFIX, Enrol, Issued, Refused, Renew, Retire, Retired, refuse
 
 _log = logging.getLogger("tidegate.registrar")
@@ -87,7 +88,7 @@ def serve(channel: socket.socket, data_root: Path) -> None:
 
 
 def main() -> None:
-    logging.basicConfig(format="%(asctime)s registrar %(message)s")
+    configure_log("registrar", "warn", sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the registrar ends this by itself
     with socket.socket(fileno=0) as channel:
         serve(channel, Path(sys.argv[1]))

@@ -5,7 +5,6 @@ so that these may connect at once and are answered when the registrar serves.
 """
 
 import asyncio
-import logging
 import socket
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tidegate.base.allocator import keep_giving_back
-from tidegate.base.log_levels import LOG_LEVELS
+from tidegate.base.logs import TEXT
 from tidegate.http.listeners import bind_unix
 from tidegate.registrar.desk import RegistrarDesk, ensure_audit_key
 from tidegate.registrar.key_process import KeyProcess, Keys
@@ -38,6 +37,7 @@ class RegistrarProcessSettings(msgspec.Struct, frozen=True):
     tls: TLSFiles | None
     uids: frozenset[int] = msgspec.field(default_factory=lambda: frozenset({0}))
     log_level: str = "info"
+    log_format: str = TEXT
     crls: tuple[Path, ...] = ()
     ocsp: OCSPSettings | None = None
     grace_s: float = 10.0
@@ -75,11 +75,6 @@ def _sources(settings: RegistrarProcessSettings) -> Sources:
     return Sources(settings.data_root, settings.tls, ForeignChecks(settings.crls, settings.ocsp is not None))
 
 
-def configure_log(settings: RegistrarProcessSettings) -> None:
-    """For a process that is the registrar."""
-    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s registrar %(message)s", force=True)
-
-
 async def serve_registrar(
     settings: RegistrarProcessSettings, sockets: RegistrarSockets, stop: asyncio.Event, keys: Keys | None = None
 ) -> None:
@@ -98,7 +93,8 @@ async def _serve(
 ) -> None:
     publisher = Publisher(_sources(settings))
     ocsp = OCSPChecks(settings.ocsp, lambda: publisher.published.ca_pem) if settings.ocsp else None
-    desk = RegistrarDesk(settings.data_root, keys or KeyProcess(settings.data_root), publisher.refresh, ocsp)
+    keys = keys or KeyProcess(settings.data_root, settings.log_format)
+    desk = RegistrarDesk(settings.data_root, keys, publisher.refresh, ocsp)
     service = RegistrarService(desk.calls(), settings.uids)
     await publisher.begin(service.publish)
     following = asyncio.create_task(publisher.follow(), name="registrar-follow")

@@ -11,6 +11,7 @@ from tidegate.cli.up_settings import (
     decoy_settings,
     engine_settings,
     gate_settings,
+    log_format,
     log_level,
     parse_bip,
     parse_cgroup_namespace,
@@ -80,6 +81,9 @@ def test_one_gate_worker_for_two_processors_unless_told() -> None:
 
 
 def test_debug_is_a_level() -> None:
+    assert (log_format({"log-format": "json"}), log_format({})) == ("json", "text")
+    with pytest.raises(InvalidParameterError, match="log-format: 'xml' is none of text, json"):
+        log_format({"log-format": "xml"})
     assert (log_level({"debug": True}), log_level({"log-level": "warn"}), log_level({})) == ("debug", "warn", "info")
 
 

@@ -20,7 +20,7 @@ from tidegate.gate.live import Identity
 from tidegate.gate.permits import Permit
 from tidegate.gate.presences import Cut
 from tidegate.gate.reading import Reading
-from tidegate.gate.request_log import RequestLog
+from tidegate.gate.request_log import Answered, RequestLog
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import ProtocolError, Request, Response
 from tidegate.spec.audit.records import Decision, End, EndedBy, Kind, Outcome
@@ -133,8 +133,8 @@ class Entry:
             received_bytes = 0 if stream else self.carriage.from_client
             outcome = Outcome(self._decided, status, elapsed_ms, self._made, error, stream, received_bytes)
             self._trail.audit.outcome(outcome)
-        line = f"{self._identity.principal} {self._where} {self._request.method} {self._operation} {status}"
-        self._trail.log.record(f"{line} {elapsed_ms:.1f}ms")
+        who, method = str(self._identity.principal), self._request.method
+        self._trail.log.record(Answered(who, self._where, method, self._operation, status, elapsed_ms))
 
     def _end(self, why_cut: Callable[[], Cut | None]) -> None:
         if self._decided is not None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from tidegate.base.log_levels import LOG_LEVELS
+from tidegate.base.logs import TEXT, configure_log
 from tidegate.base.parent_death import end_with_parent
 from tidegate.base.syscall_filter import install_filter
 from tidegate.gate.audit.start import Audit, AuditSettings, start_audit
@@ -46,6 +46,7 @@ class DecoyProcessSettings(msgspec.Struct, frozen=True):
     owner: tuple[int, int]
     audit: AuditSettings
     log_level: str = "info"
+    log_format: str = TEXT
 
 
 def run_decoy(settings: DecoyProcessSettings, sock: socket.socket, link: socket.socket, syscalls: bytes) -> None:
@@ -53,7 +54,7 @@ def run_decoy(settings: DecoyProcessSettings, sock: socket.socket, link: socket.
 
     Raises as ``start_audit`` does, OSError, InternalError.
     """
-    logging.basicConfig(level=LOG_LEVELS[settings.log_level], format="%(asctime)s decoy %(message)s", force=True)
+    configure_log("decoy", settings.log_level, settings.log_format)
     audit = start_audit(settings.audit)
     server = _decoy_server(audit)
     confine(settings.root, settings.owner)
