@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 
 import pytest
-from tests.control_groups import HAS_CONTROLLERS, UNIFIED, group, groups_in
+from tests.control_groups import HAS_CONTROLLERS, UNIFIED, group, groups_in, parents
 from tests.e2e.running_engine import RunningEngine, running_engine
 
 pytestmark = [
@@ -102,3 +103,31 @@ def test_ulimits_and_capabilities(engine: RunningEngine) -> None:
     options = ["--ulimit", "nofile=100:100", "--cap-drop", "ALL", "--network", "none"]
     result = engine.docker("run", "--rm", *options, "busybox", "sh", "-c", script)
     assert result.stdout.split("\n") == ["100", "CapEff:\t0000000000000000", ""], result
+
+
+def test_a_control_group_elsewhere_is_limited_counted_kept_and_removed(engine: RunningEngine) -> None:
+    parent = f"{engine.name}-batch/night"
+    options = ["--cgroup-parent", f"/{parent}", "--memory", "64m", "--cpuset-cpus", "0"]
+    started = engine.docker("run", "-d", "--name", "batch", *options, "busybox", "sleep", "1000")
+    assert started.returncode == 0, started.stderr
+    try:
+        group_path = f"{parent}/{started.stdout.strip()}"
+        limit = group("memory", group_path) / ("memory.max" if UNIFIED else "memory.limit_in_bytes")
+        assert limit.read_text() == f"{64 << 20}\n"
+        assert engine.docker("update", "--memory", "96m", "--memory-swap", "-1", "batch").returncode == 0
+        os.kill(engine.children()["engine"], signal.SIGKILL)
+        engine.process.wait(30)
+        engine.start()
+        assert limit.read_text() == f"{96 << 20}\n"
+        assert engine.docker("exec", "batch", "true").returncode == 0
+        shown = engine.docker("stats", "--no-stream", "--format", "{{.PIDs}}", "batch").stdout.strip()
+        assert shown == "1"
+        assert engine.docker("pause", "batch").returncode == engine.docker("unpause", "batch").returncode == 0
+        assert engine.docker("rm", "-f", "batch").returncode == 0
+        assert groups_in(parent) == []
+    finally:
+        for path in (parent, f"{engine.name}-batch"):
+            for directory in parents(path):
+                directory.rmdir()
+    refused = engine.docker("create", "--cgroup-parent", "/a/../b", "busybox")
+    assert "invalid CgroupParent" in refused.stderr

@@ -14,6 +14,7 @@ from tests.control_groups import groups_in
 from tests.kernel.shim_client import supervisors, worker_and_keeper
 
 from tidegate.drivers.oci.config import OCIRequest, ProcessRequest, ResourceRequest, plan_config
+from tidegate.drivers.shim.bundles import Bundles
 from tidegate.drivers.shim.runtime import ShimRuntime
 from tidegate.drivers.shim.stream import SocketStream
 from tidegate.engine.ports import ContainerProcess, Exited, LogTarget, OutOfMemory, Stdio
@@ -30,7 +31,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.groups = open_cgroups(self.parent)
-        self.runtime = ShimRuntime(self.root / "exec", self.groups)
+        self.runtime = ShimRuntime(self.root / "exec", self.groups, Bundles(self.root / "exec/bundles", self.parent))
 
     async def start(self, name: str, script: str, stdio: Stdio | None = None) -> int:
         stdio = stdio or Stdio()

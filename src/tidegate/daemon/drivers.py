@@ -30,6 +30,7 @@ from tidegate.drivers.process_table import list_host_processes
 from tidegate.drivers.registry.client import HTTPRegistry
 from tidegate.drivers.registry.transport import RegistryConfig
 from tidegate.drivers.resources import process_limits
+from tidegate.drivers.shim.bundles import Bundles
 from tidegate.drivers.shim.runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.volumes import LocalVolumeStore
@@ -106,8 +107,10 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
     data = settings.data_root
     state, content = SqliteStateStore(data / "state.db"), ContentDirectory(data / "content")
     layers = LayerDirectories(data / "layers")
-    cgroups = open_cgroups(settings.bridge)
-    runtime = ShimRuntime(settings.exec_root, cgroups)
+    cgroup_parent = settings.containers.cgroup_parent or settings.bridge
+    bundles = Bundles(settings.exec_root / "bundles", cgroup_parent)
+    cgroups = open_cgroups(cgroup_parent, elsewhere=bundles.cgroup_parent)
+    runtime = ShimRuntime(settings.exec_root, cgroups, bundles)
     bridge = LinuxBridge(bridge_settings(settings))
     registry = HTTPRegistry(registry_config(settings))
     rootfs = OverlayRootFilesystems(data, layers.diff_path)
@@ -117,7 +120,7 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
             return data / "rootfs" / identity
 
         gateway = settings.containers.host_gateway
-        return ProcessPlanner(home, volumes, settings.bridge, SeccompCompiler(), settings.log, links, gateway)
+        return ProcessPlanner(home, volumes, cgroup_parent, SeccompCompiler(), settings.log, links, gateway)
 
     async def open_all() -> None:
         await state.open()

@@ -42,6 +42,9 @@ class ContainerDefaults(msgspec.Struct, frozen=True):
     host_ip: str = ""
     init: bool = False
     no_new_privileges: bool = False
+    cgroup_parent: str = ""
+    ipc_mode: str = "private"
+    shm_size_bytes: int = 64 << 20
 
 
 class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):

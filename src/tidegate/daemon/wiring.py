@@ -112,6 +112,8 @@ class Engine:
             dns_search=asked.dns_search,
             init=asked.init,
             no_new_privileges=asked.no_new_privileges,
+            ipc_mode=asked.ipc_mode,
+            shm_size_bytes=asked.shm_size_bytes,
         )
         self._creator = ContainerCreator(self._containers, self._images, defaults, able)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)

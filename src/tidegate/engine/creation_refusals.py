@@ -4,6 +4,7 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.device_rules import check_access, parse_device_rule
+from tidegate.engine.isolation.cgroup_parent import plan_cgroup_parent
 from tidegate.engine.isolation.namespace_modes import check_modes
 from tidegate.engine.sysctls import check_sysctls
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
@@ -14,7 +15,7 @@ DEFAULT_RUNTIME = "crun"
 
 # Fields of HostConfig that would change what runs, and that this engine does not act on yet.
 _UNSUPPORTED = (
-    "device_requests", "storage_opt", "cgroup_parent", "cgroup",
+    "device_requests", "storage_opt", "cgroup",
 )  # fmt: skip
 
 _OF_WINDOWS = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwidth")
@@ -24,6 +25,7 @@ def refuse_what_is_not_done(request: CreateRequest) -> None:
     """Raises NotSupportedError for what is not built yet, InvalidParameterError for what cannot be."""
     _refuse_fields(request.host_config)
     check_modes(request)
+    plan_cgroup_parent(request.host_config.cgroup_parent, "")
     _refuse_resources(request.host_config)
     _refuse_devices(request.host_config)
     check_sysctls(request.host_config)

@@ -15,6 +15,15 @@ _PAUSE_S = 0.002
 _READ_BYTES = 64 * 1024
 
 
+Elsewhere = Callable[[str], str | None]
+"""The group above a container's own, from the top of the hierarchy; None where it is the engine's."""
+
+
+def nowhere(_container_id: str) -> None:
+    """Every container is below the engine's group."""
+    return None
+
+
 class Write(NamedTuple):
     """One value for one file; ``controller`` is whose it is."""
 

@@ -5,6 +5,7 @@ Docker's words for the same: ``CgroupVersion`` "1" or "2". On a hybrid host the 
 
 from pathlib import Path
 
+from tidegate.kernel.cgroup_files import Elsewhere, nowhere
 from tidegate.kernel.cgroups_v1 import CgroupsV1
 from tidegate.kernel.cgroups_v2 import CgroupsV2
 
@@ -16,6 +17,7 @@ def is_unified(root: Path = ROOT) -> bool:
     return (root / "cgroup.controllers").exists()
 
 
-def open_cgroups(parent: str, root: Path = ROOT) -> CgroupsV1 | CgroupsV2:
-    """The groups of an engine's containers, under ``parent``."""
-    return CgroupsV2(parent, root) if is_unified(root) else CgroupsV1(parent, root)
+def open_cgroups(parent: str, root: Path = ROOT, elsewhere: Elsewhere = nowhere) -> CgroupsV1 | CgroupsV2:
+    """The groups of an engine's containers, under ``parent`` or wherever ``elsewhere`` says."""
+    kind = CgroupsV2 if is_unified(root) else CgroupsV1
+    return kind(parent, root, elsewhere)

@@ -20,8 +20,10 @@ from typing import Any
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
 from tidegate.kernel.cgroup_files import (
     REMOVE_DEADLINE_S,
+    Elsewhere,
     Write,
     kill_all,
+    nowhere,
     pids_below,
     read_text,
     remove_tree,
@@ -106,20 +108,21 @@ def _blkio_writes(blkio: Mapping[str, Any]) -> Iterator[Write]:
 
 
 class CgroupsV1:
-    """The groups of one engine's containers, under ``parent`` in every controller."""
+    """The groups of one engine's containers, under ``parent`` in every controller or wherever ``elsewhere`` says."""
 
-    def __init__(self, parent: str, root: Path = ROOT) -> None:
+    def __init__(self, parent: str, root: Path = ROOT, elsewhere: Elsewhere = nowhere) -> None:
         self._root = str(root)
-        self._parent = parent.strip("/")
+        self._parent, self._elsewhere = parent.strip("/"), elsewhere
         self._controllers = tuple(name for name in CONTROLLERS if (root / name / "cgroup.procs").exists())
-        self._has_parents = False
+        self._has_parent = False
 
     def path(self, controller: str, container_id: str) -> Path:
         """The container's directory in a controller's hierarchy."""
         return Path(self._directory(controller, container_id))
 
     def _directory(self, controller: str, container_id: str) -> str:
-        return f"{self._root}/{controller}/{self._parent}/{container_id}"
+        elsewhere = self._elsewhere(container_id)
+        return f"{self._root}/{controller}/{self._parent if elsewhere is None else elsewhere}/{container_id}"
 
     def create(self, container_id: str, resources: Mapping[str, Any]) -> Sequence[Path]:
         """Make the groups and write the limits; returns the directories that the first process joins.
@@ -128,10 +131,10 @@ class CgroupsV1:
         """
         directories = [self._directory(controller, container_id) for controller in self._controllers]
         try:
-            if not self._has_parents:
-                self._make_parents()
+            if not self._has_parent:
+                self._make_parent()
             for directory in directories:
-                self._make(directory)
+                self._make(directory, container_id)
             self.update(container_id, resources)
         except BaseException as error:
             self.remove(container_id)
@@ -140,28 +143,38 @@ class CgroupsV1:
             raise
         return [Path(directory) for directory in directories]
 
-    def _make(self, directory: str) -> None:
+    def _make(self, directory: str, container_id: str) -> None:
+        elsewhere = self._elsewhere(container_id)
+        if elsewhere is not None:
+            controller = directory[len(self._root) + 1 :].partition("/")[0]
+            self._make_path(controller, f"{elsewhere}/{container_id}")
+            return
         try:
             os.mkdir(directory)  # noqa: PTH102
         except FileExistsError:
             return
         except FileNotFoundError:  # somebody tidied up an empty parent
-            self._make_parents()
+            self._make_parent()
             os.mkdir(directory)  # noqa: PTH102
 
-    def _make_parents(self) -> None:
-        """Once for an engine. A new cpuset is empty and admits no process, unless it clones its parent's."""
+    def _make_parent(self) -> None:
+        """Once for an engine. Its containers' cpusets clone this one, so that each start has two files less to write;
+        a group of somebody else's is not changed so."""
         for controller in self._controllers:
-            (Path(self._root) / controller / self._parent).mkdir(parents=True, exist_ok=True)
+            self._make_path(controller, self._parent)
         if "cpuset" in self._controllers:
-            top = Path(self._root) / "cpuset"
-            parent = top / self._parent
-            for directory in reversed([parent, *parent.parents[: len(parent.parts) - len(top.parts) - 1]]):
-                for name in ("cpuset.cpus", "cpuset.mems"):
-                    if not read_text(directory / name).strip():
-                        write_text(directory / name, read_text(directory.parent / name))
-            write_text(parent / "cgroup.clone_children", "1")
-        self._has_parents = True
+            write_text(f"{self._root}/cpuset/{self._parent}/cgroup.clone_children", "1")
+        self._has_parent = True
+
+    def _make_path(self, controller: str, path: str) -> None:
+        """A new cpuset is empty and admits no process: it gets what its parent has."""
+        directory = Path(self._root) / controller
+        for name in path.split("/"):
+            directory = directory / name
+            directory.mkdir(exist_ok=True)
+            for file in ("cpuset.cpus", "cpuset.mems") if controller == "cpuset" else ():
+                if not read_text(directory / file).strip():
+                    write_text(directory / file, read_text(directory.parent / file))
 
     def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
         """Write limits. Raises InvalidParameterError naming the file, NotFoundError when the groups are gone."""

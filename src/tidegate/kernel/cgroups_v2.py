@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
-from tidegate.kernel.cgroup_files import REMOVE_DEADLINE_S, Write, kill_all, pids_below, read_text, remove_tree
+from tidegate.kernel.cgroup_files import (
+    REMOVE_DEADLINE_S,
+    Elsewhere,
+    Write,
+    kill_all,
+    nowhere,
+    pids_below,
+    read_text,
+    remove_tree,
+)
 from tidegate.kernel.cgroup_usage import CgroupUsage, read_v2
 from tidegate.kernel.oom_notices import OOMNotice, OOMNoticeV2
 
@@ -93,14 +102,15 @@ def _io_weight(weight: int) -> int:
 
 
 class CgroupsV2:
-    """The groups of one engine's containers, under ``parent``."""
+    """The groups of one engine's containers, under ``parent`` or wherever ``elsewhere`` says."""
 
-    def __init__(self, parent: str, root: Path = ROOT) -> None:
-        self._home = root / parent.strip("/")
+    def __init__(self, parent: str, root: Path = ROOT, elsewhere: Elsewhere = nowhere) -> None:
+        self._root, self._parent, self._elsewhere = root, parent.strip("/"), elsewhere
 
     def path(self, container_id: str) -> Path:
         """The container's directory."""
-        return self._home / container_id
+        elsewhere = self._elsewhere(container_id)
+        return self._root / (self._parent if elsewhere is None else elsewhere) / container_id
 
     def create(self, container_id: str, resources: Mapping[str, Any]) -> Sequence[Path]:
         """Nothing to make: crun does. A group left of an earlier run is removed. Raises InternalError."""

@@ -39,6 +39,7 @@ from tidegate.drivers.shared_memory import mount_shared_memory
 from tidegate.engine.binds import split_bind
 from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.file_ports import BindMount
+from tidegate.engine.isolation.cgroup_parent import cgroup_path
 from tidegate.engine.isolation.namespace_modes import IPC, ipc_of
 from tidegate.engine.links.table import LinkedContainer, LinkTable
 from tidegate.engine.ports import (
@@ -100,7 +101,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         request = OCIRequest(
             process=self._process(container, document, rootfs, linked),
             rootfs=str(rootfs),
-            cgroups_path=f"/{self.cgroup_parent}/{container.id}",
+            cgroups_path=cgroup_path(host.cgroup_parent, self.cgroup_parent, container.id),
             netns_path=netns_path or self._joined(container.settings.network, "net", "network"),
             net_joined=not container.settings.has_own_network,
             domainname=document.domainname,

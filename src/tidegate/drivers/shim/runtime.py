@@ -1,6 +1,6 @@
 """The runtime port on the shim: bundles on disk, operations on the control connection, streams on their own sockets.
 
-- A bundle is EXEC_ROOT/bundles/CONTAINER_ID with the OCI configuration; ``release`` removes it last.
+- The bundle (``bundles``) is written before anything is made of it; ``release`` removes it last.
 - What was asked of a worker that was killed is asked of the next one, which knows its records: a signal may so be sent
   twice. A start cut short has failed.
 - Exits are delivered at least once: a new subscription repeats every exit that was not released.
@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 
 from tidegate.base.errors import NotFoundError, UnavailableError
 from tidegate.drivers.oom_watch import OOMWatch
+from tidegate.drivers.shim.bundles import Bundles
 from tidegate.drivers.shim.connection import ConnectionLostError, ShimConnection, error_from
 from tidegate.drivers.shim.process import ShimProcess
 from tidegate.drivers.shim.stream import READ_SIZE_BYTES, SocketStream
@@ -81,18 +81,17 @@ def exited_from(event: Mapping[str, Any]) -> Exited:
 class ShimRuntime:
     """Fits ``engine.ports.Runtime``. ``recover`` comes first: it connects, or starts a shim."""
 
-    def __init__(self, exec_root: Path, cgroups: Cgroups) -> None:
+    def __init__(self, exec_root: Path, cgroups: Cgroups, bundles: Bundles) -> None:
         self._shim = ShimProcess(exec_root / "shim")
-        self._bundles = exec_root / "bundles"
+        self._bundles = bundles
         self._cgroups = cgroups
         self._oom = OOMWatch(cgroups.watch_oom, self._tell_oom)
 
     async def create(self, process: ContainerProcess) -> None:
-        bundle = self._bundles / process.container_id
         resources: Mapping[str, Any] = process.oci_config.get("linux", {}).get("resources", {})
 
         def prepare() -> Sequence[Path]:
-            _write_bundle(bundle, process.oci_config)
+            self._bundles.write(process.container_id, process.oci_config)
             return self._cgroups.create(process.container_id, resources)
 
         join = await asyncio.to_thread(prepare)
@@ -100,7 +99,7 @@ class ShimRuntime:
         await self._call(
             "create",
             container_id=process.container_id,
-            bundle=str(bundle),
+            bundle=str(self._bundles.path(process.container_id)),
             stdio=stdio_document(process.stdio),
             log={
                 "driver": log.driver,
@@ -177,7 +176,7 @@ class ShimRuntime:
 
         def give_back() -> None:
             self._cgroups.remove(container_id)
-            shutil.rmtree(self._bundles / container_id, ignore_errors=True)
+            self._bundles.remove(container_id)
 
         await asyncio.to_thread(give_back)
         with contextlib.suppress(NotFoundError):  # released before
@@ -271,11 +270,6 @@ class ShimRuntime:
             with contextlib.suppress(ConnectionLostError):
                 return await (await self._shim.connection()).call(op, **arguments)
         return await (await self._shim.connection()).call(op, **arguments)
-
-
-def _write_bundle(bundle: Path, oci_config: Mapping[str, Any]) -> None:
-    bundle.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (bundle / "config.json").write_text(json.dumps(oci_config))
 
 
 def _running_from(entry: Mapping[str, Any], paused: bool) -> RunningProcess:
