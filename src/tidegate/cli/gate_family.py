@@ -38,6 +38,7 @@ from tidegate.gate.process import (
     open_entrances,
     run_gate,
 )
+from tidegate.gate.rates import open_rates
 from tidegate.http.listeners import bind_tcp
 from tidegate.kernel.gate_filters import decoy_filter, worker_filter
 from tidegate.registrar.process import (
@@ -140,7 +141,7 @@ def _fork_workers(
     ours, theirs = zip(*pairs, strict=True)
     family.hold((*ours, *theirs))
     files: dict[str, Callable[[], int]] = {}
-    quota_fd = os.memfd_create("tidegate-quotas", os.MFD_CLOEXEC)
+    shared = os.memfd_create("tidegate-quotas", os.MFD_CLOEXEC), open_rates()
     syscalls = worker_filter(settings.audit.kind != FILE)
     for number, (row, link) in enumerate(zip(entrances, theirs, strict=True), start=1):
         name = "tidegate-gate" if number == 1 else f"tidegate-gate-{number}"
@@ -148,10 +149,11 @@ def _fork_workers(
         files[audit.next_file] = file_opener(audit)
         family.start(
             name,
-            partial(run_gate, replace(settings, audit=audit), WorkerResources(row, link, quota_fd, syscalls)),
+            partial(run_gate, replace(settings, audit=audit), WorkerResources(row, link, *shared, syscalls)),
             keep=[link, *(each.sock for each in row)],
         )
-    os.close(quota_fd)
+    for fd in shared:
+        os.close(fd)
     return Dialling(list(ours), addresses, files)
 
 

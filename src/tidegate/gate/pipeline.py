@@ -55,12 +55,12 @@ class Behind(msgspec.Struct, frozen=True):
 class Gate:
     """The handler of the gate's HTTP servers."""
 
-    def __init__(self, behind: Behind, live: Live, trail: Trail) -> None:
+    def __init__(self, behind: Behind, live: Live, trail: Trail, rates: Rates) -> None:
         self._behind = behind
         self._live = live
         self._trail = trail
         self._pings = PingCache()
-        self._rates = Rates()
+        self._rates = rates
 
     async def handle(self, door: Door, request: Request) -> Response | Hijack:
         """Answer one request; errors of the client and of the engine become answers."""

@@ -37,6 +37,7 @@ from tidegate.gate.live import Live
 from tidegate.gate.permits import Permits
 from tidegate.gate.pipeline import Behind, Gate
 from tidegate.gate.presences import Presences
+from tidegate.gate.rates import Rates
 from tidegate.gate.request_log import RequestLog, to_standard_error
 from tidegate.gate.standings import Standings
 from tidegate.http.client import UnixClient
@@ -100,14 +101,15 @@ class Entrance(msgspec.Struct, frozen=True):
 
 
 class WorkerResources(msgspec.Struct, frozen=True):
-    """What a worker is given besides its settings: ``link`` leads to the dialer, ``quota_fd`` is shared by all.
+    """What a worker is given besides its settings: ``link`` leads to the dialer.
 
-    ``syscalls`` is the program of its seccomp filter.
+    ``quota_fd`` and ``rates_fd`` are shared by all workers; ``syscalls`` is the program of a worker's seccomp filter.
     """
 
     entrances: list[Entrance]
     link: socket.socket
     quota_fd: int
+    rates_fd: int
     syscalls: bytes
 
 
@@ -179,7 +181,8 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     )
     log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None, settings.log_format)
     behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins, EnrolmentDoor(registrar))
-    servers = await _listen(resources.entrances, Gate(behind, live, Trail(audit.log, log)), live)
+    gate = Gate(behind, live, Trail(audit.log, log), Rates(resources.rates_fd))
+    servers = await _listen(resources.entrances, gate, live)
     next_file = partial(dialer.open, audit.settings.next_file)
     tasks = [
         asyncio.create_task(follow(snapshots, live), name="gate-follow"),

@@ -1,28 +1,67 @@
-"""How fast each client goes, where its role sets a rate. Each worker of the gate counts for itself."""
+"""How fast each client goes, where its role sets a rate: one count for all workers of the gate.
 
-from tidegate.access.limits.rate import Bucket, full_bucket, is_full, take
+The buckets lie in memory that the workers share (a memfd made before they are forked). The table is one of sets: a
+client's name leads to a few places, of which one is its own; a byte lock (fcntl(2), freed when its holder dies) keeps a
+set to one worker for the microseconds of a look. What is written there is read by workers alone, and only counts.
+
+- A client that is new takes a place that is empty, or whose bucket is full again: that says no more than a new one.
+- When no place is free, the client goes that has rested longest: it then begins with a full bucket. For that, more
+  than PLACES * SETS / 2 clients or so have to hurry at once.
+"""
+
+import fcntl
+import mmap
+import os
+import struct
+from hashlib import blake2b
+
+from tidegate.access.limits.rate import Bucket, full_at_s, full_bucket, take
 from tidegate.access.roles import Rate
 
-_MOST_CLIENTS = 4096
+PLACES = 8
+SETS = 512
+_PLACE = struct.Struct("<8sddd")  # whose, tokens, at_s, full_at_s
+_SET_BYTES = PLACES * _PLACE.size
+
+
+def open_rates() -> int:
+    """A descriptor of an empty table, for workers to share. Raises OSError."""
+    fd = os.memfd_create("tidegate-rates", os.MFD_CLOEXEC)
+    os.ftruncate(fd, SETS * _SET_BYTES)
+    return fd
 
 
 class Rates:
-    """Buckets by client. ``clock`` readings are the caller's: a monotonic clock."""
+    """Buckets by client in the table ``fd``. Readings of the clock are the caller's: of one that all workers share."""
 
-    def __init__(self) -> None:
-        self._buckets: dict[str, tuple[Rate, Bucket]] = {}
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._table = mmap.mmap(fd, SETS * _SET_BYTES)
 
     def wait_s(self, owner: str, rate: Rate, now_s: float) -> float:
         """0 when the request may go on; else how long until the next one may."""
-        known = self._buckets.get(owner)
-        bucket = known[1] if known is not None and known[0] == rate else full_bucket(rate, now_s)
-        taken = take(rate, bucket, now_s)
-        if known is None and len(self._buckets) >= _MOST_CLIENTS:
-            self._forget_the_idle(now_s)
-        self._buckets[owner] = (rate, taken.bucket)
+        name = blake2b(owner.encode("utf-8", "surrogatepass"), digest_size=10).digest()
+        number = int.from_bytes(name[8:], "little") % SETS
+        fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, number)
+        try:
+            return self._take(number * _SET_BYTES, name[:8], rate, now_s)
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, number)
+
+    def _take(self, start: int, name: bytes, rate: Rate, now_s: float) -> float:
+        offset, bucket = self._find(start, name)
+        taken = take(rate, bucket or full_bucket(rate, now_s), now_s)
+        tokens, at_s = taken.bucket.tokens, taken.bucket.at_s
+        _PLACE.pack_into(self._table, offset, name, tokens, at_s, full_at_s(rate, taken.bucket))
         return taken.wait_s
 
-    def _forget_the_idle(self, now_s: float) -> None:
-        self._buckets = {
-            owner: (rate, bucket) for owner, (rate, bucket) in self._buckets.items() if not is_full(rate, bucket, now_s)
-        }
+    def _find(self, start: int, name: bytes) -> tuple[int, Bucket | None]:
+        """The client's place and what is in it, or the place that it takes."""
+        longest_full_s, free = float("inf"), start
+        for offset in range(start, start + _SET_BYTES, _PLACE.size):
+            whose, tokens, at_s, until_s = _PLACE.unpack_from(self._table, offset)
+            if whose == name:
+                return offset, Bucket(tokens, at_s)
+            if until_s < longest_full_s:
+                longest_full_s, free = until_s, offset
+        return free, None

@@ -22,6 +22,7 @@ from tidegate.gate.live import Live
 from tidegate.gate.permits import Permits
 from tidegate.gate.pipeline import Behind, Gate
 from tidegate.gate.presences import Presences
+from tidegate.gate.rates import Rates, open_rates
 from tidegate.gate.request_log import RequestLog
 from tidegate.http.client import UnixClient
 from tidegate.http.hijack import Hijack, Stream
@@ -57,7 +58,7 @@ def through_gate(
     seen: Seen = []
     log = io.BytesIO()
     fd = os.open(tmp_path / "audit", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    locks_fd = os.memfd_create("locks")
+    locks_fd, rates_fd = os.memfd_create("locks"), open_rates()
 
     async def main() -> None:
         handler = partial(_engine, seen, answers or {})
@@ -69,7 +70,7 @@ def through_gate(
         decides.adopt(Snapshot(generation=1, access={"access.toml": access}))
         enrolment = EnrolmentDoor(cast(RegistrarClient, None))  # which no door here leads to
         behind = Behind(client, Permits(client, QuotaLocks(locks_fd)), AuthzPlugins([]), enrolment)
-        gate = Gate(behind, decides, Trail(audit, requests))
+        gate = Gate(behind, decides, Trail(audit, requests), Rates(rates_fd))
         servers.append(await listen(tmp_path / "gate", partial(gate.handle, Door("unix", role))))
         try:
             async with asyncio.timeout(20):
@@ -83,6 +84,7 @@ def through_gate(
 
     asyncio.run(main())
     os.close(locks_fd)
+    os.close(rates_fd)
     return log.getvalue().decode()
 
 
