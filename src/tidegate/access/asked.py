@@ -46,7 +46,7 @@ class Asked(msgspec.Struct, frozen=True):
     """``object_id`` is the ``{id}`` or ``{name}`` of the path, "" where the operation has none.
 
     A body that is a stream (a build context, an archive, a hijacked connection) has no facts. ``subject`` is looked up
-    where ``Policy.subject_kind`` wants it.
+    where ``Policy.subject_kind`` wants it. ``registries`` is the host that an account sent along says it is of.
     """
 
     operation_id: str
@@ -54,6 +54,7 @@ class Asked(msgspec.Struct, frozen=True):
     query: Facts = msgspec.field(default_factory=Facts)
     document: Facts = msgspec.field(default_factory=Facts)
     subject: Subject | None = None
+    registries: tuple[str, ...] = ()
 
 
 def read_asked(method: str, target: str, body: bytes = b"") -> Asked:

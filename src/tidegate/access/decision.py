@@ -11,6 +11,7 @@ import msgspec
 
 from tidegate.access.asked import Asked, Usage
 from tidegate.access.confinement import claims_of
+from tidegate.access.confinement.images import registry_demand
 from tidegate.access.demands import Demand
 from tidegate.access.grants import granted
 from tidegate.access.limits.quotas import exceeded_quota
@@ -42,6 +43,25 @@ def decide(policy: Policy, principal: Principal, role_name: str, asked: Asked, u
     if not reached and ruling.answer is not Answer.PERMIT:
         return _refuse(role, "operation", _out_of_reach(principal, role, asked.operation_id))
     return _unknown_field(role, asked) or _answer_claims(client, asked, usage, ruling.rule or "operation")
+
+
+def allowed_registries(
+    policy: Policy, principal: Principal, role_name: str, asked: Asked, hosts: Sequence[str]
+) -> frozenset[str]:
+    """Those of ``hosts`` that accounts may go to: a build has one for each registry that its client ever logged in to.
+
+    Others are left out of a request that is allowed, and refuse nothing.
+    """
+    role = policy.roles[role_name]
+    if role.unconfined:
+        return frozenset(hosts)
+    demands = [registry_demand(host) for host in hosts]
+    rulings = _Client(policy, principal, role).rule_on_demands(asked, demands)
+    return frozenset(
+        demand.value
+        for demand, ruling in zip(demands, rulings, strict=True)
+        if ruling.answer is Answer.PERMIT or (ruling.answer is Answer.SILENT and granted(role.grants, demand))
+    )
 
 
 def _allow_everything(role: Role, asked: Asked) -> Verdict:

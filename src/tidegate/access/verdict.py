@@ -50,7 +50,7 @@ class Verdict(msgspec.Struct, frozen=True):
     @property
     def facts(self) -> Mapping[str, list[str]]:
         """What the request demanded, by kind: what the audit keeps of a document, and policies are learned from."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, dict[str, None]] = {}
         for demand in self.demands:
-            found.setdefault(demand.kind.value, []).append(demand.pattern)
-        return found
+            found.setdefault(demand.kind.value, {})[demand.pattern] = None
+        return {kind: list(patterns) for kind, patterns in found.items()}

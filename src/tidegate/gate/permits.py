@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.access.asked import Usage
-from tidegate.access.decision import decide
+from tidegate.access.decision import allowed_registries, decide
 from tidegate.access.objects.ownership import (
     OWNER_LABEL,
     administrators,
@@ -32,6 +32,7 @@ from tidegate.gate.behind.usage import QuotaLocks, usage_of
 from tidegate.gate.live import Identity
 from tidegate.gate.reading import Reading
 from tidegate.http.client import UnixClient
+from tidegate.spec.credentials import NO_CREDENTIALS, Credentials
 from tidegate.spec.documents import Document, Tree
 from tidegate.spec.queries import Query
 
@@ -52,7 +53,7 @@ class Permit(msgspec.Struct, frozen=True):
 
     ``missing`` is the 404 of an object that is not the client's. ``volumes`` do not exist yet, and would be made by the
     engine without a label: they are made, labelled, before the request is sent on. ``pins`` are the ids of what was
-    looked up.
+    looked up; ``credentials`` are of registries that the client may use.
     """
 
     verdict: Verdict
@@ -62,6 +63,7 @@ class Permit(msgspec.Struct, frozen=True):
     missing: str = ""
     volumes: tuple[str, ...] = ()
     pins: Pins = NO_PINS
+    credentials: Credentials = NO_CREDENTIALS
 
     @property
     def allowed(self) -> bool:
@@ -104,6 +106,7 @@ class Permits:
             permit = await self._check_owner(permit, identity, reference)
             if permit.missing:
                 return permit
+        permit = replace(permit, credentials=_credentials(policy, identity, reading))
         return _signed(_pinned(permit, reading), reading.operation_id, identity.owner)
 
     async def make_volumes(self, permit: Permit, owner: str) -> None:
@@ -137,6 +140,14 @@ class Permits:
         if not identity.owner or found.owner != identity.owner:
             return replace(permit, missing=_NO_SUCH[reference.kind].format(reference.name_or_id))
         return replace(permit, pins=permit.pins.with_id(reference.kind, reference.name_or_id, found.object_id))
+
+
+def _credentials(policy: Policy, identity: Identity, reading: Reading) -> Credentials:
+    credentials = reading.credentials
+    if not credentials.header:
+        return credentials
+    hosts = allowed_registries(policy, identity.principal, identity.role, reading.asked, credentials.hosts)
+    return credentials.keeping(hosts)
 
 
 def _labels(content: bytes) -> object:

@@ -38,9 +38,11 @@ from tidegate.http.client import UnixClient
 from tidegate.http.errors import error_response, message_response, status_of
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Peer, ProtocolError, Request, Response
+from tidegate.spec.credentials import CREDENTIAL_HEADERS
 from tidegate.spec.documents import Body
 
 CLIENT_LEFT = 499
+_WRITTEN_ANEW = CREDENTIAL_HEADERS | {"content-type"}
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -176,9 +178,11 @@ async def _read(request: Request, entry: Entry) -> Reading:
 
 
 def _sending(request: Request, reading: Reading, permit: Permit) -> Sending:
-    headers = [(name, value) for name, value in end_to_end_headers(request) if name != "content-type"]
+    headers = [(name, value) for name, value in end_to_end_headers(request) if name not in _WRITTEN_ANEW]
     if reading.content_type is not None:
         headers.append(("content-type", reading.content_type))
+    if permit.credentials.header:
+        headers.append((permit.credentials.header, permit.credentials.encode()))
     body = permit.document.encode() or None if reading.body is Body.DOCUMENT else None
     operation = reading.found.operation
     return Sending(

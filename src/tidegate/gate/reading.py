@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
+from msgspec.structs import replace
 
 from tidegate.access.asked import Asked, Facts
 from tidegate.base.errors import InvalidParameterError
@@ -11,13 +12,16 @@ from tidegate.http.messages import Request, split_target
 from tidegate.spec.api_version import parse_version
 from tidegate.spec.audit.records import digest
 from tidegate.spec.catalogue import GRPC, Match, Operation, match
+from tidegate.spec.credentials import AUTH, CREDENTIAL_HEADERS, NO_CREDENTIALS, Credentials, read_credentials
 from tidegate.spec.documents import MOST_BYTES, Body, Document, body_of, content_type_of, read_document, refuse_encoding
 from tidegate.spec.queries import Query, read_query
 
 NOTHING = Asked("-")
 """What a connection asks that has asked nothing yet, or nothing that it may do: only its identity can end it."""
 _BODILESS = frozenset({"GET", "HEAD"})
-_HEADERS_READ = frozenset({"content-length", "transfer-encoding", "content-type", "content-encoding", "upgrade"})
+_HEADERS_READ = CREDENTIAL_HEADERS | {
+    *("content-length", "transfer-encoding", "content-type", "content-encoding", "upgrade")
+}
 _REMEMBERED_CHARACTERS = 512
 _PROTOCOLS: Mapping[str, str] = {
     "ContainerAttach": "tcp",
@@ -41,6 +45,7 @@ class Reading(msgspec.Struct, frozen=True):
     document_digest: str = ""
     query_digest: str = ""
     upgrade: str = ""
+    credentials: Credentials = NO_CREDENTIALS
 
     @property
     def operation_id(self) -> str:
@@ -72,9 +77,10 @@ async def read_request(request: Request, found: Match, raw_query: str) -> Readin
     refuse_encoding(operation_id, request.headers.get("content-encoding"))
     content_type = content_type_of(operation_id, request.headers.get("content-type"), has_body)
     read_query(operation_id, raw_query)  # what is wrong there is told before a body is waited for
+    credentials = read_credentials(operation_id, request.headers)
     kind = body_of(operation_id)
     data = await request.read_all(MOST_BYTES) if kind is not Body.STREAM and has_body else b""
-    return _reading(found, raw_query, content_type, data, upgrade)
+    return _with_credentials(_reading(found, raw_query, content_type, data, upgrade), credentials)
 
 
 def _says_nothing_more(request: Request, found: Match) -> bool:
@@ -107,6 +113,14 @@ def _reading(found: Match, raw_query: str, content_type: str | None, data: bytes
     )
     digests = digest(data), digest(raw_query.encode())
     return Reading(found, query, document, body_of(operation_id), content_type, asked, *digests, upgrade)
+
+
+def _with_credentials(reading: Reading, credentials: Credentials) -> Reading:
+    """An account that is sent along has to be allowed; a build is sent them all, and takes those that are."""
+    asked = reading.asked
+    if credentials.header == AUTH:
+        asked = replace(asked, registries=credentials.hosts)
+    return replace(reading, asked=asked, credentials=credentials)
 
 
 def _upgrade_of(operation: Operation, request: Request) -> str:

@@ -35,7 +35,7 @@ from tidegate.spec.audit.verify import Walk, pieces_of
 Seen = list[tuple[str, str, bytes]]
 """Method, target and body of each request that reached the engine."""
 Answers = Mapping[str, object]
-"""What the engine answers by path (without version): JSON, bytes as they are, or a whole response."""
+"""What the engine answers by path (without version): JSON, bytes as they are, a whole response, or what makes one."""
 
 
 def through_gate(
@@ -77,7 +77,7 @@ def through_gate(
                 await scenario(tmp_path / "gate", seen)
         finally:
             await client.close()
-            for server in servers:
+            for server in reversed(servers):
                 await server.close(grace_s=0.1)
             requests.flush()
             await audit.close()
@@ -101,6 +101,8 @@ async def _engine(seen: Seen, answers: Answers, request: Request) -> Response | 
 
         return Hijack(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n", echo)
     answer = answers.get(request.target.partition("?")[0])
+    if callable(answer):
+        answer = answer(request)
     if isinstance(answer, Response):
         return answer
     if answer is not None:

@@ -26,7 +26,8 @@ class _Rule(msgspec.Struct, frozen=True):
 def claims_of(asked: Asked) -> Sequence[Claim]:
     """Every claim of the query and the document; those about fields are told with the operation's id."""
     rule = _RULES.get(asked.operation_id, _NO_RULE)
-    found = [*rule.claims(asked), *_backstop(asked.query, rule.query), *_backstop(asked.document, rule.document)]
+    found = [*rule.claims(asked), *images.credential_claims(asked)]
+    found += [*_backstop(asked.query, rule.query), *_backstop(asked.document, rule.document)]
     return [_with_operation(claim, asked.operation_id) for claim in found]
 
 

@@ -13,6 +13,7 @@ from tidegate.access.confinement.tree import Tree, documents, mapping, text, tex
 from tidegate.access.demands import Demand, DemandKind
 from tidegate.access.references import ObjectReference
 from tidegate.base.errors import InvalidParameterError
+from tidegate.spec.credentials import registry_host
 from tidegate.spec.references import DEFAULT_DOMAIN, is_digest, is_identifier, parse_reference
 
 Claims = Iterator[Demand | ObjectReference]
@@ -43,7 +44,6 @@ _OUTPUTS = frozenset({"", "local", "tar", "docker", "moby", "image", "cacheonly"
 _TRANSPORTS = frozenset(
     ["containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "ostree", "sif", "tarball"]
 )
-_HUB = frozenset({"", "index.docker.io", "registry-1.docker.io", "hub.docker.com", DEFAULT_DOMAIN})
 
 
 def image_claims(image: str, field: str) -> Iterator[Demand]:
@@ -97,8 +97,18 @@ def search_claims(asked: Asked) -> Claims:
 def auth_claims(asked: Asked) -> Claims:
     """``SystemAuth``: the engine calls the address."""
     address = text(asked.document.tree, "serveraddress")
-    host = address.split("://", 1)[-1].partition("/")[0].lower()
-    yield Demand(DemandKind.REGISTRY, "serveraddress", DEFAULT_DOMAIN if host in _HUB else host)
+    yield Demand(DemandKind.REGISTRY, "serveraddress", registry_host(address))
+
+
+def credential_claims(asked: Asked) -> Iterator[Demand]:
+    """An account that is sent along goes to the registry that it names."""
+    for host in asked.registries:
+        yield registry_demand(host)
+
+
+def registry_demand(host: str) -> Demand:
+    """What sending an account at ``host`` along asks for."""
+    return Demand(DemandKind.REGISTRY, "serveraddress of the credentials", host)
 
 
 def build_claims(asked: Asked) -> Claims:
