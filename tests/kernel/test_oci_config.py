@@ -65,9 +65,9 @@ def run(bundle: Path, script: str, request: OCIRequest) -> "subprocess.Completed
 
 
 def request(process: ProcessRequest | None = None) -> OCIRequest:
-    bpf = SeccompCompiler().bpf(DEFAULT_CAPABILITIES)
+    program = SeccompCompiler().program(DEFAULT_CAPABILITIES)
     process = process or ProcessRequest(args=(), hostname="box")
-    return OCIRequest(process=process, rootfs="", cgroups_path="", netns_path=None, seccomp_bpf=bpf)
+    return OCIRequest(process=process, rootfs="", cgroups_path="", netns_path=None, seccomp=program)
 
 
 def status(text: str) -> Mapping[str, str]:
@@ -87,14 +87,14 @@ def test_a_default_container_is_filtered_and_holds_fourteen_capabilities(tmp_pat
 
 
 def test_without_the_filter_the_same_call_is_allowed(tmp_path: Path) -> None:
-    result = run(tmp_path, "unshare -U true && grep Seccomp: /proc/self/status", replace(request(), seccomp_bpf=None))
+    result = run(tmp_path, "unshare -U true && grep Seccomp: /proc/self/status", replace(request(), seccomp=None))
     assert (result.returncode, result.stdout) == (0, "Seccomp:\t0\n"), result
 
 
 def test_cap_sys_admin_widens_the_filter_with_it(tmp_path: Path) -> None:
     capabilities = effective_capabilities(("SYS_ADMIN",), (), privileged=False, available=held_capabilities())
     wanted = replace(
-        request(ProcessRequest(args=(), cap_add=("SYS_ADMIN",))), seccomp_bpf=SeccompCompiler().bpf(capabilities)
+        request(ProcessRequest(args=(), cap_add=("SYS_ADMIN",))), seccomp=SeccompCompiler().program(capabilities)
     )
     result = run(tmp_path, "unshare -U true && grep Seccomp: /proc/self/status", wanted)
     assert (result.returncode, result.stdout) == (0, "Seccomp:\t2\n"), result

@@ -115,7 +115,7 @@ class Engine:
             ipc_mode=asked.ipc_mode,
             shm_size_bytes=asked.shm_size_bytes,
         )
-        self._creator = ContainerCreator(self._containers, self._images, defaults, able)
+        self._creator = ContainerCreator(self._containers, self._images, defaults, self._host)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)
         self._inspection = InspectionService(
             self._containers, self._execs, self._networks, volumes, plans.log_path, self._links

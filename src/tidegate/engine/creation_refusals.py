@@ -53,9 +53,10 @@ def _refuse_fields(host: HostConfig) -> None:
         raise InvalidParameterError(f"unknown or invalid runtime name: {host.runtime}")
     if host.log_config.type not in ("", "json-file", "none"):
         raise NotSupportedError(f"logger: no log driver named '{host.log_config.type}' is registered")
-    for option in host.security_opt:
-        if option.split("=")[0].split(":")[0] not in ("no-new-privileges", "seccomp"):
-            raise NotSupportedError(f"SecurityOpt {option!r} is not supported by this engine yet")
+    for field in ("masked_paths", "readonly_paths"):
+        for path in getattr(host, field) or ():
+            if not path.startswith("/"):
+                raise InvalidParameterError(f"HostConfig.{_wire_name(field)}: {path!r} is not an absolute path")
 
 
 def _refuse_resources(host: HostConfig) -> None:

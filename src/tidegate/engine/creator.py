@@ -9,11 +9,12 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.images import ImageService
+from tidegate.engine.isolation.security_options import check_security_options
 from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
 from tidegate.engine.links.requested import resolve_links
 from tidegate.engine.volumes_from import inherit_mounts
-from tidegate.kernel.host import CgroupAbilities
+from tidegate.kernel.host import HostFacts
 from tidegate.model.container import Container
 from tidegate.spec.container import CreateRequest
 
@@ -26,20 +27,19 @@ class Created(NamedTuple):
 
 
 class ContainerCreator:
-    """On containers and images; ``defaults`` are for what the client leaves open, ``able`` is what can be limited."""
+    """On containers and images; ``defaults`` fill what is left open, ``host`` is what can be limited and confined."""
 
-    def __init__(
-        self, containers: ContainerService, images: ImageService, defaults: Defaults, able: CgroupAbilities
-    ) -> None:
-        self._containers, self._images, self._defaults, self._able = containers, images, defaults, able
+    def __init__(self, containers: ContainerService, images: ImageService, defaults: Defaults, host: HostFacts) -> None:
+        self._containers, self._images, self._defaults, self._host = containers, images, defaults, host
 
     async def create(self, name: str, request: CreateRequest) -> Created:
-        """Raises NotFoundError (image), ConflictError (name), what ``plan_new_container`` and ``plan_limits`` raise."""
+        """Raises NotFoundError (image), ConflictError (name), what the plans of its parts raise."""
         if not request.image:
             raise InvalidParameterError("no image specified")
         image = self._images.resolve(request.image)
         config = image.config.document.get("config") or {}
-        possible = plan_limits(request.host_config, self._able)
+        check_security_options(request.host_config.security_opt, self._host.controls)
+        possible = plan_limits(request.host_config, self._host.cgroups)
         request = msgspec.structs.replace(request, host_config=possible.host_config)
         request = resolve_joined(request, self._containers.resolve)
         source = SourceImage(request.image, image.image_id, image.chain_ids, config)

@@ -32,6 +32,13 @@ class CgroupAbilities(msgspec.Struct, frozen=True):
     memory_nodes: str = ""
 
 
+class AccessControls(msgspec.Struct, frozen=True):
+    """Which security modules confine processes on this host."""
+
+    apparmor: bool = False
+    selinux: bool = False
+
+
 class HostFacts(msgspec.Struct, frozen=True):
     """``operating_system`` is the distribution's pretty name; ``machine`` the kernel's name of the architecture.
 
@@ -48,6 +55,7 @@ class HostFacts(msgspec.Struct, frozen=True):
     ipv4_forwarding: bool
     cgroups: CgroupAbilities
     obstacles: tuple[str, ...] = ()
+    controls: AccessControls = AccessControls()
 
 
 def read_host(root: Path = Path("/")) -> HostFacts:
@@ -64,6 +72,10 @@ def read_host(root: Path = Path("/")) -> HostFacts:
         memory_bytes=_memory_bytes(root),
         ipv4_forwarding=_text(root / "proc/sys/net/ipv4/ip_forward").strip() == "1",
         cgroups=read_cgroups(root / "sys/fs/cgroup"),
+        controls=AccessControls(
+            apparmor=_text(root / "sys/module/apparmor/parameters/enabled").strip() == "Y",
+            selinux=(root / "sys/fs/selinux/enforce").exists(),
+        ),
     )
 
 

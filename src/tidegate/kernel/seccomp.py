@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,7 @@ from tidegate.base.errors import InternalError, InvalidParameterError, NotSuppor
 
 DEFAULT_PROFILE = Path("/usr/share/containers/seccomp.json")
 BPF_ANNOTATION = "run.oci.seccomp_bpf_data"
+_MOST_PROGRAMS = 128
 
 _ALLOW = 0x7FFF0000
 _ACTIONS = {
@@ -289,22 +291,41 @@ def _export(library: ctypes.CDLL, context: int) -> bytes:
         return program.read()
 
 
+class SeccompProgram(msgspec.Struct, frozen=True):
+    """A filter as the kernel takes it; ``flags`` of seccomp(2) by their names in a profile."""
+
+    bpf: bytes
+    flags: tuple[str, ...] = ()
+
+
 class SeccompCompiler:
-    """Docker's default filter: the profile read once, one compilation per capability set."""
+    """Docker's default filter and profiles of clients: one compilation for each, and for each capability set."""
 
     def __init__(self, profile_path: Path = DEFAULT_PROFILE) -> None:
         self._profile_path = profile_path
         self._profile: Mapping[str, Any] | None = None
-        self._programs: dict[frozenset[str], bytes] = {}
+        self._programs: OrderedDict[tuple[frozenset[str], str], SeccompProgram] = OrderedDict()
 
-    def bpf(self, capabilities: Iterable[str]) -> bytes:
-        """Raises NotSupportedError when the profile is not installed, and what ``compile_profile`` raises."""
-        wanted = frozenset(capabilities)
-        if wanted not in self._programs:
-            profile, host = self._default_profile(), Host.current()
-            rules = restrict_to_docker(plan_rules(profile, wanted, host), wanted, host)
-            self._programs[wanted] = compile_profile(profile, rules, host)
-        return self._programs[wanted]
+    def program(self, capabilities: Iterable[str], text: str = "") -> SeccompProgram:
+        """Of a profile's text, "" for the default one.
+
+        Raises NotSupportedError when that is not installed, and what ``parse_profile`` and ``compile_profile`` raise.
+        """
+        key = (frozenset(capabilities), text)
+        if key not in self._programs:
+            self._programs[key] = self._compiled(*key)
+            if len(self._programs) > _MOST_PROGRAMS:
+                self._programs.popitem(last=False)
+        return self._programs[key]
+
+    def _compiled(self, capabilities: frozenset[str], text: str) -> SeccompProgram:
+        host = Host.current()
+        profile = parse_profile(text) if text else self._default_profile()
+        rules = plan_rules(profile, capabilities, host)
+        if not text:
+            rules = restrict_to_docker(rules, capabilities, host)
+        flags = tuple(str(flag) for flag in profile.get("flags") or ())
+        return SeccompProgram(compile_profile(profile, rules, host), flags)
 
     def _default_profile(self) -> Mapping[str, Any]:
         if self._profile is None:

@@ -6,7 +6,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers.oci import config as oci
 from tidegate.drivers.oci import process as ocip
 from tidegate.drivers.resources import ResourceRequest, plan_resources
-from tidegate.kernel.seccomp import BPF_ANNOTATION
+from tidegate.kernel.seccomp import BPF_ANNOTATION, SeccompProgram
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv/web:/bin/sh\n"
 GROUP = "root:x:0:\nwww:x:34:\nlog:x:4:web,other\n"
@@ -62,13 +62,20 @@ def test_a_plain_user_holds_no_effective_capabilities() -> None:
     assert process["capabilities"]["effective"] == []
 
 
-def test_privileged_lifts_masks_devices_and_seccomp() -> None:
+def test_privileged_lifts_masks_and_devices() -> None:
     process = ocip.ProcessRequest(args=("x",), privileged=True, available_capabilities=frozenset({"CAP_KILL"}))
-    config = oci.plan_config(request(process, seccomp_bpf=b"12345678"))
+    config = oci.plan_config(request(process))
     assert config["process"]["capabilities"]["bounding"] == ["CAP_KILL"]
     assert config["linux"]["maskedPaths"] == []
     assert config["linux"]["resources"]["devices"] == [{"allow": True, "access": "rwm"}]
     assert BPF_ANNOTATION not in config["annotations"]
+
+
+def test_a_filter_is_handed_over_with_the_flags_of_its_profile() -> None:
+    program = SeccompProgram(b"12345678", ("SECCOMP_FILTER_FLAG_LOG",))
+    config = oci.plan_config(request(ocip.ProcessRequest(args=("x",)), seccomp=program))
+    assert config["linux"]["seccomp"] == {"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"]}
+    assert config["annotations"][BPF_ANNOTATION] == "MTIzNDU2Nzg="
 
 
 def test_a_users_mount_replaces_the_default_and_parents_come_first() -> None:

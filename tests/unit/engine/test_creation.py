@@ -208,7 +208,7 @@ def test_a_range_of_host_ports_is_kept_as_one() -> None:
         ({"LogConfig": {"Type": "syslog"}}, "no log driver named 'syslog'"),
         ({"Mounts": [{"Type": "npipe", "Target": "/x"}]}, "mount type 'npipe'"),
         ({"Mounts": [{"Type": "bind", "Source": "/x", "Target": "y"}]}, "Target must be an absolute path"),
-        ({"SecurityOpt": ["label=disable"]}, "SecurityOpt"),
+        ({"MaskedPaths": ["proc/x"]}, "HostConfig.MaskedPaths: 'proc/x' is not an absolute path"),
         ({"VolumeDriver": "nfs"}, "VolumeDriver: 'nfs'"),
         ({"Mounts": [{"Type": "volume", "Target": "/x", "VolumeOptions": {"Subpath": "a"}}]}, "Subpath"),
         (

@@ -7,7 +7,7 @@ does one that a later version of the specification adds (``tests/unit/spec/test_
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from tidegate.engine.links.table import LinkTable
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.engine.volumes_from import inherit_mounts
 from tidegate.kernel.host import CgroupAbilities
-from tidegate.kernel.seccomp import SeccompCompiler
+from tidegate.kernel.seccomp import SeccompCompiler, SeccompProgram
 from tidegate.model.container import Container
 from tidegate.spec.codec import decode
 from tidegate.spec.container import ContainerConfig, CreateRequest, EndpointSettings, HostConfig, NetworkingConfig
@@ -168,8 +168,8 @@ ABLE = CgroupAbilities(
 class Unfiltered(SeccompCompiler):
     """Knows of no profile: which filter a container gets is told by its capabilities."""
 
-    def bpf(self, capabilities: Any) -> bytes:
-        return ",".join(sorted(capabilities)).encode()
+    def program(self, capabilities: Iterable[str], text: str = "") -> SeccompProgram:
+        return SeccompProgram(",".join([text, *sorted(capabilities)]).encode())
 
 
 def missing(name_or_id: str) -> Container:

@@ -4,7 +4,7 @@
 limits are in ``resources``.
 
 - A user's mount replaces the default one at the same place; mounts are ordered so that a parent precedes its children.
-- A privileged container gets no masks, no seccomp, every device.
+- A privileged container gets no masks, and every device.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from tidegate.drivers.devices import DeviceRequest
 from tidegate.drivers.oci.process import MAX_ID, ProcessRequest, plan_process
 from tidegate.drivers.resources import ResourceRequest, plan_resources
 from tidegate.engine.device_rules import DeviceRule
-from tidegate.kernel.seccomp import BPF_ANNOTATION, annotation
+from tidegate.kernel.seccomp import BPF_ANNOTATION, SeccompProgram, annotation
 
 DEFAULT_MASKED_PATHS = (
     *(
@@ -88,7 +88,7 @@ class OCIRequest(msgspec.Struct, frozen=True):
     init_host_path: str | None = None
     masked_paths: tuple[str, ...] = DEFAULT_MASKED_PATHS
     readonly_paths: tuple[str, ...] = DEFAULT_READONLY_PATHS
-    seccomp_bpf: bytes | None = None
+    seccomp: SeccompProgram | None = None
     net_host: bool = False
     net_joined: bool = False  # the namespace is not the container's to configure
     ipc_host: bool = False
@@ -264,8 +264,9 @@ def plan_config(request: OCIRequest) -> dict[str, Any]:
     }
     if not request.uts_host:
         config["hostname"] = request.process.hostname
-    if request.seccomp_bpf is not None and not request.process.privileged:
+    if request.seccomp is not None:
         # crun reads the annotation only where a (here empty) profile stands beside it
-        config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW"}
-        config["annotations"][BPF_ANNOTATION] = annotation(request.seccomp_bpf)
+        flags = {"flags": list(request.seccomp.flags)} if request.seccomp.flags else {}
+        config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", **flags}
+        config["annotations"][BPF_ANNOTATION] = annotation(request.seccomp.bpf)
     return config

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
 from tidegate.base.sizes import parse_size
 from tidegate.drivers.devices import find_devices
 from tidegate.drivers.mountpoints import make_mountpoints
@@ -41,6 +41,7 @@ from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.file_ports import BindMount
 from tidegate.engine.isolation.cgroup_parent import cgroup_path
 from tidegate.engine.isolation.namespace_modes import IPC, ipc_of
+from tidegate.engine.isolation.security_options import BUILTIN, UNCONFINED, parse_security_options
 from tidegate.engine.links.table import LinkedContainer, LinkTable
 from tidegate.engine.ports import (
     BridgeAttachment,
@@ -52,7 +53,7 @@ from tidegate.engine.ports import (
 )
 from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
 from tidegate.kernel.paths import read_in_root
-from tidegate.kernel.seccomp import SeccompCompiler
+from tidegate.kernel.seccomp import SeccompCompiler, SeccompProgram
 from tidegate.model.container import JOINS, Container
 from tidegate.model.phases import Phase
 from tidegate.spec.codec import decode
@@ -116,9 +117,9 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             shm_source=self._shared_memory(container, host, ipc),
             has_shm=ipc.memory != "none",
             init_host_path=_init_path() if host.init else None,
-            masked_paths=DEFAULT_MASKED_PATHS if host.masked_paths is None else host.masked_paths,
-            readonly_paths=DEFAULT_READONLY_PATHS if host.readonly_paths is None else host.readonly_paths,
-            seccomp_bpf=self._seccomp(host),
+            masked_paths=_system_paths(host, host.masked_paths, DEFAULT_MASKED_PATHS),
+            readonly_paths=_system_paths(host, host.readonly_paths, DEFAULT_READONLY_PATHS),
+            seccomp=self._seccomp(host),
             net_host=container.settings.network == "host",
             ipc_host=ipc.namespace == "host",
             ipc_path=f"/proc/{ipc.of.state.pid}/ns/ipc" if ipc.of else None,
@@ -198,7 +199,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             cap_drop=host.cap_drop,
             privileged=wanted.privileged or host.privileged,
             available_capabilities=held_capabilities(),
-            no_new_privileges=_no_new_privileges(host),
+            no_new_privileges=parse_security_options(host.security_opt).no_new_privileges,
         )
         stdio = Stdio(wanted.tty, wanted.attach_stdin, True, wanted.console_size)
         return ExecProcess(container.id, exec_id, plan_process(request), stdio)
@@ -243,22 +244,18 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             cap_drop=host.cap_drop,
             privileged=host.privileged,
             available_capabilities=held_capabilities(),
-            no_new_privileges=_no_new_privileges(host),
+            no_new_privileges=parse_security_options(host.security_opt).no_new_privileges,
             ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in host.ulimits),
             oom_score_adj=host.oom_score_adj or None,
         )
 
-    def _seccomp(self, host: HostConfig) -> bytes | None:
-        for option in host.security_opt:
-            name, _, value = option.replace(":", "=", 1).partition("=")
-            if name == "seccomp":
-                if value != "unconfined":
-                    raise NotSupportedError("SecurityOpt seccomp: profiles other than unconfined are not supported yet")
-                return None
-        if host.privileged:
+    def _seccomp(self, host: HostConfig) -> SeccompProgram | None:
+        wanted = parse_security_options(host.security_opt).seccomp
+        if wanted == UNCONFINED or (host.privileged and not wanted):
             return None
         held = held_capabilities()
-        return self.seccomp.bpf(effective_capabilities(host.cap_add, host.cap_drop, privileged=False, available=held))
+        capabilities = effective_capabilities(host.cap_add, host.cap_drop, privileged=host.privileged, available=held)
+        return self.seccomp.program(capabilities, "" if wanted == BUILTIN else wanted)
 
     def _mounts(self, container: Container, host: HostConfig) -> Iterable[MountRequest]:
         volumes = {use.container_path: use for use in container.settings.volumes}
@@ -332,14 +329,10 @@ def _variables(linked: Iterable[LinkedContainer]) -> tuple[str, ...]:
     return tuple(variable for each in linked for variable in each.variables)
 
 
-def _no_new_privileges(host: HostConfig) -> bool:
-    for option in host.security_opt:
-        name, _, value = option.replace(":", "=", 1).partition("=")
-        if name == "no-new-privileges":
-            if value not in ("", "true", "false"):
-                raise InvalidParameterError(f"invalid --security-opt 2: {option!r}")
-            return value != "false"
-    return False
+def _system_paths(host: HostConfig, wanted: tuple[str, ...] | None, defaults: tuple[str, ...]) -> tuple[str, ...]:
+    if parse_security_options(host.security_opt).shows_system_paths:
+        return ()
+    return defaults if wanted is None else wanted
 
 
 def _bind_source(source: str, *, create: bool) -> Path:

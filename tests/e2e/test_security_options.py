@@ -1,0 +1,63 @@
+"""Security options, seen from inside the container."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.running_engine import RunningEngine, running_engine
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"),
+    pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
+]
+NO_CHMOD = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "flags": ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"],
+    "syscalls": [{"names": ["chmod", "fchmod", "fchmodat", "fchmodat2"], "action": "SCMP_ACT_ERRNO"}],
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[RunningEngine]:
+    with running_engine() as running:
+        yield running
+
+
+def run(engine: RunningEngine, *options: str, script: str) -> tuple[str, str]:
+    done = engine.docker("run", "--rm", "--network", "none", *options, "busybox", "sh", "-c", script)
+    return done.stdout.strip(), done.stderr
+
+
+def option(*options: str) -> list[str]:
+    return [word for each in options for word in ("--security-opt", each)]
+
+
+def test_a_profile_of_the_client_s(engine: RunningEngine, tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps(NO_CHMOD))
+    script = "touch /x; chmod 700 /x; grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status | tr -d '\\n'"
+    for more in ([], ["--privileged"]):
+        out, error = run(engine, *option(f"seccomp={profile}"), *more, script=script)
+        assert "Operation not permitted" in error and "Seccomp:\t2" in out
+    out, error = run(engine, *option("seccomp=unconfined", "no-new-privileges"), script=script)
+    assert error == "" and out == "NoNewPrivs:\t1Seccomp:\t0"
+    profile.write_text("{}")
+    assert "defaultAction is missing" in run(engine, *option(f"seccomp={profile}"), script="true")[1]
+
+
+def test_masks_of_system_paths(engine: RunningEngine) -> None:
+    script = "grep -c -E ' /proc/sys ' /proc/mounts"
+    assert run(engine, script=script)[0] == "1"
+    assert run(engine, *option("systempaths=unconfined"), script=script)[0] == "0"
+
+
+def test_what_the_host_cannot_enforce(engine: RunningEngine) -> None:
+    assert run(engine, *option("label=disable"), script="echo runs")[0] == "runs"
+    if not Path("/sys/fs/selinux/enforce").exists():
+        assert "this host has no SELinux" in run(engine, *option("label=type:x_t"), script="true")[1]
+    if not Path("/sys/module/apparmor").exists():
+        assert run(engine, *option("apparmor=unconfined"), script="echo runs")[0] == "runs"
+        assert "this host has no AppArmor" in run(engine, *option("apparmor=mine"), script="true")[1]
