@@ -4,9 +4,9 @@
 section 5.5, code 299) says what to do. Who renews by himself, from half of it on, never sees one.
 """
 
-from email.utils import formatdate
 from functools import lru_cache
 
+from tidegate.http.dates import http_date
 from tidegate.pki.der import CertificateFacts
 
 EXPIRES = "Tidegate-Certificate-Expires"
@@ -25,7 +25,7 @@ def expiry_headers(facts: CertificateFacts, now_s: float) -> tuple[tuple[str, st
 
 @lru_cache(1024)
 def _expires(not_after_s: int) -> tuple[str, str]:
-    return EXPIRES, formatdate(not_after_s, usegmt=True)
+    return EXPIRES, http_date(not_after_s)
 
 
 def _span(seconds: float) -> str:

@@ -1,10 +1,10 @@
 """The head of a response as bytes: status line, headers, framing and Date."""
 
 import time
-from email.utils import formatdate
 from functools import lru_cache
 
 from tidegate.base.errors import InternalError
+from tidegate.http.dates import http_date
 from tidegate.http.head import CHUNKED, RequestHead
 from tidegate.http.messages import REASONS, Response
 
@@ -21,7 +21,7 @@ def response_head(head: RequestHead, response: Response, length: int, keep_alive
 @lru_cache(maxsize=2)
 def _date(second: int) -> bytes:
     """The time as of RFC 9110, section 5.6.7. A client compares it with its own clock when a certificate fails."""
-    return formatdate(second, usegmt=True).encode("ascii")
+    return http_date(second).encode("ascii")
 
 
 @lru_cache(maxsize=256)

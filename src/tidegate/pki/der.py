@@ -4,9 +4,9 @@ Only certificates that OpenSSL has already read come here (X.509, RFC 5280, sect
 """
 
 import base64
-import calendar
 import hashlib
 import re
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -131,4 +131,5 @@ def _read_time(data: bytes) -> tuple[int, bytes]:
     found = _TIME.fullmatch(digits)
     if found is None:
         raise ValueError(f"no time: {digits}")
-    return calendar.timegm(tuple(map(int, found.groups()))), rest
+    year, month, day, hour, minute, second = map(int, found.groups())
+    return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()), rest

@@ -7,11 +7,11 @@ nothing in it is Tidegate's.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from email.utils import formatdate
 from typing import Any
 
 import msgspec
 
+from tidegate.http.dates import http_date
 from tidegate.http.messages import ProtocolError, Response
 
 VERSION, API_VERSION, MIN_API_VERSION = "24.0.7", "1.43", "1.12"
@@ -55,7 +55,7 @@ def respond_bytes(
     ]
     if content_type:
         headers.append(("Content-Type", content_type))
-    return Response(status, (*sorted(headers), ("Date", formatdate(now_s, usegmt=True))), body)
+    return Response(status, (*sorted(headers), ("Date", http_date(now_s))), body)
 
 
 def refuse_as_go(error: ProtocolError) -> Response:

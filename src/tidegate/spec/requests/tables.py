@@ -8,7 +8,7 @@
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
@@ -44,7 +44,7 @@ class _Tables(msgspec.Struct, frozen=True):
 
 @cache
 def _tables() -> _Tables:
-    text = files(__package__).joinpath("tables.json").read_text()
+    text = Path(__file__).with_name("tables.json").read_text()
     return _Tables(**json.loads(text))
 
 
