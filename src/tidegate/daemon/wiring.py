@@ -25,6 +25,7 @@ from tidegate.base.host import go_architecture
 from tidegate.daemon.drivers import Drivers, linux_drivers
 from tidegate.daemon.process_settings import EngineProcessSettings
 from tidegate.engine.archives import ArchiveService
+from tidegate.engine.boot_order import BootOrder
 from tidegate.engine.commits import CommitService
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults
@@ -86,6 +87,7 @@ class Engine:
         self._execs = ExecService(outside.runtime, self._containers, plans.exec)
         self._prober = HealthProber(self._execs, self._containers.probed, outside.clock)
         self._containers.probe_with(self._prober)
+        self._boot_order = BootOrder(self._containers.states, self._containers.let_go, self._bus, outside.clock)
         self._images = ImageService(
             outside.content, outside.layers, outside.state, outside.registry, outside.clock, self._bus
         )
@@ -164,11 +166,12 @@ class Engine:
         await self._volumes.load()
         await self._drivers.bridge.ensure()
         await self._networks.load()
-        await self._containers.recover()
+        await self._containers.recover(self._boot_order.hold)
         in_use = [chain_id for each in self._containers.list() for chain_id in each.settings.chain_ids]
         await self._images.collect_garbage(in_use)
         self._tasks.append(asyncio.create_task(self._containers.run(), name="runtime-events"))
         self._tasks.append(asyncio.create_task(self._stats.run(), name="stats-sampler"))
+        self._tasks.append(asyncio.create_task(self._boot_order.run(), name="boot-order"))
 
     async def close(self) -> None:
         """Let go of everything; containers run on under the shim unless ``live_restore`` is off."""

@@ -25,6 +25,7 @@ from tidegate.engine.event_sources.container_events import ContainerEvents
 from tidegate.engine.events import EventBus
 from tidegate.engine.refusals import refusal
 from tidegate.model import phases as p
+from tidegate.model.boot_order import Finding
 from tidegate.model.container import Container, Settings
 from tidegate.model.health import ProbeResult
 from tidegate.model.lifecycle import SIGKILL, NotAllowedError
@@ -32,7 +33,14 @@ from tidegate.model.phases import ALIVE, Event, Phase, Rules, State
 
 _log = logging.getLogger(__name__)
 
+Hold = Callable[[Sequence[tuple[Container, Finding]]], frozenset[str]]
+"""What boot recovery found -> the containers whose next run has to wait for ``let_go``."""
+
 WaitCondition = Literal["not-running", "next-exit", "removed"]
+
+
+def _hold_nobody(_found: Sequence[tuple[Container, Finding]]) -> frozenset[str]:
+    return frozenset()
 
 
 class NewContainer(msgspec.Struct, frozen=True):
@@ -234,7 +242,7 @@ class ContainerService:
 
     # ------------------------------------------------------------------------- the engine's own life
 
-    async def recover(self) -> None:
+    async def recover(self, hold: Hold = _hold_nobody) -> None:
         """Boot: every record's actor is told what the supervisor still holds, and the one table does the rest."""
         records = await self._ports.state.load(CONTAINER)
         found = {each.container_id: each for each in await self._ports.runtime.recover() if each.exec_id is None}
@@ -245,7 +253,9 @@ class ContainerService:
             self._admit(container)
         for stray in found.keys() - {container.id for container in containers}:
             await self._ports.runtime.release(stray)
-        told = [self._tell(container, self._finding(found.get(container.id))) for container in containers]
+        findings = [(container, self._finding(found.get(container.id))) for container in containers]
+        held = hold(findings)
+        told = [self._tell(container, _with_hold(finding, container.id in held)) for container, finding in findings]
         for error in await asyncio.gather(*told, return_exceptions=True):
             if isinstance(error, BaseException):
                 _log.warning("a container was found as it should not be: %s", error)
@@ -272,7 +282,7 @@ class ContainerService:
         await self._ports.bridge.adopt(list(kept.values()))
         self._effects.attachments.update(kept)
 
-    def _finding(self, found: outside.RunningProcess | None) -> Event:
+    def _finding(self, found: outside.RunningProcess | None) -> Finding:
         if found is None:
             return p.FoundLost(self._ports.clock())
         if found.exit is not None:
@@ -297,6 +307,16 @@ class ContainerService:
     def probe_with(self, prober: Prober) -> None:
         """Who runs health checks (``engine/health_prober.py``)."""
         self._effects.prober = prober
+
+    def states(self) -> Mapping[str, State]:
+        """Of every container, by its id."""
+        return {actor.container.id: actor.state for actor in self._directory}
+
+    def let_go(self, container_id: str) -> None:
+        """Start a container that boot recovery holds; one that is gone needs nothing."""
+        actor = self._directory.get(container_id)
+        if actor is not None:
+            actor.post(p.DependenciesMet())
 
     def probed(self, container_id: str, result: ProbeResult) -> None:
         """Deliver what a health check showed."""
@@ -331,6 +351,10 @@ class ContainerService:
             return await actor.ask(request)
         except NotAllowedError as refused:
             raise refusal(actor.container, refused) from refused
+
+
+def _with_hold(finding: Finding, held: bool) -> Finding:
+    return finding if isinstance(finding, p.FoundAlive) else replace(finding, held=held)
 
 
 def _auto_remove(wanted: bool) -> Edit:

@@ -59,7 +59,7 @@ def _start(state: State, _event: p.StartRequested) -> Step:
 
 def _launch(state: State, *before: Effect, attended: bool = False) -> Step:
     starting = replace(state, phase=Phase.STARTING, error="", oom_killed=False, release_owed=True, attended=attended)
-    starting = replace(starting, restart_owed=False)
+    starting = replace(starting, restart_owed=False, held=False)
     return Step(starting, (*before, p.Launch(leftovers=state.release_owed)))
 
 
@@ -96,7 +96,7 @@ def _released(state: State, event: p.Released) -> Step:
     if _restarts(state):
         delay_ns = next_delay_ns(state.delay_ns, state.finished_at_ns - state.started_at_ns)
         waiting = replace(state, phase=Phase.RESTARTING, delay_ns=delay_ns, restart_count=state.restart_count + 1)
-        return Step(waiting, (*told, p.ArmTimer("restart", delay_ns)))
+        return Step(waiting, told if state.held else (*told, p.ArmTimer("restart", delay_ns)))
     if state.rules.auto_remove:
         return Step(replace(state, phase=Phase.REMOVING), (*told, p.Remove()))
     return Step(state, told)
@@ -153,9 +153,10 @@ def _kill_waiting(state: State, event: p.KillRequested) -> Step:
 def _stop_waiting(state: State, _event: p.StopRequested | p.KillRequested) -> Step:
     """Stop during the pause before a restart: nothing runs, so nothing dies again."""
     effects: tuple[Effect, ...] = (p.DisarmTimer("restart"), p.Announce("exit"))
+    stopped = replace(state, stopped_by_user=True, held=False)
     if state.rules.auto_remove:
-        return Step(replace(state, phase=Phase.REMOVING, stopped_by_user=True), (*effects, p.Remove()))
-    return Step(replace(state, phase=Phase.EXITED, stopped_by_user=True), effects)
+        return Step(replace(stopped, phase=Phase.REMOVING), (*effects, p.Remove()))
+    return Step(replace(stopped, phase=Phase.EXITED), effects)
 
 
 def _timer_in_stopping(state: State, event: p.TimerFired) -> Step:
@@ -166,6 +167,10 @@ def _timer_in_stopping(state: State, event: p.TimerFired) -> Step:
 
 def _timer_in_restarting(state: State, event: p.TimerFired) -> Step:
     return _launch(state) if event.timer == "restart" else Step(state)
+
+
+def _dependencies_met(state: State, _event: p.DependenciesMet) -> Step:
+    return _launch(state) if state.held else Step(state)
 
 
 def _timer_in_running(state: State, event: p.TimerFired) -> Step:
@@ -247,31 +252,40 @@ def _found_alive_stopping(state: State, event: p.FoundAlive) -> Step:
     return Step(replace(state, pid=event.pid), (again, *thaw, *_kill_timer(state.stop_timeout_s)))
 
 
-def _found_half_started(state: State, _event: Event) -> Step:
+def _holding(state: State, event: Event) -> State:
+    """The state, held if boot recovery says so."""
+    return replace(state, held=isinstance(event, p.FoundExited | p.FoundLost) and event.held)
+
+
+def _found_half_started(state: State, event: Event) -> Step:
     """A launch that the engine did not live to finish: whatever there is of it goes, then the policy decides."""
-    return Step(replace(state, phase=Phase.EXITED, pid=0, exit_code=LOST_EXIT_CODE), (p.Release(),))
+    found = replace(_holding(state, event), phase=Phase.EXITED, pid=0, exit_code=LOST_EXIT_CODE)
+    return Step(found, (p.Release(),))
 
 
 def _found_exited(state: State, event: p.FoundExited) -> Step:
-    return _exited(state, p.Exited(event.exit_code, event.at_ns, event.oom_killed))
+    return _exited(_holding(state, event), p.Exited(event.exit_code, event.at_ns, event.oom_killed))
 
 
 def _found_lost(state: State, event: p.FoundLost) -> Step:
-    return _exited(state, p.Exited(LOST_EXIT_CODE, event.at_ns))
+    return _exited(_holding(state, event), p.Exited(LOST_EXIT_CODE, event.at_ns))
 
 
-def _found_restarting(state: State, _event: Event) -> Step:
-    return Step(state, (p.ArmTimer("restart", 0),))
+def _found_restarting(state: State, event: Event) -> Step:
+    held = _holding(state, event)
+    return Step(held, () if held.held else (p.ArmTimer("restart", 0),))
 
 
-def _found_at_rest(state: State, _event: Event) -> Step:
+def _found_at_rest(state: State, event: Event) -> Step:
+    state = _holding(state, event)
     if state.release_owed:
         return Step(state, (p.Release(),))
     rules = state.rules
     if state.phase is Phase.EXITED and decide_restart_at_boot(
         rules.restart, state.exit_code, state.restart_count, stopped_by_user=state.stopped_by_user
     ):
-        return _launch(replace(state, stopped_by_user=False, delay_ns=0))
+        again = replace(state, stopped_by_user=False, delay_ns=0)
+        return Step(replace(again, phase=Phase.RESTARTING)) if state.held else _launch(again)
     if state.phase is Phase.EXITED and rules.auto_remove:
         return _remove(state, p.RemoveRequested())
     return Step(state)
@@ -296,7 +310,7 @@ _AT_REST: Mapping[type[Event], Transition] = {
     p.StartRequested: _start, p.StopRequested: _stay, p.RemoveRequested: _remove, p.Released: _released,
     p.Exited: _stay, p.TimerFired: _stay, p.OutOfMemory: _stay, p.FoundAlive: _found_half_started,
     p.FoundExited: _found_at_rest, p.FoundLost: _found_at_rest, p.Thawed: _stay, p.EffectFailed: _stay,
-    p.Probed: _stay,
+    p.Probed: _stay, p.DependenciesMet: _stay,
 }  # fmt: skip
 
 TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {
@@ -304,42 +318,46 @@ TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {
         p.CreateRequested: _prepare,
         p.Prepared: _prepare_done, p.PrepareFailed: _prepare_failed,
         p.FoundLost: _remove, p.FoundExited: _remove, p.FoundAlive: _remove,
+        p.DependenciesMet: _stay,
     },
     Phase.CREATED: _AT_REST,
     Phase.STARTING: {
         p.Launched: _launched, p.LaunchFailed: _launch_failed, p.Exited: _found_half_started,
         p.FoundAlive: _found_half_started, p.FoundExited: _found_half_started, p.FoundLost: _found_half_started,
         p.TimerFired: _stay, p.OutOfMemory: _out_of_memory, p.EffectFailed: _stay, p.Probed: _stay,
+        p.DependenciesMet: _stay,
     },
     Phase.RUNNING: {
         **_RUN_ENDS, p.StartRequested: _stay, p.KillRequested: _kill, p.StopRequested: _stop,
         p.PauseRequested: _freeze, p.Frozen: _frozen, p.Thawed: _stay, p.OutOfMemory: _out_of_memory,
         p.TimerFired: _timer_in_running, p.Probed: _probed, p.FoundAlive: _found_alive, p.EffectFailed: _stay,
+        p.DependenciesMet: _stay,
     },
     Phase.PAUSED: {
         **_RUN_ENDS, p.KillRequested: _kill, p.StopRequested: _stop, p.UnpauseRequested: _thaw, p.Thawed: _thawed,
         p.OutOfMemory: _out_of_memory, p.TimerFired: _stay, p.FoundAlive: _found_alive, p.EffectFailed: _stay,
-        p.Probed: _stay,
+        p.Probed: _stay, p.DependenciesMet: _stay,
     },
     Phase.STOPPING: {
         **_RUN_ENDS, p.KillRequested: _kill, p.StopRequested: _stop_again, p.TimerFired: _timer_in_stopping,
         p.OutOfMemory: _out_of_memory, p.Thawed: _stay, p.FoundAlive: _found_alive_stopping, p.EffectFailed: _stay,
-        p.Probed: _stay,
+        p.Probed: _stay, p.DependenciesMet: _stay,
     },
     Phase.RESTARTING: {
         p.StartRequested: _start, p.StopRequested: _stop_waiting, p.KillRequested: _kill_waiting,
         p.TimerFired: _timer_in_restarting, p.Exited: _stay, p.OutOfMemory: _stay,
         p.FoundLost: _found_restarting, p.FoundExited: _found_restarting, p.FoundAlive: _found_half_started,
-        p.Probed: _stay,
+        p.Probed: _stay, p.DependenciesMet: _dependencies_met,
     },
     Phase.EXITED: _AT_REST,
     Phase.REMOVING: {
         p.Removed: _removed, p.RemoveFailed: _remove_failed, p.Exited: _stay, p.TimerFired: _stay, p.Probed: _stay,
-        p.FoundLost: _remove, p.FoundExited: _remove, p.FoundAlive: _remove,
+        p.FoundLost: _remove, p.FoundExited: _remove, p.FoundAlive: _remove, p.DependenciesMet: _stay,
     },
     Phase.DEAD: {
         p.RemoveRequested: _remove, p.StopRequested: _stay, p.Exited: _stay, p.TimerFired: _stay, p.FoundLost: _stay,
         p.FoundExited: _stay, p.FoundAlive: _stay, p.Probed: _stay,
+        p.DependenciesMet: _stay,
     },
 }  # fmt: skip
 

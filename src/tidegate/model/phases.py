@@ -45,6 +45,7 @@ class State(msgspec.Struct, frozen=True):
 
     ``attended``: a user asked for the last launch, and was told what became of it. ``restart_owed``: the run is being
     ended because it is unhealthy, and is followed by another. ``health`` is None without a check, or before a start.
+    ``held``: the next run waits for other containers (``model/boot_order.py``), not for a timer.
     """
 
     phase: Phase = Phase.CREATING
@@ -63,6 +64,7 @@ class State(msgspec.Struct, frozen=True):
     stop_timeout_s: int = 10
     restart_owed: bool = False
     health: Health | None = None
+    held: bool = False
 
     @property
     def is_passing(self) -> bool:
@@ -203,12 +205,21 @@ class FoundExited(msgspec.Struct, frozen=True):
     exit_code: int
     at_ns: int
     oom_killed: bool = False
+    held: bool = False
 
 
 class FoundLost(msgspec.Struct, frozen=True):
-    """Boot recovery: no process of the container exists, nor the record of an exit."""
+    """Boot recovery: no process of the container exists, nor the record of an exit.
+
+    ``held``, here and in ``FoundExited``: a run that follows waits for DependenciesMet.
+    """
 
     at_ns: int
+    held: bool = False
+
+
+class DependenciesMet(msgspec.Struct, frozen=True):
+    """What a held container waits for is there, or will not come."""
 
 
 Event = (
@@ -216,6 +227,7 @@ Event = (
     | Prepared | PrepareFailed | StartRequested | Launched | LaunchFailed | Exited | Released | KillRequested
     | StopRequested | PauseRequested | UnpauseRequested | Frozen | Thawed | EffectFailed | OutOfMemory
     | Probed | RemoveRequested | Removed | RemoveFailed | TimerFired | FoundAlive | FoundExited | FoundLost
+    | DependenciesMet
 )  # fmt: skip
 
 # ----------------------------------------------------------------------------- effects

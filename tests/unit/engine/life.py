@@ -10,6 +10,7 @@ from tests.fakes.network import FakeBridgeNetwork
 from tests.fakes.runtime import FakeRuntime
 from tests.fakes.state import FakeStateStore
 
+from tidegate.engine.boot_order import BootOrder
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.effects import Ports
 from tidegate.engine.events import EventBus, EventFilter
@@ -60,17 +61,26 @@ class Life:
             lambda rootfs, path: rootfs / path.lstrip("/"), lambda name: f"id of {name}",
         )  # fmt: skip
         self.service = ContainerService(self.ports, self.bus, self.timers)
+        self.order = BootOrder(
+            self.service.states, self.service.let_go, self.bus, lambda: self.now_ns, self.timers
+        )
         self.pump = asyncio.create_task(self.service.run())
+        self.ordering = asyncio.create_task(asyncio.sleep(0))
 
     async def close(self) -> None:
         self.pump.cancel()
-        await asyncio.gather(self.pump, return_exceptions=True)
+        self.ordering.cancel()
+        await asyncio.gather(self.pump, self.ordering, return_exceptions=True)
         await self.service.close()
 
     async def reboot(self) -> None:
         await self.close()
         self.boot()
-        await self.service.recover()
+        await self._recover()
+
+    async def _recover(self) -> None:
+        await self.service.recover(self.order.hold)
+        self.ordering = asyncio.create_task(self.order.run())
         await settle()
 
     async def lose_power(self) -> None:
@@ -80,8 +90,7 @@ class Life:
         self.runtime, self.bridge = FakeRuntime(), FakeBridgeNetwork()
         self.rootfs.mounted.clear()
         self.boot()
-        await self.service.recover()
-        await settle()
+        await self._recover()
 
     def actions(self) -> list[str]:
         """Of containers."""

@@ -28,7 +28,7 @@ def published(effects: list[Effect]) -> list[str]:
 
 def test_every_phase_has_a_row_and_knows_boot_recovery() -> None:
     assert set(TABLE) == set(Phase)
-    assert all({p.FoundLost, p.FoundExited, p.FoundAlive} <= row.keys() for row in TABLE.values())
+    assert all({p.FoundLost, p.FoundExited, p.FoundAlive, p.DependenciesMet} <= row.keys() for row in TABLE.values())
 
 
 def test_create_start_exit() -> None:
