@@ -11,14 +11,17 @@ from pathlib import Path
 from bench.cases import CASES, IMAGE, NONE, RUNNING, memory_per_container, prepare
 from bench.debian_packages import unpack, version
 from bench.gate_cases import measure_gate
-from bench.gate_report import section, with_section
+from bench.gate_report import GATE, gate_section
 from bench.load_client import UnexpectedResponseError
 from bench.peers import Peer, PeerError, dockerd, tidegate
 from bench.report import Row, kept_text, page
+from bench.scale_cases import measure_scale
+from bench.scale_report import SCALE, scale_section
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/benchmarks.md"
 SETTLE_S = 5.0
+PARTS = ("engines", "scale", "gate")
 
 
 def machine(docker_version: str, cli_ms: float) -> list[str]:
@@ -81,11 +84,12 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="share of the samples to take, for a quick look")
     parser.add_argument("--out", type=Path, default=PAGE, help="the page to write")
     parser.add_argument("--packages", type=Path, default=ROOT / "build/bench", help="where docker.io is unpacked")
-    parser.add_argument("--only", choices=("engines", "gate"), help="one part of the page; the other stays as it is")
+    parser.add_argument("--only", choices=PARTS, help="one part of the page; the others stay as they are")
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("both engines need root")
     packages = unpack(options.packages)
+    parts = (options.only,) if options.only else PARTS
     failures = 0
     with tidegate() as ours, tempfile.TemporaryDirectory(prefix="tidegate-bench-image-") as directory:
         image = Path(directory) / "image.tar"
@@ -93,13 +97,16 @@ def main() -> int:
         cli_ms = min(ours.timed("--version") for _ in range(5)) * 1000
         facts = machine(version(options.packages), cli_ms)
         before = options.out.read_text() if options.out.exists() else ""
-        if options.only != "gate":
+        if "engines" in parts:
             with dockerd(packages, ours.root / "data/pki", image) as theirs:
                 rows, idle = measure(ours, theirs, options.share)
             before = page(rows, facts, idle, kept_text(before))
             failures = sum(len(row.failures) for row in rows)
-        if options.only != "engines":
-            before = with_section(before, section(measure_gate(packages, image, [*facts, busy()], options.share)))
+        if "scale" in parts:
+            figures = measure_scale(packages, image, ours, [*facts, busy()], options.share)
+            before = SCALE.put(before, scale_section(figures))
+        if "gate" in parts:
+            before = GATE.put(before, gate_section(measure_gate(packages, image, [*facts, busy()], options.share)))
     options.out.write_text(before)
     print(before)
     return 1 if failures else 0

@@ -75,7 +75,7 @@ def latencies(doors: list[tuple[Door, Asking]], count: int) -> list[list[float]]
     for number in range(-count // 10, count):
         for connection, (_, asking), taken in zip(connections, doors, samples, strict=True):
             begin = time.perf_counter()
-            _exchange(connection, asking)
+            exchange(connection, asking)
             if number >= 0:  # before that everybody warms up
                 taken.append(time.perf_counter() - begin)
     return samples
@@ -84,7 +84,7 @@ def latencies(doors: list[tuple[Door, Asking]], count: int) -> list[list[float]]
 def answer(door: Door, asking: Asking) -> bytes:
     """The body of one answer."""
     with door.connect(door.context()) as connection:
-        return _exchange(connection, asking)
+        return exchange(connection, asking)
 
 
 def new_connections(door: Door, count: int) -> None:
@@ -92,7 +92,7 @@ def new_connections(door: Door, count: int) -> None:
     context = door.context()
     for _ in range(count):
         with door.connect(context) as connection:
-            _exchange(connection, Asking("GET", "/_ping"))
+            exchange(connection, Asking("GET", "/_ping"))
 
 
 def stream(door: Door, bulk: Bulk) -> tuple[int, float]:
@@ -138,8 +138,14 @@ def _read_head(connection: socket.socket) -> bytes:
     return received
 
 
-def _exchange(connection: socket.socket, asking: Asking) -> bytes:
+def exchange(connection: socket.socket, asking: Asking) -> bytes:
+    """The body of one answer, as it was framed. Raises UnexpectedResponseError."""
     connection.sendall(asking.encoded())
+    return awaited(connection, asking)
+
+
+def awaited(connection: socket.socket, asking: Asking) -> bytes:
+    """The body of the answer to what has been sent. Raises UnexpectedResponseError."""
     received = b""
     while not _is_whole(received):
         more = connection.recv(1 << 18)
@@ -149,6 +155,16 @@ def _exchange(connection: socket.socket, asking: Asking) -> bytes:
     if int(received.split()[1]) != asking.status:
         raise UnexpectedResponseError(received[:300].decode(errors="replace"))
     return received.partition(HEAD_END)[2]
+
+
+def unchunked(body: bytes) -> bytes:
+    """What chunks carried, where ``body`` begins with the length of one; JSON never does."""
+    pieces, rest = [], body
+    while rest[:1].isalnum():
+        length, _, rest = rest.partition(b"\r\n")
+        pieces.append(rest[: int(length, 16)])
+        rest = rest[int(length, 16) + 2 :]
+    return b"".join(pieces) or body
 
 
 def _is_whole(received: bytes) -> bool:

@@ -1,13 +1,11 @@
-"""The gate's part of docs/benchmarks.md, from figures. Pure: what is measured is in ``bench.gate_cases``.
-
-It stands between two markers in the text that the bench of the engines keeps, and replaces itself alone.
-"""
+"""The gate's part of docs/benchmarks.md, from figures. Pure: what is measured is in ``bench.gate_cases``."""
 
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-BEGIN = "<!-- The gate: made by the bench. -->"
-END = "<!-- The end of the gate's part. -->"
+from bench.sections import Section
+
+GATE = Section("<!-- The gate: made by the bench. -->", "<!-- The end of the gate's part. -->")
 MOST_ADDED_MS = 0.5
 LEAST_MB_PER_CORE_S = 500
 MOST_CUT_MS = 100
@@ -50,17 +48,9 @@ def percentiles_ms(samples_s: list[float]) -> tuple[float, float]:
     return median(samples_s) * 1e3, quantiles(samples_s, n=100)[98] * 1e3
 
 
-def section(figures: GateFigures) -> str:
+def gate_section(figures: GateFigures) -> str:
     """The part with its markers."""
-    return "\n".join([BEGIN, "", *_head(figures), *_answers(figures), *_flows(figures), *_rest(figures), "", END])
-
-
-def with_section(page: str, part: str) -> str:
-    """``page`` with its gate's part replaced, or added at the end."""
-    before, found, rest = page.partition(BEGIN)
-    if not found:
-        return f"{page.rstrip()}\n\n{part}\n"
-    return before + part + rest.partition(END)[2]
+    return GATE.around([*_head(figures), *_answers(figures), *_flows(figures), *_rest(figures)])
 
 
 def _head(figures: GateFigures) -> list[str]:

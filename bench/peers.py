@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +40,15 @@ def await_end(child: "subprocess.Popen[bytes]", limit_s: float) -> int | None:
 
 @dataclass(frozen=True)
 class Peer:
-    """A running engine."""
+    """A running engine. ``stop`` ends it, its containers live on; ``begin`` spawns it again and does not wait."""
 
     name: str
     root: Path
     netns_path: Path
     socket_path: Path
     certificates: Path
+    stop: Callable[[], None]
+    begin: Callable[[], None]
     port: int = 2376
 
     def door(self, tls: bool) -> Door:
@@ -132,7 +134,13 @@ def tidegate() -> Iterator[Peer]:
     """This working tree's Tidegate, with the ``busybox`` image in it."""
     with running_engine() as engine:
         root = engine.root
-        yield Peer("Tidegate", root, root / "netns", root / "docker.sock", root / "data/pki/clients/admin")
+
+        def stop() -> None:
+            engine.process.send_signal(signal.SIGTERM)
+            engine.process.wait(60)
+
+        certificates = root / "data/pki/clients/admin"
+        yield Peer("Tidegate", root, root / "netns", root / "docker.sock", certificates, stop, engine.spawn)
 
 
 @contextmanager
@@ -154,22 +162,37 @@ def dockerd(packages: Path, pki: Path, image: Path, tls: bool = True, more_flags
         flags += [f"--tlscert={pki}/server/cert.pem", f"--tlskey={pki}/server/key.pem"]
     path = f"{packages}/usr/sbin:{packages}/usr/bin:{os.environ['PATH']}"
     libraries = ":".join(str(each) for each in (packages / "lib").glob("*-linux-gnu"))
-    memory = f"mount -t tmpfs tmpfs /run && mkdir {root}/exec && mount -t tmpfs tmpfs {root}/exec"
-    shell = f'{memory} && exec dockerd "$@"'
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["nsenter", f"--net={netns}", "unshare", "--mount", "sh", "-c", shell, "dockerd", *flags],
-            env={**os.environ, "PATH": path, "LD_LIBRARY_PATH": libraries},
-            stdout=log,
-            stderr=log,
-        )
-    peer = Peer("dockerd", root, netns, socket_path, pki / "clients/admin")
+    environment = {**os.environ, "PATH": path, "LD_LIBRARY_PATH": libraries}
+    holder = _hold_mounts(root)
+    command = ["nsenter", f"--net={netns}", f"--mount=/proc/{holder.pid}/ns/mnt", "dockerd", *flags]
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin() -> None:
+        with (root / "log").open("ab") as log:
+            running.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+
+    peer = Peer("dockerd", root, netns, socket_path, pki / "clients/admin", lambda: _end(running.pop()), begin)
     try:
-        _await_listening(peer, process)
+        begin()
+        _await_listening(peer, running[0])
         peer.docker("load", "-i", str(image))
         yield peer
     finally:
-        _take_down(peer, process, group)
+        for process in running:
+            _end(process)
+        _end(holder)
+        _take_down(peer, group)
+
+
+def _hold_mounts(root: Path) -> "subprocess.Popen[bytes]":
+    """A process whose mount namespace is dockerd's, whichever dockerd runs. Raises PeerError."""
+    memory = f"mount -t tmpfs tmpfs /run && mkdir {root}/exec && mount -t tmpfs tmpfs {root}/exec"
+    command = ["unshare", "--mount", "sh", "-c", f"{memory} && echo made && exec sleep infinity"]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    if holder.stdout.readline() != b"made\n":
+        raise PeerError("dockerd's mount namespace could not be made")
+    return holder
 
 
 def _await_listening(peer: Peer, process: "subprocess.Popen[bytes]") -> None:
@@ -183,13 +206,16 @@ def _await_listening(peer: Peer, process: "subprocess.Popen[bytes]") -> None:
     raise PeerError(f"dockerd did not begin to listen:\n{(peer.root / 'log').read_text()[-3000:]}")
 
 
-def _take_down(peer: Peer, process: "subprocess.Popen[bytes]", group: str) -> None:
+def _end(process: "subprocess.Popen[bytes]") -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _take_down(peer: Peer, group: str) -> None:
     left = peer.processes()
     for pid in left:
         os.kill(pid, signal.SIGKILL)

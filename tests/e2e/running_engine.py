@@ -66,8 +66,8 @@ class RunningEngine:
         finally:
             os.close(fd)
 
-    def start(self) -> None:
-        """Start ``tidegate up``; in the namespace of the one before, where there was one."""
+    def spawn(self) -> None:
+        """Begin ``tidegate up``; in the namespace of the one before, where there was one."""
         up = [*self.program, "-H", f"unix://{self.root}/docker.sock"]
         up += ["-H", f"tcp://127.0.0.1:{self.port}", "--tlsverify", "--data-root", f"{self.root}/data"]
         up += ["--exec-root", f"{self.root}/exec", "--bridge", self.name, *self.options]
@@ -75,6 +75,10 @@ class RunningEngine:
         log = (self.root / "log").open("ab")
         self.process = subprocess.Popen([*enter, *up], stdout=log, stderr=log)
         log.close()
+
+    def start(self) -> None:
+        """``spawn``, and wait until engine and gate listen."""
+        self.spawn()
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             with socket.socket(socket.AF_UNIX) as probe:

@@ -1,6 +1,6 @@
 """The gate's part of the page of figures replaces itself and nothing else."""
 
-from bench.gate_report import Answers, Flow, GateFigures, section, with_section
+from bench.gate_report import GATE, Answers, Flow, GateFigures, gate_section
 
 
 def figures(cut_s: float) -> GateFigures:
@@ -14,7 +14,7 @@ def figures(cut_s: float) -> GateFigures:
 
 
 def test_rows_say_what_was_measured_and_whether_the_aims_are_met() -> None:
-    part = section(figures(0.02))
+    part = gate_section(figures(0.02))
     assert "| inspect | 2.00 | 2.00 | 1.00 | 1.00 | 1.00 | 1.00 | 0.40 |" in part
     assert "| stdout | 500 | 250 | 800 |" in part
     assert "| at most 0.5 ms | 1.00 ms | missed |" in part
@@ -24,9 +24,9 @@ def test_rows_say_what_was_measured_and_whether_the_aims_are_met() -> None:
 
 
 def test_the_part_is_added_once_and_replaced_afterwards() -> None:
-    page = with_section("# Benchmarks\n\nwritten by hand\n", section(figures(0.02)))
+    page = GATE.put("# Benchmarks\n\nwritten by hand\n", gate_section(figures(0.02)))
     assert page.startswith("# Benchmarks\n\nwritten by hand\n\n<!-- The gate")
-    again = with_section(f"{page}\nmore by hand\n", section(figures(0.2)))
+    again = GATE.put(f"{page}\nmore by hand\n", gate_section(figures(0.2)))
     assert again.count("# The gate") == 1
     assert "p99 200 ms | missed" in again
     assert again.endswith("\n\nmore by hand\n")
