@@ -36,6 +36,18 @@ class _Child(msgspec.Struct, frozen=True):
     expendable: bool
 
 
+@contextmanager
+def pidfile(path: str | None) -> Iterator[None]:
+    """Our process id is in the file ``path`` meanwhile; None is no file. Raises OSError."""
+    if path:
+        Path(path).write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        if path:
+            Path(path).unlink(missing_ok=True)
+
+
 async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
 
@@ -51,16 +63,13 @@ class Family:
         self._ended = False
 
     @contextmanager
-    def until_its_end(self, pidfile: str | None) -> Iterator[None]:
-        """Whatever happens inside, no child stays behind; ``pidfile`` has our pid meanwhile."""
-        try:
-            if pidfile:
-                Path(pidfile).write_text(f"{os.getpid()}\n")
-            yield
-        finally:
-            self.end()
-            if pidfile:
-                Path(pidfile).unlink(missing_ok=True)
+    def until_its_end(self, pid_path: str | None) -> Iterator[None]:
+        """Whatever happens inside, no child stays behind; ``pid_path`` has our pid meanwhile."""
+        with pidfile(pid_path):
+            try:
+                yield
+            finally:
+                self.end()
 
     def hold(self, sockets: Iterable[socket.socket]) -> None:
         """Keep what was opened early for children to come; a child inherits of it only what ``start`` names."""

@@ -1,7 +1,8 @@
-"""``tidegate gate``: the gate alone, before an engine that is already there: a dockerd, or Podman.
+"""``tidegate gate``: the gate alone, before an engine that is already there.
 
-Its clients, roles, audit and certificates are as with ``tidegate up``; the engine stays as it is, and should listen on
-its unix socket only.
+With ``--upstream`` that is another's, a dockerd or Podman: it stays as it is, and should listen on its unix socket
+only. Without, it is ``tidegate engine`` with the same settings, each of which is for one of the two. Clients, roles,
+audit and certificates are as with ``tidegate up``.
 """
 
 import argparse
@@ -13,9 +14,10 @@ from typing import Any
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.logs import configure_log
+from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
-from tidegate.cli.up_settings import gate_settings, log_format, log_level
+from tidegate.cli.up_settings import GATE_SOCKET, gate_settings, log_format, log_level
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import GATE_SETTINGS
 
@@ -27,14 +29,21 @@ _log = logging.getLogger("tidegate")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--upstream", required=True, metavar="unix://PATH", help="the engine's socket, as unix:///var/run/docker.sock"
+        "--upstream",
+        metavar="unix://PATH",
+        help="another engine's socket, as unix:///var/run/docker.sock (default: that of `tidegate engine`)",
     )
     add_flags(parser, GATE_SETTINGS)
 
 
 def run(args: argparse.Namespace) -> int:
-    upstream = parse_upstream(args.upstream)
-    config = decide_gate_config(read_flags(args, GATE_SETTINGS), read_file(args))
+    flags, file = read_flags(args, GATE_SETTINGS), read_file(args)
+    if args.upstream is None:
+        config = decide_config(flags, file)
+        upstream, pid_path = config.exec_root / GATE_SOCKET, None  # the file's pidfile is the engine's
+    else:
+        config, upstream = decide_gate_config(flags, file), parse_upstream(args.upstream)
+        pid_path = config.settings.get("pidfile")
     if config.settings.get("validate"):
         gate_settings(config)
         return say_valid(config)
@@ -43,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     configure_log("tidegate", log_level(config.settings), log_format(config.settings))
     for warning in config.warnings:
         _log.warning("%s", warning)
-    return _supervise(config, upstream)
+    return _supervise(config, upstream, pid_path)
 
 
 def parse_upstream(text: str) -> Path:
@@ -68,7 +77,7 @@ def decide_gate_config(flags: Mapping[str, Any], file: Mapping[str, Any]) -> Dae
     return config
 
 
-def _supervise(config: DaemonConfig, upstream: Path) -> int:
+def _supervise(config: DaemonConfig, upstream: Path, pid_path: str | None) -> int:
     from tidegate.cli.gate_family import prepare_gate, start_gate
 
     gate = gate_settings(config)
@@ -77,6 +86,7 @@ def _supervise(config: DaemonConfig, upstream: Path) -> int:
     if not upstream.is_socket():
         _log.warning("upstream: there is no socket at %s yet; clients get a 503 meanwhile", upstream)
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
+    notices = ServiceNotices.taken_from(os.environ)
     family = Family()
-    with family.until_its_end(config.settings.get("pidfile")):
-        return family.wait(start_gate(family, prepare_gate(family, config, gate), upstream))
+    with family.until_its_end(pid_path):
+        return family.wait(start_gate(family, prepare_gate(family, config, gate), upstream, notices))

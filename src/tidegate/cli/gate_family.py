@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, InvalidParameterError
 from tidegate.base.logs import configure_log
+from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family
 from tidegate.cli.up_settings import decoy_settings, registrar_settings
 from tidegate.daemon.config import DaemonConfig
@@ -49,6 +50,7 @@ from tidegate.registrar.process import (
 )
 
 GATE_USER = "nobody"
+_LOOK_S = 0.02
 
 
 class PreparedGate(msgspec.Struct, frozen=True):
@@ -105,22 +107,54 @@ def lock_data_root(data_root: Path) -> None:
 
 
 def start_gate(
-    family: Family, prepared: PreparedGate, engine_socket: Path
+    family: Family, prepared: PreparedGate, engine_socket: Path, notices: ServiceNotices
 ) -> Callable[[asyncio.Event], Awaitable[None]]:
     """Fork decoy and workers, and dial for these until they end. Returned is the registrar, for this process to serve.
 
     Raises OSError.
     """
+    doors = [each.sock.dup() for row in prepared.entrances for each in row]
+    family.hold(doors)
     diallings = []
     if prepared.decoy is not None and prepared.registrar.decoy_socket is not None:
         diallings.append(_fork_decoy(family, *prepared.decoy, prepared.registrar.decoy_socket))
     addresses = {ENGINE: engine_socket, REGISTRAR: prepared.registrar.socket, **prepared.plugins}
     diallings.append(_fork_workers(family, prepared.gate, prepared.entrances, addresses))
-    family.release(keep=[*prepared.sockets.all(), *(link for dialling in diallings for link in dialling.links)])
+    links = [link for dialling in diallings for link in dialling.links]
+    family.release(keep=[*prepared.sockets.all(), *doors, *links])
     for dialling in diallings:
         dialling.begin()
     configure_log("registrar", prepared.registrar.log_level, prepared.registrar.log_format)
-    return partial(serve_registrar, prepared.registrar, prepared.sockets)
+    return partial(_serve_registrar, prepared, Readiness(doors, notices))
+
+
+async def _serve_registrar(prepared: PreparedGate, readiness: "Readiness", stop: asyncio.Event) -> None:
+    telling = asyncio.create_task(readiness.tell_until(stop), name="gate-readiness")
+    try:
+        await serve_registrar(prepared.registrar, prepared.sockets, stop)
+    finally:
+        telling.cancel()
+
+
+class Readiness:
+    """Tells the service manager when every worker listens: a socket tells it to whoever shares it (SO_ACCEPTCONN).
+
+    The shared sockets are closed then, and at the end: while one of them is open its port stays taken.
+    """
+
+    def __init__(self, doors: list[socket.socket], notices: ServiceNotices) -> None:
+        self._doors, self._notices = doors, notices
+
+    async def tell_until(self, stop: asyncio.Event) -> None:
+        """Ready once all listen; until ``stop`` or cancelled."""
+        try:
+            # Another process makes it listen, of which there is no event here.
+            while not all(each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for each in self._doors):  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_S)
+        finally:
+            for each in self._doors:
+                each.close()
+        await self._notices.tell_until(stop)
 
 
 def _fork_decoy(family: Family, settings: DecoyProcessSettings, sock: socket.socket, signer: Path) -> Dialling:

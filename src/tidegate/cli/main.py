@@ -24,7 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("tidegate.cli.audit_commands", "verify, follow or search what the gate has decided"),
     "client": ("tidegate.cli.client_commands", "invite, list and revoke clients, and say what they may do"),
     "doctor": ("tidegate.cli.doctor_command", "look at this host as an attacker would"),
-    "gate": ("tidegate.cli.gate_command", "stand before an engine that is already there, in the foreground"),
+    "engine": ("tidegate.cli.engine_command", "start the engine without a gate, in the foreground"),
+    "gate": ("tidegate.cli.gate_command", "stand before an engine that runs already, in the foreground"),
     "image": ("tidegate.cli.image_command", "make an image where no registry is at hand"),
     "pki": ("tidegate.cli.pki_commands", "make, list and hand out certificates"),
     "policy": ("tidegate.cli.policy_commands", "check access files, explain a verdict, learn a policy from an audit"),
@@ -34,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command -> (module, help)."""
 
-_SERVERS = frozenset({"gate", "up"})
+_SERVERS = frozenset({"engine", "gate", "up"})
 
 # Another program's name by which a link may call us -> the command that stands in for it.
 _LINK_COMMANDS = {"dockerd": "up"}

@@ -10,13 +10,13 @@ import os
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.logs import configure_log
+from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family, wait_for_socket
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
-from tidegate.cli.up_settings import engine_settings, gate_settings, log_format, log_level
+from tidegate.cli.up_settings import GATE_SOCKET, engine_settings, gate_settings, log_format, log_level
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import SETTINGS
 
-GATE_SOCKET = "gate.sock"
 _log = logging.getLogger("tidegate")
 
 
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     config = decide_config(read_flags(args, SETTINGS), read_file(args))
     if config.settings.get("validate"):
-        engine_settings(config, config.exec_root / GATE_SOCKET)
+        engine_settings(config, config.exec_root / GATE_SOCKET, None)
         gate_settings(config)
         return say_valid(config)
     if os.geteuid() != 0:
@@ -43,15 +43,16 @@ def _supervise(config: DaemonConfig) -> int:
     from tidegate.daemon.process import run_engine  # imported once, here: the forked processes share the pages
 
     gate_socket = config.exec_root / GATE_SOCKET
-    settings = engine_settings(config, gate_socket)
+    settings = engine_settings(config, gate_socket, os.getpid())
     gate = gate_settings(config)
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     gate_socket.unlink(missing_ok=True)
+    notices = ServiceNotices.taken_from(os.environ)
     family = Family()
     with family.until_its_end(config.settings.get("pidfile")):
         prepared = prepare_gate(family, config, gate) if gate is not None else None  # a taken port shall start nothing
         family.start("tidegate-engine", lambda: run_engine(settings))
         wait_for_socket(gate_socket, family, "engine")
         if prepared is None:
-            return family.wait()
-        return family.wait(start_gate(family, prepared, gate_socket))
+            return family.wait(notices.tell_until)
+        return family.wait(start_gate(family, prepared, gate_socket, notices))

@@ -31,16 +31,18 @@ from tidegate.registrar.process import RegistrarProcessSettings
 from tidegate.registrar.sources import TLSFiles
 
 DEFAULT_BRIDGE = "tidegate0"
+GATE_SOCKET = "gate.sock"
+"""In the exec root: where the engine serves the gate."""
 MOST_GATE_WORKERS = 64
 _DEFAULT_MOST_GATE_WORKERS = 4
 
 
-def engine_settings(config: DaemonConfig, gate_socket: Path) -> EngineProcessSettings:
-    """Every setting that is the engine's."""
+def engine_settings(config: DaemonConfig, gate_socket: Path, parent_pid: int | None) -> EngineProcessSettings:
+    """Every setting that is the engine's, which ends with ``parent_pid`` if there is one."""
     values = config.settings
     rules = parse_bridge_rules(values)
     return EngineProcessSettings(
-        parent_pid=os.getpid(),
+        parent_pid=parent_pid,
         data_root=config.data_root,
         exec_root=config.exec_root,
         sockets=config.unix_sockets,

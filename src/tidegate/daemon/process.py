@@ -1,4 +1,7 @@
-"""The engine as a process: serves the Docker API on unix sockets. ``tidegate up`` forks it."""
+"""The engine as a process: serves the Docker API on unix sockets.
+
+``tidegate up`` forks it, ``tidegate engine`` is it.
+"""
 
 import argparse
 import asyncio
@@ -11,6 +14,7 @@ from tidegate.api.pipeline import Api
 from tidegate.base.allocator import keep_giving_back
 from tidegate.base.logs import configure_log
 from tidegate.base.parent_death import end_with_parent
+from tidegate.base.service_notices import ServiceNotices
 from tidegate.daemon.mount_namespace import enter_mount_namespace
 from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
 from tidegate.daemon.wiring import Engine
@@ -18,9 +22,12 @@ from tidegate.http.listeners import bind_unix
 from tidegate.http.server import Server
 
 SOCKET_MODE = 0o660
+NO_NOTICES = ServiceNotices()
 
 
-async def serve(sockets: list[socket.socket], settings: EngineProcessSettings) -> None:
+async def serve(
+    sockets: list[socket.socket], settings: EngineProcessSettings, notices: ServiceNotices = NO_NOTICES
+) -> None:
     """Recover, then serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -32,23 +39,24 @@ async def serve(sockets: list[socket.socket], settings: EngineProcessSettings) -
     for sock in sockets:
         await server.listen(sock)
     memory = asyncio.create_task(keep_giving_back(), name="engine-memory")
-    await stop.wait()
+    await notices.tell_until(stop)
     memory.cancel()
     await server.close()
     await engine.close()
 
 
-def run_engine(settings: EngineProcessSettings) -> None:
+def run_engine(settings: EngineProcessSettings, notices: ServiceNotices = NO_NOTICES) -> None:
     """Bind, enter the mount namespace, serve. Raises ConflictError for a socket that is served already."""
     configure_log("engine", settings.log_level, settings.log_format)
-    end_with_parent(settings.parent_pid)
+    if settings.parent_pid is not None:
+        end_with_parent(settings.parent_pid)
     sockets = []
     for path in settings.sockets:
         sockets.append(bind_unix(path, SOCKET_MODE, settings.socket_group_id))
     settings.data_root.mkdir(parents=True, exist_ok=True, mode=0o710)
     enter_mount_namespace(settings.exec_root / "shim")
     sockets.append(bind_unix(settings.gate_socket, 0o600))
-    uvloop.run(serve(sockets, settings))
+    uvloop.run(serve(sockets, settings, notices))
 
 
 def main() -> None:

@@ -51,10 +51,10 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Paths are absolute; ``bridge_subnet`` is a network in CIDR notation.
 
     Without ``cgroup_namespace`` the host decides: private on cgroup v2, host on v1. The engine ends with the
-    process ``parent_pid``.
+    process ``parent_pid``, if there is one.
     """
 
-    parent_pid: int
+    parent_pid: int | None = None
     data_root: Path
     exec_root: Path
     sockets: tuple[Path, ...]

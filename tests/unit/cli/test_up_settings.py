@@ -29,7 +29,7 @@ from tidegate.registrar.ocsp_checks import OCSPSettings
 
 
 def test_the_engine_reads_what_it_is_told() -> None:
-    settings = engine_settings(decide_config({"hosts": ["unix:///a"], "tlsverify": True}, {}), Path("/g"))
+    settings = engine_settings(decide_config({"hosts": ["unix:///a"], "tlsverify": True}, {}), Path("/g"), None)
     assert decode_settings(encode_settings(settings)) == settings
     assert (settings.sockets, settings.live_restore) == ((Path("/a"),), True)
 
@@ -53,7 +53,7 @@ def test_other_log_options_are_refused(values: dict[str, object]) -> None:
 
 def test_the_cgroup_namespace_of_containers_that_do_not_say() -> None:
     asked = [{}, {"default-cgroupns-mode": "private"}, {"default-cgroupns-mode": "host"}]
-    told = [engine_settings(decide_config(flags, {}), Path("/g")).cgroup_namespace for flags in asked]
+    told = [engine_settings(decide_config(flags, {}), Path("/g"), None).cgroup_namespace for flags in asked]
     assert told == [None, "private", "host"]
     with pytest.raises(InvalidParameterError, match="default-cgroupns-mode: 'none'"):
         parse_cgroup_namespace("none")
