@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from tidegate.base.errors import ConflictError, NotFoundError
-from tidegate.cli.hand_out import check_out, write_out
+from tidegate.cli.hand_out import check_out, modes_of, write_out
 from tidegate.pki.context_archive import TLSMaterial
 from tidegate.pki.docker_contexts import DockerContext
+from tidegate.pki.paired_files import replace_linked
 
 _HOST_FILE = "tidegate-host"
 _LOCK_FILE = ".tidegate.lock"
@@ -27,7 +28,9 @@ class Place(Protocol):
         """Raises ConflictError when something is there that would be lost."""
 
     def create(self, url: str, material: TLSMaterial) -> None: ...
-    def replace(self, material: TLSMaterial) -> None: ...
+
+    def replace(self, material: TLSMaterial) -> None:
+        """All three files at one instant."""
 
     def url(self) -> str:
         """The host as ``tcp://NAME:PORT``. Raises NotFoundError when it is not known."""
@@ -54,7 +57,7 @@ class DirectoryPlace:
         write_out(self.directory, material, {_HOST_FILE: f"{url}\n".encode()})
 
     def replace(self, material: TLSMaterial) -> None:
-        write_out(self.directory, material)
+        replace_linked(self.directory, modes_of(material))
 
     def url(self) -> str:
         path = self.directory / _HOST_FILE

@@ -22,14 +22,19 @@ def check_out(directory: Path, key: bytes | None) -> None:
 
 def write_out(directory: Path, material: "TLSMaterial", others: Mapping[str, bytes] | None = None) -> None:
     """``ca.pem``, ``cert.pem`` and ``key.pem``, replaced together, with ``others`` beside them. Raises OSError."""
-    from tidegate.pki.durable_files import PRIVATE_MODE, PUBLIC_MODE, make_private_directory, write_together
+    from tidegate.pki.durable_files import PUBLIC_MODE, make_private_directory, write_together
 
     make_private_directory(directory)
-    files = {**material.files(), **(others or {})}
-    write_together(
-        directory,
-        {name: (content, PRIVATE_MODE if name == "key.pem" else PUBLIC_MODE) for name, content in files.items()},
-    )
+    beside = {name: (content, PUBLIC_MODE) for name, content in (others or {}).items()}
+    write_together(directory, {**modes_of(material), **beside})
+
+
+def modes_of(material: "TLSMaterial") -> dict[str, tuple[bytes, int]]:
+    """The three files with their modes: the key is its owner's alone."""
+    from tidegate.pki.durable_files import PRIVATE_MODE, PUBLIC_MODE
+
+    files = material.files().items()
+    return {name: (content, PRIVATE_MODE if name == "key.pem" else PUBLIC_MODE) for name, content in files}
 
 
 def check_context(authority: "Authority", path: Path, host: str) -> None:

@@ -2,7 +2,7 @@
 
 Layout (docker/cli, cli/context/store), ID being the SHA-256 of the name: ``contexts/meta/ID/meta.json`` and
 ``contexts/tls/ID/docker/{ca,cert,key}.pem`` under DOCKER_CONFIG. Each of the two directories appears whole, by a
-rename; that of the keys first, so that no context is listed without them.
+rename; that of the keys first, so that no context is listed without them. New keys change places with the old.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from tidegate.pki.durable_files import (
     make_private_directory,
     sync_directory,
     write_durably,
-    write_together,
 )
+from tidegate.pki.paired_files import exchange
 
 
 class DockerContext:
@@ -47,13 +47,15 @@ class DockerContext:
             "Metadata": {},
             "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}},
         }
-        _appear(self._tls, {f"docker/{name}": content for name, content in material.files().items()}, PRIVATE_MODE)
+        _appear(self._tls, _endpoint(material), PRIVATE_MODE)
         _appear(self._meta, {"meta.json": json.dumps(meta).encode()}, PUBLIC_MODE)
 
     def replace_tls(self, material: TLSMaterial) -> None:
-        """New certificates for the same host."""
-        files = {name: (content, PRIVATE_MODE) for name, content in material.files().items()}
-        write_together(self.tls_directory, files)
+        """New certificates for the same host, all at once; what a killed replacement left goes with the old ones."""
+        fresh = _build(self._tls, _endpoint(material), PRIVATE_MODE)
+        exchange(fresh, self._tls)
+        for leftover in _temporaries(self._tls):
+            shutil.rmtree(leftover)
 
     def host(self) -> str:
         """Where it leads. Raises NotFoundError for no such context, InvalidParameterError for one without a host."""
@@ -66,8 +68,23 @@ class DockerContext:
             raise InvalidParameterError(f"the context {self.name} names no docker host") from error
 
 
+def _endpoint(material: TLSMaterial) -> dict[str, bytes]:
+    return {f"docker/{name}": content for name, content in material.files().items()}
+
+
 def _appear(directory: Path, files: dict[str, bytes], mode: int) -> None:
     """Make ``directory`` with ``files`` in it, all at once."""
+    temporary = _build(directory, files, mode)
+    try:
+        temporary.rename(directory)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_directory(directory.parent)
+
+
+def _build(directory: Path, files: dict[str, bytes], mode: int) -> Path:
+    """A directory beside ``directory`` that can take its place."""
     make_private_directory(directory.parent)
     temporary = directory.with_name(f".{directory.name}.{secrets.token_hex(6)}.tmp")
     try:
@@ -75,8 +92,11 @@ def _appear(directory: Path, files: dict[str, bytes], mode: int) -> None:
             path = temporary / name
             make_private_directory(path.parent)
             write_durably(path, content, mode)
-        temporary.rename(directory)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    sync_directory(directory.parent)
+    return temporary
+
+
+def _temporaries(directory: Path) -> list[Path]:
+    return list(directory.parent.glob(f".{directory.name}.*.tmp"))
