@@ -131,3 +131,18 @@ def test_a_control_group_elsewhere_is_limited_counted_kept_and_removed(engine: R
                 directory.rmdir()
     refused = engine.docker("create", "--cgroup-parent", "/a/../b", "busybox")
     assert "invalid CgroupParent" in refused.stderr
+
+
+def test_what_containers_get_that_do_not_say() -> None:
+    options = ["--default-ulimit", "nofile=100:200", "--default-shm-size", "4m", "--default-ipc-mode", "shareable"]
+    with running_engine(*options, "--cgroup-parent", "/tg-defaults") as running:
+        script = "ulimit -Sn; ulimit -Hn; ulimit -c; df -h /dev/shm | awk 'END { print $2 }'"
+        shown = running.docker("run", "--rm", "--ulimit", "core=0", "busybox", "sh", "-c", script)
+        assert shown.stdout.split() == ["100", "200", "0", "4.0M"], shown
+        started = running.docker("run", "-d", "--name", "kept", "busybox", "sleep", "1000")
+        assert group("pids", f"tg-defaults/{started.stdout.strip()}").is_dir()
+        template = "{{.HostConfig.IpcMode}} {{.HostConfig.ShmSize}} {{(index .HostConfig.Ulimits 0).Name}}"
+        assert running.docker("inspect", "-f", template, "kept").stdout.split() == ["shareable", str(4 << 20), "nofile"]
+        running.docker("rm", "-f", "kept")
+    for directory in parents("tg-defaults"):
+        directory.rmdir()

@@ -4,13 +4,22 @@ import re
 
 from tidegate.base.errors import InvalidParameterError
 
-_SIZE = re.compile(r"([0-9]+)([kmg]?)b?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
+_SIZE = re.compile(r"([0-9]+)([kmgt]?)i?b?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def parse_size(text: str) -> int:
     """``20m`` in bytes, in powers of 1000 as Docker's log options. Raises InvalidParameterError."""
+    return _parse(text, 1000)
+
+
+def parse_memory_size(text: str) -> int:
+    """``64m`` in bytes, in powers of 1024 as Docker's sizes of memory and disks. Raises InvalidParameterError."""
+    return _parse(text, 1024)
+
+
+def _parse(text: str, base: int) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
         raise InvalidParameterError(f"invalid size: {text!r}")
-    return int(found[1]) * _UNITS[found[2].lower()]
+    return int(found[1]) * int(base ** _POWERS[found[2].lower()])

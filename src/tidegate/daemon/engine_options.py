@@ -7,8 +7,15 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from tidegate.base.errors import InvalidParameterError
+from tidegate.base.sizes import parse_memory_size
 from tidegate.daemon.process_settings import BridgeRules, ContainerDefaults, Transfers
+from tidegate.engine.isolation.cgroup_parent import plan_cgroup_parent
+from tidegate.engine.isolation.namespace_modes import IPC_DEFAULTS
+from tidegate.engine.isolation.ulimits import check_ulimit, parse_ulimit
+from tidegate.spec.container import Ulimit
 
 LOWEST_MTU, HIGHEST_MTU = 68, 65535
 _MOST_SUBNETS = 1 << 16
@@ -86,7 +93,51 @@ def parse_container_defaults(values: Mapping[str, Any]) -> ContainerDefaults:
         host_ip=_address("ip", values["ip"]) if values.get("ip") else "",
         init=values.get("init", False),
         no_new_privileges=values.get("no-new-privileges", False),
+        cgroup_parent=_cgroup_parent(values.get("cgroup-parent", "")),
+        ipc_mode=_ipc_mode(values.get("default-ipc-mode") or "private"),
+        shm_size_bytes=_shm_size(values["default-shm-size"]) if "default-shm-size" in values else 64 << 20,
+        ulimits=tuple(parse_default_ulimits(values.get("default-ulimits", {}))),
     )
+
+
+def _cgroup_parent(text: str) -> str:
+    try:
+        return plan_cgroup_parent(text and f"/{text}", "")
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"cgroup-parent: {error.message}") from error
+
+
+def _ipc_mode(text: str) -> str:
+    if text not in IPC_DEFAULTS:
+        raise InvalidParameterError(f"default-ipc-mode: {text!r} is neither private nor shareable")
+    return text
+
+
+def _shm_size(text: str) -> int:
+    try:
+        return parse_memory_size(text)
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"default-shm-size: {error.message}") from error
+
+
+def parse_default_ulimits(given: Mapping[str, Any] | Sequence[str]) -> Sequence[Ulimit]:
+    """``{"nofile": {"Name": "nofile", "Soft": 1, "Hard": 2}}`` of the file, or ``nofile=1:2`` of flags."""
+    where = "default-ulimits"
+    try:
+        if not isinstance(given, Mapping):
+            return [parse_ulimit(text) for text in given]
+        found = []
+        for name, fields in given.items():
+            limit = msgspec.convert({"Name": name, **fields}, Ulimit)
+            check_ulimit(limit)
+            if limit.name != name:
+                raise InvalidParameterError(f"{name!r} is named {limit.name!r} inside")
+            found.append(limit)
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"{where}: {error.message}") from error
+    except (msgspec.ValidationError, TypeError) as error:
+        raise InvalidParameterError(f"{where}: {name!r} is no object with Soft and Hard: {error}") from error
+    return found
 
 
 def parse_host_gateway(values: Mapping[str, Any]) -> str:

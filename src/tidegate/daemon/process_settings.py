@@ -4,6 +4,8 @@ from pathlib import Path
 
 import msgspec
 
+from tidegate.spec.container import Ulimit
+
 
 class LogDefaults(msgspec.Struct, frozen=True):
     """Of containers that do not say: Tidegate rotates by default."""
@@ -45,6 +47,7 @@ class ContainerDefaults(msgspec.Struct, frozen=True):
     cgroup_parent: str = ""
     ipc_mode: str = "private"
     shm_size_bytes: int = 64 << 20
+    ulimits: tuple[Ulimit, ...] = ()
 
 
 class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):

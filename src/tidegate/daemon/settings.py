@@ -118,6 +118,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dns-search", "dns-search", L, help="search domain of containers that do not say"),
     Setting("init", "init", F, help="run an init in containers that do not say"),
     Setting("no-new-privileges", "no-new-privileges", F, help="so, unless a container says otherwise"),
+    Setting(
+        "cgroup-parent", "cgroup-parent", T, help="control group of the containers, if not one named as the bridge"
+    ),
+    Setting("default-ipc-mode", "default-ipc-mode", T, help="of containers that do not say: private or shareable"),
+    Setting(
+        "default-shm-size", "default-shm-size", T, help="shared memory of containers that do not say (default 64m)"
+    ),
+    Setting("default-ulimits", "default-ulimit", M, help="limits of processes unless a container says otherwise"),
     Setting("group", "group", T, short="G", help="group that owns the unix socket"),
     Setting("log-opts", "log-opt", M, help="max-size and max-file of container logs"),
     Setting("log-driver", "log-driver", T, help="json-file or none"),

@@ -116,6 +116,7 @@ class Engine:
             no_new_privileges=asked.no_new_privileges,
             ipc_mode=asked.ipc_mode,
             shm_size_bytes=asked.shm_size_bytes,
+            ulimits=asked.ulimits,
         )
         self._creator = ContainerCreator(self._containers, self._images, defaults, self._host)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)

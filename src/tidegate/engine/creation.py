@@ -16,13 +16,14 @@ from tidegate.engine.binds import split_bind
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
+from tidegate.engine.isolation.ulimits import with_defaults
 from tidegate.engine.port_bindings import parse_ports
 from tidegate.engine.volumes_from import Inherited, mounted_targets
 from tidegate.model.container import JOINS, Link, Settings, VolumeUse
 from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
-from tidegate.spec.container import OWN_LABELS, CreateRequest, Empty, HostConfig, VolumeOptions
+from tidegate.spec.container import OWN_LABELS, CreateRequest, Empty, HostConfig, Ulimit, VolumeOptions
 
 DEFAULT_STOP_TIMEOUT_S = 10
 NOTHING_INHERITED = Inherited()
@@ -56,6 +57,7 @@ class Defaults(msgspec.Struct, frozen=True):
     dns_search: tuple[str, ...] = ()
     init: bool = False
     no_new_privileges: bool = False
+    ulimits: tuple[Ulimit, ...] = ()
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -150,6 +152,7 @@ def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:
         dns_options=host.dns_options or defaults.dns_options,
         dns_search=host.dns_search or defaults.dns_search,
         init=defaults.init or None if host.init is None else host.init,
+        ulimits=with_defaults(host.ulimits, defaults.ulimits),
         security_opt=_hardened(host.security_opt) if defaults.no_new_privileges else host.security_opt,
     )
     shares_name = host.network_mode == "host" and host.uts_mode != "host"

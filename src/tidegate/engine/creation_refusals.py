@@ -6,6 +6,8 @@ from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.device_rules import check_access, parse_device_rule
 from tidegate.engine.isolation.cgroup_parent import plan_cgroup_parent
 from tidegate.engine.isolation.namespace_modes import check_modes
+from tidegate.engine.isolation.ulimits import check_ulimit
+from tidegate.engine.links.names import check_names
 from tidegate.engine.sysctls import check_sysctls
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
 
@@ -29,6 +31,9 @@ def refuse_what_is_not_done(request: CreateRequest) -> None:
     _refuse_resources(request.host_config)
     _refuse_devices(request.host_config)
     check_sysctls(request.host_config)
+    check_names(request.host_config)
+    for limit in request.host_config.ulimits:
+        check_ulimit(limit)
     _refuse_mounts(request.host_config)
     for network, endpoint in request.networking_config.endpoints_config.items():
         _refuse_network(network, request.host_config.network_mode)

@@ -19,6 +19,12 @@ _MOST_NUMBERS = 8192
 _UNMOUNTED = "or the cgroup is not mounted."
 
 
+_NO_LIMIT_TO_KILL_AT = (
+    "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out "
+    "of resources."
+)
+
+
 class _Limit(NamedTuple):
     """``instead`` is what the document gets when it is asked for and cannot be had."""
 
@@ -142,6 +148,8 @@ def plan_limits(host_config: HostConfig, able: CgroupAbilities) -> PossibleLimit
         if limit.is_asked(host_config) and not limit.is_able(able):
             host_config = msgspec.structs.replace(host_config, **limit.instead)
             warnings.append(limit.warning)
+    if host_config.oom_kill_disable and not host_config.memory:
+        warnings.append(_NO_LIMIT_TO_KILL_AT)
     if host_config.nano_cpus > 0 and not able.cpu_quota:
         raise InvalidParameterError(
             f"NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler {_UNMOUNTED.rstrip('.')}"

@@ -91,7 +91,7 @@ def test_sizes_are_in_powers_of_a_thousand() -> None:
     assert [parse_size(text) for text in ("7", "7b", "7k", "7KB", "7m", "7G")] == [
         7, 7, 7000, 7000, 7_000_000, 7_000_000_000,
     ]  # fmt: skip
-    for wrong in ("", "m", "7t", "-7", "7.5m"):
+    for wrong in ("", "m", "7x", "-7", "7.5m"):
         with pytest.raises(InvalidParameterError):
             parse_size(wrong)
 

@@ -15,6 +15,7 @@ from tidegate.daemon.engine_options import (
     parse_transfers,
 )
 from tidegate.daemon.process_settings import BridgeRules, ContainerDefaults, Transfers
+from tidegate.spec.container import Ulimit
 
 
 def test_without_settings_all_is_as_dockerd_has_it() -> None:
@@ -72,3 +73,35 @@ def test_what_cannot_be_meant_is_named(
     with pytest.raises(InvalidParameterError) as caught:
         parse(values)
     assert complaint in caught.value.message
+
+
+def test_what_containers_get_that_do_not_say() -> None:
+    file = {
+        "cgroup-parent": "/batch/night",
+        "default-ipc-mode": "shareable",
+        "default-shm-size": "16M",
+        "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1, "Hard": 2}, "core": {"Soft": 0, "Hard": 0}},
+    }
+    found = parse_container_defaults(file)
+    assert (found.cgroup_parent, found.ipc_mode, found.shm_size_bytes) == ("batch/night", "shareable", 16 << 20)
+    limits = (Ulimit(name="nofile", soft=1, hard=2), Ulimit(name="core", soft=0, hard=0))
+    assert found.ulimits == limits
+    assert parse_container_defaults({"default-ulimits": ["nofile=1:2", "core=0"]}).ulimits == limits
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"cgroup-parent": "/a/../b"}, "cgroup-parent: invalid CgroupParent"),
+        ({"default-ipc-mode": "host"}, "default-ipc-mode: 'host' is neither"),
+        ({"default-shm-size": "much"}, "default-shm-size: invalid size"),
+        ({"default-ulimits": {"files": {"Soft": 1, "Hard": 1}}}, "default-ulimits: invalid ulimit type: files"),
+        ({"default-ulimits": {"nofile": 7}}, "default-ulimits: 'nofile' is no object with Soft and Hard"),
+        ({"default-ulimits": {"nofile": {"Soft": "x"}}}, "default-ulimits: 'nofile' is no object"),
+        ({"default-ulimits": {"nofile": {"Name": "core"}}}, "default-ulimits: 'nofile' is named 'core' inside"),
+        ({"default-ulimits": ["nofile"]}, "default-ulimits: invalid ulimit argument"),
+    ],
+)
+def test_wrong_defaults_of_containers_are_named(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InvalidParameterError, match=complaint):
+        parse_container_defaults(values)

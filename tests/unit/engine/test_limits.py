@@ -87,3 +87,9 @@ def test_realtime_is_refused_where_the_kernel_has_none_and_kernel_memory_is_left
         plan_limits(host, replace(ON_V2, cpu_realtime=False))
     left, warnings = plan_limits(HostConfig(kernel_memory=1 << 30), ON_V1)
     assert left == HostConfig() and "Kernel memory limits are gone" in warnings[0]
+
+
+def test_without_the_oom_killer_and_without_a_limit_the_host_is_at_risk() -> None:
+    (warning,) = plan_limits(HostConfig(oom_kill_disable=True), ON_V1).warnings
+    assert warning.startswith("OOM killer is disabled for the container, but no memory limit is set")
+    assert plan_limits(HostConfig(oom_kill_disable=True, memory=64 << 20), ON_V1).warnings == []

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InvalidParameterError
+from tidegate.engine.links.names import HOST_GATEWAY, split_extra_host
 from tidegate.engine.links.table import LinkedContainer
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.spec.container import HostConfig
@@ -44,10 +45,8 @@ def hosts_text(
     """
     lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
     for entry in extra:
-        name, separator, address = entry.replace("=", ":", 1).partition(":")
-        if not separator or not name or not address:
-            raise InvalidParameterError(f'bad format for add-host: "{entry}"')
-        if address == "host-gateway":
+        name, address = split_extra_host(entry)
+        if address == HOST_GATEWAY:
             if attachment is None and not host_gateway:
                 raise InvalidParameterError("unable to derive the IP value for host-gateway")
             address = host_gateway or (attachment.gateway if attachment is not None else "")

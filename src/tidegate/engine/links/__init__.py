@@ -1,1 +1,1 @@
-"""Links (``--link db:alias``): how a container on the default bridge knows another one by name."""
+"""How a container knows others by name: links (``--link db:alias``), and what clients say of names."""
