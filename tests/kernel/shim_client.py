@@ -1,5 +1,6 @@
 """A supervisor of a test's own, a client of its control socket, and busybox bundles for real crun."""
 
+import gzip
 import json
 import os
 import select
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from tests.control_groups import group
 
+from tidegate.shim.compression import MAGIC
 from tidegate.shim.protocol import STREAM_END
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -135,23 +137,32 @@ def write_bundle(bundle: Path, args: list[str], *, tty: bool = False) -> None:
     (bundle / "config.json").write_text(json.dumps(config))
 
 
-def create(shim: Shim, args: list[str], *, rotate_bytes: int = 0, **stdio: bool) -> str:
+def create(shim: Shim, args: list[str], *, rotate_bytes: int = 0, compress: bool = False, **stdio: bool) -> str:
     name = f"c{len(list(shim.root.parent.glob('bundle-*')))}"
     container_id = f"tgshim{os.getpid()}{name}"
     bundle = shim.root.parent / f"bundle-{name}"
     write_bundle(bundle, args, tty=stdio.get("tty", False))
-    log = {"driver": "json-file", "path": str(bundle / "log"), "max_size_bytes": rotate_bytes, "max_files": 1000}
+    log = {"path": str(bundle / "log"), "max_size_bytes": rotate_bytes, "max_files": 1000, "compress": compress}
     cgroup = group("pids", f"tgshim-{os.getpid()}")
     cgroup.mkdir(exist_ok=True)
     shim.ok("create", container_id=container_id, bundle=str(bundle), stdio=stdio, log=log, cgroup_join=[str(cgroup)])
     return container_id
 
 
+def plain(file: Path) -> bytes:
+    data = file.read_bytes()
+    return gzip.decompress(data) if data[:2] == MAGIC else data
+
+
+def log_path(shim: Shim, container_id: str) -> Path:
+    return shim.root.parent / f"bundle-{container_id.removeprefix(f'tgshim{os.getpid()}')}" / "log"
+
+
 def logged(shim: Shim, container_id: str, *streams: str) -> str:
     """What the log holds of these streams, or of all, oldest file first."""
-    path = shim.root.parent / f"bundle-{container_id.removeprefix(f'tgshim{os.getpid()}')}" / "log"
+    path = log_path(shim, container_id)
     older = sorted(path.parent.glob("log.*"), key=lambda file: -int(file.suffix[1:]))
-    records = [json.loads(line) for file in [*older, path] for line in file.read_text().splitlines()]
+    records = [json.loads(line) for file in [*older, path] for line in plain(file).decode().splitlines()]
     return "".join(record["log"] for record in records if not streams or record["stream"] in streams)
 
 

@@ -45,7 +45,7 @@ class World:
             net_host=True,
             resources=resources,
         )
-        log = LogTarget("json-file", self.root / f"{name}.log", 1 << 20, 2)
+        log = LogTarget(self.root / f"{name}.log", 1 << 20, 2)
         await self.runtime.create(ContainerProcess(name, plan_config(request), stdio, log))
         return await self.runtime.start(name)
 

@@ -38,9 +38,14 @@ def kill_at_random(shim: Shim, kills: int, keepers: float = 0.0) -> None:
         time.sleep(chance.uniform(0, 0.08))
 
 
-@pytest.mark.parametrize(("rotate_bytes", "keepers"), [(0, 0.0), (300_000, 0.0), (300_000, 0.5)])
-def test_no_line_is_lost_or_doubled_by_killed_supervisors(shim: Shim, rotate_bytes: int, keepers: float) -> None:
-    container_id = create(shim, ["/bin/sh", "-c", PRINT], rotate_bytes=rotate_bytes)
+@pytest.mark.parametrize(
+    ("rotate_bytes", "compress", "keepers"),
+    [(0, False, 0.0), (300_000, False, 0.0), (300_000, False, 0.5), (300_000, True, 0.5)],
+)
+def test_no_line_is_lost_or_doubled_by_killed_supervisors(
+    shim: Shim, rotate_bytes: int, compress: bool, keepers: float
+) -> None:
+    container_id = create(shim, ["/bin/sh", "-c", PRINT], rotate_bytes=rotate_bytes, compress=compress)
     shim.ok("start", container_id=container_id)
     kill_at_random(shim, 25, keepers)
     shim.reconnect()

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.kernel.shim_client import Shim, create, logged, needs_crun, read_all, shim, unframe, worker_pid
+from tests.kernel.shim_client import Shim, create, log_path, logged, needs_crun, read_all, shim, unframe, worker_pid
+
+from tidegate.shim.compression import MAGIC
 
 __all__ = ["shim"]
 pytestmark = needs_crun
@@ -22,6 +24,23 @@ def test_output_log_and_exit_code(shim: Shim) -> None:
     assert (event["container_id"], event["exec_id"], event["exit_code"]) == (container_id, None, 7)
     assert unframe(read_all(client)) == {1: b"out\n", 2: b"err\n"}
     assert sorted(logged(shim, container_id).splitlines()) == ["err", "out"]
+
+
+def test_rotated_files_are_compressed_while_the_container_runs_on(shim: Shim) -> None:
+    script = "seq 1 100000; read x; echo end"
+    container_id = create(
+        shim, ["/bin/sh", "-c", script], rotate_bytes=1_000_000, compress=True, open_stdin=True, stdin_once=True
+    )
+    client = shim.attach(container_id, stdin=True)
+    shim.ok("start", container_id=container_id)
+    path = log_path(shim, container_id)
+    deadline = time.monotonic() + 20
+    while not (rotated := list(path.parent.glob("log.*"))) or any(f.read_bytes()[:2] != MAGIC for f in rotated):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    client.sendall(b"go\n")
+    assert shim.exited()["exit_code"] == 0
+    assert logged(shim, container_id) == "".join(f"{number}\n" for number in range(1, 100001)) + "end\n"
 
 
 def test_large_input_comes_back_whole(shim: Shim) -> None:

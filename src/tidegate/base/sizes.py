@@ -4,7 +4,7 @@ import re
 
 from tidegate.base.errors import InvalidParameterError
 
-_SIZE = re.compile(r"([0-9]+)([kmgt]?)i?b?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]?)i?b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -22,4 +22,4 @@ def _parse(text: str, base: int) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
         raise InvalidParameterError(f"invalid size: {text!r}")
-    return int(found[1]) * int(base ** _POWERS[found[2].lower()])
+    return int(float(found[1]) * base ** _POWERS[found[2].lower()])

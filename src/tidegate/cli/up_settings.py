@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.logs import FORMATS, TEXT
-from tidegate.base.sizes import parse_size
 from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig
 from tidegate.daemon.engine_options import (
     parse_bridge_rules,
@@ -20,7 +19,8 @@ from tidegate.daemon.engine_options import (
     parse_labels,
     parse_transfers,
 )
-from tidegate.daemon.process_settings import EngineProcessSettings, LogDefaults
+from tidegate.daemon.process_settings import EngineProcessSettings
+from tidegate.engine.logging.options import DEFAULT_DRIVER, check_log_options
 from tidegate.gate.audit.start import FILE, AuditSettings, parse_audit_kind, parse_keep_files
 from tidegate.gate.decoy.process import WRITER, DecoyProcessSettings
 from tidegate.gate.doors import parse_scoped_socket
@@ -29,6 +29,7 @@ from tidegate.http.tls_context import TLSProfile
 from tidegate.registrar.ocsp_checks import FROM_CERTIFICATE, OCSPSettings
 from tidegate.registrar.process import RegistrarProcessSettings
 from tidegate.registrar.sources import TLSFiles
+from tidegate.spec.host_config import LogConfig
 
 DEFAULT_BRIDGE = "tidegate0"
 GATE_SOCKET = "gate.sock"
@@ -212,23 +213,20 @@ def parse_bip(text: str) -> str:
     return str(interface.network)
 
 
-def parse_log_defaults(values: Mapping[str, Any]) -> LogDefaults:
+def parse_log_defaults(values: Mapping[str, Any]) -> LogConfig:
     """``log-driver`` and ``log-opts``: a mapping from the file, ``KEY=VALUE`` texts from flags."""
-    driver = values.get("log-driver", "json-file")
-    if driver not in ("json-file", "none"):
-        raise InvalidParameterError(f"log-driver: {driver!r} is neither json-file nor none")
+    driver = values.get("log-driver", DEFAULT_DRIVER)
     given = values.get("log-opts", {})
     pairs = given.items() if isinstance(given, Mapping) else [text.partition("=")[::2] for text in given]
     options = dict(pairs)
-    unknown = sorted(set(options) - {"max-size", "max-file"})
-    if unknown:
-        raise InvalidParameterError(f"log-opts: unknown option {unknown[0]!r}: max-size and max-file are known")
-    defaults = LogDefaults()
-    files = str(options.get("max-file", defaults.max_files))
-    if not files.isdecimal() or int(files) < 1:
-        raise InvalidParameterError(f"log-opts: max-file: {files!r} is no number from 1")
-    size = parse_size(str(options["max-size"])) if "max-size" in options else defaults.max_size_bytes
-    return LogDefaults(driver, size, int(files))
+    for name, value in options.items():
+        if not isinstance(value, str):
+            raise InvalidParameterError(f'log-opts: {name}: must be a string, as "{value}"')
+    try:
+        check_log_options(driver, options)
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"log-opts: {error.message}") from error
+    return LogConfig(driver, options)
 
 
 def parse_cgroup_namespace(value: object) -> str | None:

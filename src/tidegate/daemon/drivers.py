@@ -22,8 +22,9 @@ from tidegate.drivers.bridge.settings import BridgeSettings
 from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.files.compared_layers import ComparedLayers
 from tidegate.drivers.files.container_files import ConfinedFiles
-from tidegate.drivers.json_log_reader import read_log
 from tidegate.drivers.layers import LayerDirectories
+from tidegate.drivers.logs.plans import LogPlanner
+from tidegate.drivers.logs.reader import read_log
 from tidegate.drivers.oci.plan import ProcessPlanner
 from tidegate.drivers.overlay import OverlayRootFilesystems
 from tidegate.drivers.process_table import list_host_processes
@@ -70,7 +71,9 @@ class Plans(Protocol):
     @property
     def exec(self) -> PlanExec: ...
     def binds(self, container: Container) -> Sequence[BindMount]: ...
-    def log_path(self, container_id: str) -> Path: ...
+    def directory(self, container_id: str) -> Path: ...
+    def log_path(self, container: Container) -> Path | None: ...
+    def readable_log(self, container: Container) -> Path | None: ...
     def drop_alias(self, container: Container, alias: str) -> None: ...
 
 
@@ -120,7 +123,7 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
             return data / "rootfs" / identity
 
         gateway = settings.containers.host_gateway
-        return ProcessPlanner(home, volumes, cgroup_parent, SeccompCompiler(), settings.log, links, gateway)
+        return ProcessPlanner(home, volumes, cgroup_parent, SeccompCompiler(), LogPlanner(home), links, gateway)
 
     async def open_all() -> None:
         await state.open()

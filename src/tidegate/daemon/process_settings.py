@@ -4,15 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from tidegate.engine.logging.options import DEFAULT_DRIVER
 from tidegate.spec.container import Ulimit
-
-
-class LogDefaults(msgspec.Struct, frozen=True):
-    """Of containers that do not say: Tidegate rotates by default."""
-
-    driver: str = "json-file"
-    max_size_bytes: int = 20_000_000
-    max_files: int = 5
+from tidegate.spec.host_config import LogConfig
 
 
 class BridgeRules(msgspec.Struct, frozen=True):
@@ -53,8 +47,8 @@ class ContainerDefaults(msgspec.Struct, frozen=True):
 class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Paths are absolute; ``bridge_subnet`` is a network in CIDR notation.
 
-    Without ``cgroup_namespace`` the host decides: private on cgroup v2, host on v1. The engine ends with the
-    process ``parent_pid``, if there is one.
+    ``log`` is for containers that do not say. Without ``cgroup_namespace`` the host decides: private on cgroup v2, host
+    on v1. The engine ends with the process ``parent_pid``, if there is one.
     """
 
     parent_pid: int | None = None
@@ -67,7 +61,7 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     bridge_subnet: str | None = None
     registry_mirrors: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
-    log: LogDefaults = LogDefaults()
+    log: LogConfig = LogConfig(DEFAULT_DRIVER)
     log_level: str = "info"
     log_format: str = "text"
     live_restore: bool = True

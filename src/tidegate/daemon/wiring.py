@@ -94,7 +94,7 @@ class Engine:
         self._images.parallel_downloads = settings.transfers.downloads
         self._images.platform = Platform("linux", go_architecture(self._host.machine))
         self._commits = CommitService(self._containers, outside.changed, self._images)
-        self._logs = LogService(self._containers, plans.log_path, outside.read_log)
+        self._logs = LogService(self._containers, plans.readable_log, outside.read_log)
         self._volumes = volumes
         self._prunes = PruneService(
             self._containers, self._images, volumes, outside.rootfs, outside.layers, self._bus, outside.clock
@@ -104,7 +104,7 @@ class Engine:
         cgroup_namespace = settings.cgroup_namespace or ("private" if able.version == "2" else "host")
         asked = settings.containers
         defaults = Defaults(
-            settings.log.driver,
+            settings.log,
             cgroup_namespace,
             settings.restart_unhealthy,
             host_name=self._host.hostname,
@@ -120,9 +120,7 @@ class Engine:
         )
         self._creator = ContainerCreator(self._containers, self._images, defaults, self._host)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)
-        self._inspection = InspectionService(
-            self._containers, self._execs, self._networks, volumes, plans.log_path, self._links
-        )
+        self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, plans, self._links)
         self._link_removal = LinkRemoval(self._containers, plans.drop_alias)
         self._sizes = ContainerSizes(outside.rootfs, outside.layers)
         self._processes = ProcessService(self._containers, outside.runtime, outside.list_processes)
@@ -190,7 +188,7 @@ def engine_facts(settings: EngineProcessSettings, defaults: Defaults) -> EngineF
     """What clients are told of the settings."""
     return EngineFacts(
         data_root=settings.data_root,
-        log_driver=settings.log.driver,
+        log_driver=settings.log.type,
         debug=settings.log_level == "debug",
         live_restore=settings.live_restore,
         private_cgroups=defaults.cgroup_namespace == "private",

@@ -17,6 +17,7 @@ from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
 from tidegate.engine.isolation.ulimits import with_defaults
+from tidegate.engine.logging.options import DEFAULT_DRIVER, check_log_options, merge_log_config
 from tidegate.engine.port_bindings import parse_ports
 from tidegate.engine.volumes_from import Inherited, mounted_targets
 from tidegate.model.container import JOINS, Link, Settings, VolumeUse
@@ -24,6 +25,7 @@ from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
 from tidegate.spec.container import OWN_LABELS, CreateRequest, Empty, HostConfig, Ulimit, VolumeOptions
+from tidegate.spec.host_config import LogConfig
 
 DEFAULT_STOP_TIMEOUT_S = 10
 NOTHING_INHERITED = Inherited()
@@ -45,7 +47,7 @@ class Defaults(msgspec.Struct, frozen=True):
     ``host_name`` is for containers in the host's network.
     """
 
-    log_driver: str = "json-file"
+    log: LogConfig = LogConfig(DEFAULT_DRIVER)
     cgroup_namespace: str = "host"
     restart_unhealthy: bool = False
     ipc_mode: str = "private"
@@ -77,6 +79,7 @@ def plan_new_container(
     merged = fill_in(merge_image(request, image.config), defaults)
     refuse_what_is_not_done(merged)
     host = merged.host_config
+    check_log_options(host.log_config.type, host.log_config.config)
     stop_timeout_s = DEFAULT_STOP_TIMEOUT_S if merged.stop_timeout is None else merged.stop_timeout
     return NewContainer(
         name=name,
@@ -141,10 +144,9 @@ def _labels_of_image(image: Mapping[str, Any]) -> dict[str, str]:
 def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:
     """The document with the engine's defaults where neither client nor image said anything."""
     host = request.host_config
-    log_config = msgspec.structs.replace(host.log_config, type=host.log_config.type or defaults.log_driver)
     host = msgspec.structs.replace(
         host,
-        log_config=log_config,
+        log_config=merge_log_config(host.log_config, defaults.log),
         cgroupns_mode=host.cgroupns_mode or defaults.cgroup_namespace,
         ipc_mode=host.ipc_mode or defaults.ipc_mode,
         shm_size=host.shm_size or defaults.shm_size_bytes,

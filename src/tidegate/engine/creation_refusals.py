@@ -8,6 +8,7 @@ from tidegate.engine.isolation.cgroup_parent import plan_cgroup_parent
 from tidegate.engine.isolation.namespace_modes import check_modes
 from tidegate.engine.isolation.ulimits import check_ulimit
 from tidegate.engine.links.names import check_names
+from tidegate.engine.logging.options import REMOTE_OPTIONS
 from tidegate.engine.sysctls import check_sysctls
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
 
@@ -56,8 +57,8 @@ def _refuse_fields(host: HostConfig) -> None:
         raise InvalidParameterError(f'invalid isolation "{host.isolation}" on linux')
     if host.runtime not in ("", DEFAULT_RUNTIME):
         raise InvalidParameterError(f"unknown or invalid runtime name: {host.runtime}")
-    if host.log_config.type not in ("", "json-file", "none"):
-        raise NotSupportedError(f"logger: no log driver named '{host.log_config.type}' is registered")
+    if host.log_config.type in REMOTE_OPTIONS:
+        raise NotSupportedError(f"log driver {host.log_config.type!r} is not supported by this engine yet")
     for field in ("masked_paths", "readonly_paths"):
         for path in getattr(host, field) or ():
             if not path.startswith("/"):

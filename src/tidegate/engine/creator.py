@@ -13,6 +13,8 @@ from tidegate.engine.isolation.security_options import check_security_options
 from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
 from tidegate.engine.links.requested import resolve_links
+from tidegate.engine.logging.options import merge_log_config
+from tidegate.engine.logging.plans import log_warnings
 from tidegate.engine.volumes_from import inherit_mounts
 from tidegate.kernel.host import HostFacts
 from tidegate.model.container import Container
@@ -47,4 +49,5 @@ class ContainerCreator:
         related = Related(inherit_mounts(request, find), resolve_links(request.host_config, find))
         planned = plan_new_container(name, source, request, self._defaults, related)
         container = await self._containers.create(planned)
-        return Created(container, possible.warnings)
+        asked = request.host_config.log_config
+        return Created(container, (*possible.warnings, *log_warnings(merge_log_config(asked, self._defaults.log))))

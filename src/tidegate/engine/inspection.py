@@ -1,8 +1,8 @@
 """Everything told of one container: what it is, and what other services know of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -21,14 +21,22 @@ class Inspection(msgspec.Struct, frozen=True):
     container: Container
     attachment: BridgeAttachment | None
     network_id: str
-    log_path: Path
+    directory: Path
+    log_path: Path | None
     exec_ids: Sequence[str]
     volume_paths: Mapping[str, Path]
     links: Sequence[str] = ()
 
 
+class Places(Protocol):
+    """Where a container's files are; a log that is nowhere, or nobody's business, is None."""
+
+    def directory(self, container_id: str) -> Path: ...
+    def log_path(self, container: Container) -> Path | None: ...
+
+
 class InspectionService:
-    """``log_path`` answers where a container's log is."""
+    """``places`` answers where a container's files are."""
 
     def __init__(
         self,
@@ -36,11 +44,11 @@ class InspectionService:
         execs: ExecService,
         networks: PredefinedNetworks,
         volumes: LocalVolumes,
-        log_path: Callable[[str], Path],
+        places: Places,
         links: LinkTable,
     ) -> None:
         self._containers, self._execs, self._networks = containers, execs, networks
-        self._volumes, self._log_path, self._links = volumes, log_path, links
+        self._volumes, self._places, self._links = volumes, places, links
 
     def inspect(self, name_or_id: str) -> Inspection:
         """Raises NotFoundError, InvalidParameterError for an ambiguous id."""
@@ -49,7 +57,8 @@ class InspectionService:
             container,
             self._containers.attachment(container.id),
             self._networks.id_of(container.settings.network),
-            self._log_path(container.id),
+            self._places.directory(container.id),
+            self._places.log_path(container),
             self._execs.of_container(container.id),
             {use.name: self._volumes.path(use.name) for use in container.settings.volumes},
             self._links.shown(container),

@@ -28,12 +28,16 @@ class Stdio(msgspec.Struct, frozen=True):
 
 
 class LogTarget(msgspec.Struct, frozen=True):
-    """Where a container's output is recorded: ``driver`` is ``json-file`` or ``none``."""
+    """Where a container's output is recorded, on this host: files of JSON records, rotated by size.
 
-    driver: str
+    ``max_size_bytes`` below zero is no limit. ``attributes`` stand in each record.
+    """
+
     path: Path
     max_size_bytes: int
     max_files: int
+    compress: bool = False
+    attributes: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class ProcessLimits(msgspec.Struct, frozen=True):
@@ -43,12 +47,15 @@ class ProcessLimits(msgspec.Struct, frozen=True):
 
 
 class ContainerProcess(msgspec.Struct, frozen=True):
-    """Everything needed to run a container: its OCI configuration, written to the bundle by the driver."""
+    """Everything needed to run a container: its OCI configuration, written to the bundle by the driver.
+
+    ``log`` is None for output that is not recorded.
+    """
 
     container_id: str
     oci_config: Mapping[str, Any]
     stdio: Stdio
-    log: LogTarget
+    log: LogTarget | None
 
 
 class ExecProcess(msgspec.Struct, frozen=True):
@@ -162,6 +169,7 @@ class LogRecord(msgspec.Struct):
     log: str
     stream: str
     time: str
+    attrs: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class LogRequest(msgspec.Struct, frozen=True):

@@ -3,19 +3,37 @@
 - ``PATH`` is the newest file, ``PATH.1`` the one before it, at most ``max_files`` in all.
 - A line longer than 16 KiB is recorded in parts without a newline at the end, as dockerd does.
 - ``append`` returns only when file and journal have the bytes. An unfinished line waits in the journal until it ends.
+- Rotated files may be compressed by another process (``compression``), which is not waited for: while it puts one in
+  its place, the rotation is put off.
 """
 
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from tidegate.shim.compression import PlaceLock
 from tidegate.shim.journal import CARRY_LIMIT_BYTES, Committed, Journal
 
 PART_SIZE_BYTES = CARRY_LIMIT_BYTES
 _MARK = b"\x7f"
 _quote = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class LogFile(NamedTuple):
+    """Where a log is and how much of it is kept; ``max_size_bytes`` of zero or less is no limit.
+
+    ``attributes`` is a JSON object that stands in each record, or nothing.
+    """
+
+    path: Path
+    max_size_bytes: int
+    max_files: int
+    attributes: str = ""
+    compress: bool = False
 
 
 def rfc3339_nano(time_ns: int) -> str:
@@ -43,9 +61,10 @@ def split_blocks(data: bytes, *, final: bool) -> tuple[list[bytes], bytes]:
     return blocks, data[start:]
 
 
-def format_block(block: bytes, stream: str, time_ns: int) -> bytes:
+def format_block(block: bytes, stream: str, time_ns: int, attributes: str = "") -> bytes:
     """The bytes of the file for the lines of ``block``, a record each."""
-    tail = f',"stream":"{stream}","time":"{rfc3339_nano(time_ns)}"}}\n'
+    attrs = f'"attrs":{attributes},' if attributes else ""
+    tail = f',"stream":"{stream}",{attrs}"time":"{rfc3339_nano(time_ns)}"}}\n'
     if _MARK in block or not block.endswith(b"\n"):
         return "".join(f'{{"log":{_quote(line.decode("utf-8", "replace"))}{tail}' for line in _lines(block)).encode()
     # All lines at once: a newline becomes a mark that JSON does not escape, and the mark the seam of two records.
@@ -84,17 +103,19 @@ def _numbered(path: Path, n: int) -> Path:
 
 
 class JSONLog:
-    """The open log of one container; ``max_size_bytes`` of zero or less is no limit.
+    """The open log of one container. ``on_rotated`` is called when a file was rotated that is to be compressed.
 
     What an earlier worker wrote after its last commit is cut off; ``staged`` names the stream whose staged bytes it had
     committed. The log's owner discards them and calls ``settle``, as after each ``append``.
     """
 
-    def __init__(self, path: Path, max_size_bytes: int, max_files: int, journal: Journal) -> None:
-        self._path = path
-        self._max_size_bytes = max_size_bytes
-        self._max_files = max_files
+    def __init__(
+        self, file: LogFile, journal: Journal, on_rotated: Callable[[Path], None] = lambda _path: None
+    ) -> None:
+        self._file = file
+        self._path = file.path
         self._journal = journal
+        self._on_rotated = on_rotated
         self._fd = self._open()
         before = journal.read()
         self._carry = {"stdout": b"", "stderr": b""} if before is None else before.carry
@@ -149,10 +170,10 @@ class JSONLog:
         if size != self._size_bytes:  # somebody emptied the file: from here on it is ours again
             self._size_bytes = size
             self._commit(None)
-        if 0 < self._max_size_bytes <= size:
+        if 0 < self._file.max_size_bytes <= size:
             self._rotate()
         now = time.time_ns()
-        records = [format_block(block, stream, now) for block in blocks]
+        records = [format_block(block, stream, now, self._file.attributes) for block in blocks]
         try:
             _write_all(self._fd, records)
         except OSError:
@@ -161,8 +182,19 @@ class JSONLog:
         self._size_bytes += sum(map(len, records))
 
     def _rotate(self) -> None:
+        if not self._file.compress:
+            self._replace()
+            return
+        try:
+            with PlaceLock(self._path, wait=False):
+                self._replace()
+        except BlockingIOError:
+            return  # a compressed file is being put in its place: the next write tries again
+        self._on_rotated(self._path)
+
+    def _replace(self) -> None:
         self._commit(None, rotating=True)
-        rotate(self._path, self._max_files)
+        rotate(self._path, self._file.max_files)
         os.close(self._fd)
         self._fd = self._open()
         self._size_bytes, self._inode = 0, os.fstat(self._fd).st_ino

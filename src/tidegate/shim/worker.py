@@ -17,11 +17,12 @@ from typing import Any
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, TidegateError
 from tidegate.shim import oci
+from tidegate.shim.compression import compress_apart
 from tidegate.shim.connection import Connection
 from tidegate.shim.exits import UNKNOWN_EXIT_CODE, start_ticks
 from tidegate.shim.holders import Holders, KeeperGoneError
 from tidegate.shim.journal import Journal
-from tidegate.shim.json_log import JSONLog
+from tidegate.shim.json_log import JSONLog, LogFile
 from tidegate.shim.keeper import Estate, Ward, close_all_but, show_role
 from tidegate.shim.launcher import Launcher
 from tidegate.shim.loop import READ, Loop
@@ -134,10 +135,12 @@ class Worker:
 
     def _open_log(self, process: Process) -> JSONLog | None:
         log = process.log
-        if not log or log.get("driver") != "json-file":
+        if not log:
             return None
-        path, size, files = Path(text(log, "path")), number(log, "max_size_bytes"), number(log, "max_files")
-        return JSONLog(path, size, files, Journal(self._journal_path(process)))
+        size, files = number(log, "max_size_bytes"), number(log, "max_files")
+        attributes, compress = str(log.get("attributes", "")), bool(log.get("compress"))
+        file = LogFile(Path(text(log, "path")), size, files, attributes, compress)
+        return JSONLog(file, Journal(self._journal_path(process)), _compress)
 
     def _journal_path(self, process: Process) -> Path:
         return self._root / "journals" / process.key
@@ -351,6 +354,15 @@ class Worker:
         if not self._launcher.under_way:
             self._reaper.reap_orphans()
         self._holders.require_keeper()
+
+
+def _compress(path: Path) -> None:
+    def begin() -> None:
+        show_role("gzip")
+        signal.set_wakeup_fd(-1)
+        close_all_but(set())
+
+    compress_apart(path, begin)
 
 
 def _kill(pidfd: int) -> None:

@@ -1,5 +1,6 @@
 """What the engine process is told of a configuration."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ from tidegate.cli.up_settings import (
     registrar_settings,
 )
 from tidegate.daemon.config import decide_config
-from tidegate.daemon.process_settings import LogDefaults, decode_settings, encode_settings
+from tidegate.daemon.process_settings import decode_settings, encode_settings
 from tidegate.gate.audit.start import parse_audit_kind
 from tidegate.registrar.ocsp_checks import OCSPSettings
+from tidegate.spec.host_config import LogConfig
 
 
 def test_the_engine_reads_what_it_is_told() -> None:
@@ -35,19 +37,26 @@ def test_the_engine_reads_what_it_is_told() -> None:
 
 
 def test_log_options_from_flags_and_from_the_file() -> None:
-    expected = LogDefaults("json-file", 5_000_000, 3)
+    expected = LogConfig("json-file", {"max-size": "5m", "max-file": "3"})
     assert parse_log_defaults({"log-opts": ["max-size=5m", "max-file=3"]}) == expected
     assert parse_log_defaults({"log-opts": {"max-size": "5m", "max-file": "3"}}) == expected
-    assert parse_log_defaults({}) == LogDefaults("json-file", 20_000_000, 5)
-    assert parse_log_defaults({"log-driver": "none"}).driver == "none"
+    assert parse_log_defaults({}) == LogConfig("json-file")
+    assert parse_log_defaults({"log-driver": "none"}).type == "none"
+    assert parse_log_defaults({"log-driver": "local", "log-opts": ["tag={{.Name}}=x"]}).config == {"tag": "{{.Name}}=x"}
 
 
 @pytest.mark.parametrize(
-    "values",
-    [{"log-driver": "syslog"}, {"log-opts": ["tag=x"]}, {"log-opts": ["max-file=0"]}, {"log-opts": ["max-size=big"]}],
+    ("values", "message"),
+    [
+        ({"log-driver": "splunk"}, "no log driver named 'splunk'"),
+        ({"log-opts": ["colour=red"]}, "unknown log opt 'colour' for json-file"),
+        ({"log-opts": ["max-file=0"]}, "max-file: '0' is no number from 1"),
+        ({"log-opts": ["max-size=big"]}, "max-size: invalid size: 'big'"),
+        ({"log-opts": {"max-file": 3}}, 'max-file: must be a string, as "3"'),
+    ],
 )
-def test_other_log_options_are_refused(values: dict[str, object]) -> None:
-    with pytest.raises(InvalidParameterError):
+def test_other_log_options_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidParameterError, match=re.escape(message)):
         parse_log_defaults(values)
 
 
@@ -88,10 +97,10 @@ def test_debug_is_a_level() -> None:
 
 
 def test_sizes_are_in_powers_of_a_thousand() -> None:
-    assert [parse_size(text) for text in ("7", "7b", "7k", "7KB", "7m", "7G")] == [
-        7, 7, 7000, 7000, 7_000_000, 7_000_000_000,
+    assert [parse_size(text) for text in ("7", "7b", "7k", "7KB", "7.5m", "7G")] == [
+        7, 7, 7000, 7000, 7_500_000, 7_000_000_000,
     ]  # fmt: skip
-    for wrong in ("", "m", "7x", "-7", "7.5m"):
+    for wrong in ("", "m", "7p", "-7", "7."):
         with pytest.raises(InvalidParameterError):
             parse_size(wrong)
 

@@ -22,7 +22,7 @@ async def plan(
     container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
 ) -> ContainerProcess:
     config = {"root": {"path": str(rootfs)}, "netns": netns_path}
-    return ContainerProcess(container.id, config, Stdio(), LogTarget("json-file", Path("/log"), 1, 1))
+    return ContainerProcess(container.id, config, Stdio(), LogTarget(Path("/log"), 1, 1))
 
 
 @dataclass
@@ -61,9 +61,7 @@ class Life:
             lambda rootfs, path: rootfs / path.lstrip("/"), lambda name: f"id of {name}",
         )  # fmt: skip
         self.service = ContainerService(self.ports, self.bus, self.timers)
-        self.order = BootOrder(
-            self.service.states, self.service.let_go, self.bus, lambda: self.now_ns, self.timers
-        )
+        self.order = BootOrder(self.service.states, self.service.let_go, self.bus, lambda: self.now_ns, self.timers)
         self.pump = asyncio.create_task(self.service.run())
         self.ordering = asyncio.create_task(asyncio.sleep(0))
 

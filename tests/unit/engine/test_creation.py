@@ -21,7 +21,7 @@ IMAGE = {
 }
 
 
-PLAIN = Defaults("json-file", "private")
+PLAIN = Defaults(cgroup_namespace="private")
 
 
 def plan(image: dict[str, object] | None = None, defaults: Defaults = PLAIN, **document: object) -> NewContainer:
@@ -205,7 +205,7 @@ def test_a_range_of_host_ports_is_kept_as_one() -> None:
         ({"IpcMode": "container:"}, "invalid IPC mode: container:"),
         ({"UTSMode": "private"}, "invalid UTS mode: private"),
         ({"CgroupnsMode": "mine"}, "invalid cgroup namespace mode: mine"),
-        ({"LogConfig": {"Type": "syslog"}}, "no log driver named 'syslog'"),
+        ({"LogConfig": {"Type": "splunk"}}, "no log driver named 'splunk'"),
         ({"Mounts": [{"Type": "npipe", "Target": "/x"}]}, "mount type 'npipe'"),
         ({"Mounts": [{"Type": "bind", "Source": "/x", "Target": "y"}]}, "Target must be an absolute path"),
         ({"MaskedPaths": ["proc/x"]}, "HostConfig.MaskedPaths: 'proc/x' is not an absolute path"),

@@ -16,7 +16,7 @@ import pytest
 from tests.fakes.filesystems import FakeVolumeStore
 
 from tidegate.base.errors import NotFoundError, TidegateError
-from tidegate.daemon.process_settings import LogDefaults
+from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.oci.plan import ProcessPlanner
 from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.joining import resolve_joined
@@ -189,7 +189,7 @@ def outcome(document: Mapping[str, object], home: Path) -> object:
     related = Related(inherit_mounts(request, missing), resolve_links(request.host_config, missing))
     image = {"Cmd": ["sh"], "ExposedPorts": {"80/tcp": {}}}
     source = SourceImage(request.image, "sha256:1", (), image)
-    new = plan_new_container("name", source, request, Defaults("json-file", "private"), related)
+    new = plan_new_container("name", source, request, Defaults(cgroup_namespace="private"), related)
     settings = new.settings
     volumes = [(use.container_path, use.copy_up, use.anonymous, use.labels) for use in settings.volumes]
     container = Container("1" * 64, "name", 0, new.image, new.image_id, new.labels, new.document, settings)
@@ -198,7 +198,7 @@ def outcome(document: Mapping[str, object], home: Path) -> object:
         cast(Any, FakeVolumeStore()),
         "tidegate",
         Unfiltered(),
-        LogDefaults(),
+        LogPlanner(lambda _identity: home),
         LinkTable(missing, list, missing_attachment),
     )
     attachment = BridgeAttachment(container.id, "172.17.0.2", 16, "172.17.0.1", "02:42:ac:11:00:02", ())

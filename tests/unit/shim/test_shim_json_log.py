@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from tidegate.shim.journal import Journal
-from tidegate.shim.json_log import PART_SIZE_BYTES, JSONLog, format_block, rotate, split_blocks
+from tidegate.shim.json_log import PART_SIZE_BYTES, JSONLog, LogFile, format_block, rotate, split_blocks
 
 
 def opened(tmp_path: Path, max_size_bytes: int = 0, max_files: int = 1) -> JSONLog:
-    return JSONLog(tmp_path / "log", max_size_bytes, max_files, Journal(tmp_path / "journals" / "c1"))
+    return JSONLog(LogFile(tmp_path / "log", max_size_bytes, max_files), Journal(tmp_path / "journals" / "c1"))
 
 
 def append(log: JSONLog, stream: str, data: bytes) -> None:
@@ -47,6 +47,13 @@ def test_every_line_is_a_record_whatever_it_holds() -> None:
         assert [record["log"] for record in records] == expected
         assert {record["stream"] for record in records} == {"stderr"}
         assert {record["time"] for record in records} == {"1970-01-01T00:00:00.000000000Z"}
+
+
+def test_attributes_stand_in_every_record() -> None:
+    for block in (b"one\ntwo\n", b"no end"):
+        for line in format_block(block, "stdout", 0, '{"tag":"x"}').splitlines():
+            assert list(json.loads(line)) == ["log", "stream", "attrs", "time"]
+            assert json.loads(line)["attrs"] == {"tag": "x"}
 
 
 def test_streams_are_told_apart_and_ends_recorded(tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ def test_a_successor_completes_a_rotation(tmp_path: Path) -> None:
     for files in (1, 3):
         for number in range(2):  # as the file is, and as it is after the renames
             append(opened(tmp_path, 1, files), "stdout", b"old\n")
-            log = JSONLog(path, 1, files, KilledJournal(tmp_path / "journals" / "c1"))
+            log = JSONLog(LogFile(path, 1, files), KilledJournal(tmp_path / "journals" / "c1"))
             try:
                 log.append("stdout", b"new\n")
             except KilledError:

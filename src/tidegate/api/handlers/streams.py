@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import NamedTuple
+from urllib.parse import quote_plus
 
 import msgspec
 
@@ -107,7 +108,8 @@ class StreamHandlers(msgspec.Struct, frozen=True):
             tail=_tail(query.text("tail")),
             follow=query.flag("follow"),
         )
-        records = self.logs.read(container.id, request, render_for(container, query.flag("timestamps")))
+        render = render_for(container, query.flag("timestamps"), details=query.flag("details"))
+        records = self.logs.read(container.id, request, render)
         tty = stored_request(container.document).tty
         kind = "multiplexed-stream" if not tty and call.profile.multiplexed_content_type else "raw-stream"
         return Response(200, (("Content-Type", f"application/vnd.docker.{kind}"),), records)
@@ -181,15 +183,21 @@ class StreamHandlers(msgspec.Struct, frozen=True):
         )
 
 
-def render_for(container: Container, timestamps: bool, *, framed: bool = True) -> Render:
+def render_for(container: Container, timestamps: bool, *, details: bool = False, framed: bool = True) -> Render:
     """A log record as the client gets it: framed, or raw with a TTY and where frames are not wanted."""
     raw = not framed or stored_request(container.document).tty
 
     def render(record: LogRecord) -> bytes:
-        text = f"{record.time} {record.log}" if timestamps else record.log
+        text = f"{_details(record)} {record.log}" if details else record.log
+        text = f"{record.time} {text}" if timestamps else text
         return text.encode() if raw else encode_frame(_STREAMS[record.stream], text.encode())
 
     return render
+
+
+def _details(record: LogRecord) -> str:
+    """The record's attributes, in order and escaped as in a query string."""
+    return ",".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in sorted(record.attrs.items()))
 
 
 def _log_time(text: str, now_ns: int) -> str:

@@ -33,7 +33,7 @@ def status_of(state: State) -> str:
 
 def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
     """GET /containers/{id}/json."""
-    container, log_path = found.container, found.log_path
+    container, directory = found.container, found.directory
     request = stored_request(container.document)
     config = cast(dict[str, Any], document(request))
     host_config = config.pop("HostConfig")
@@ -50,10 +50,10 @@ def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
         "Args": args[1:],
         "State": state_view(container.state),
         "Image": container.image_id,
-        "ResolvConfPath": str(log_path.parent / "resolv.conf"),
-        "HostnamePath": str(log_path.parent / "hostname"),
-        "HostsPath": str(log_path.parent / "hosts"),
-        "LogPath": str(log_path),
+        "ResolvConfPath": str(directory / "resolv.conf"),
+        "HostnamePath": str(directory / "hostname"),
+        "HostsPath": str(directory / "hosts"),
+        "LogPath": str(found.log_path or ""),
         "Name": f"/{container.name}",
         "RestartCount": container.state.restart_count,
         "Driver": "overlay2",

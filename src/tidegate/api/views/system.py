@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tidegate import __version__
+from tidegate.engine.logging.options import DRIVERS, REMOTE_OPTIONS
 from tidegate.engine.system import DiskUsage, EngineFacts, EngineInfo
 from tidegate.kernel.host import HostFacts
 from tidegate.spec.timestamps import format_time
@@ -53,7 +54,8 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "DriverStatus": [],
         "DockerRootDir": str(facts.data_root),
         "Plugins": {
-            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None, "Log": ["json-file"],
+            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None,
+            "Log": [driver for driver in DRIVERS if driver not in REMOTE_OPTIONS],
         },
         "MemoryLimit": cgroups.memory,
         "SwapLimit": cgroups.swap,

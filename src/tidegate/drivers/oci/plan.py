@@ -9,13 +9,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
-from tidegate.base.sizes import parse_size
 from tidegate.drivers.devices import find_devices
+from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.mountpoints import make_mountpoints
 from tidegate.drivers.oci.config import (
     DEFAULT_MASKED_PATHS,
@@ -47,7 +46,6 @@ from tidegate.engine.ports import (
     BridgeAttachment,
     ContainerProcess,
     ExecProcess,
-    LogTarget,
     Stdio,
     VolumeStore,
 )
@@ -64,17 +62,6 @@ _ACCOUNTS_LIMIT_BYTES = 1 << 20
 _INIT_PATHS = (Path("/usr/bin/docker-init"), Path("/usr/bin/tini-static"), Path("/usr/bin/catatonit"))
 
 
-class LogDefaults(Protocol):
-    """What a container gets that does not say."""
-
-    @property
-    def driver(self) -> str: ...
-    @property
-    def max_size_bytes(self) -> int: ...
-    @property
-    def max_files(self) -> int: ...
-
-
 class ProcessPlanner(msgspec.Struct, frozen=True):
     """``home`` answers a container's directory, ``links`` any container, and who is linked to it;
     ``cgroup_parent`` is the engine's own."""
@@ -83,7 +70,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     volumes: VolumeStore
     cgroup_parent: str
     seccomp: SeccompCompiler
-    log_defaults: LogDefaults
+    logs: LogPlanner
     links: LinkTable
     host_gateway: str = ""
 
@@ -133,7 +120,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         config = plan_config(request)
         make_mountpoints(rootfs, config["mounts"])
         self._tell_holders(container, attachment)
-        return ContainerProcess(container.id, config, stdio, self.log_target(container, host))
+        return ContainerProcess(container.id, config, stdio, self.logs.target(container, document))
 
     def _joined(self, mode: str, namespace: str, what: str) -> str | None:
         """The namespace of the container that ``mode`` names. Raises ConflictError when that one does not run."""
@@ -160,21 +147,17 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             container = self.links.find(container.settings.network.removeprefix(JOINS))
         return container
 
-    def log_target(self, container: Container, host: HostConfig) -> LogTarget:
-        """Where the output is recorded, by ``log-opts`` max-size and max-file."""
-        options, defaults = host.log_config.config, self.log_defaults
-        unknown = sorted(set(options) - {"max-size", "max-file"})
-        if unknown:
-            raise InvalidParameterError(f"unknown log opt '{unknown[0]}' for json-file log driver")
-        size = parse_size(options["max-size"]) if "max-size" in options else defaults.max_size_bytes
-        files = options.get("max-file", str(defaults.max_files))
-        if not files.isdecimal() or int(files) < 1:
-            raise InvalidParameterError(f"log opt max-file: {files!r} is no number from 1")
-        return LogTarget(host.log_config.type or defaults.driver, self.log_path(container.id), size, int(files))
+    def directory(self, container_id: str) -> Path:
+        """The container's own, with the files that the engine provides."""
+        return self.home(container_id)
 
-    def log_path(self, container_id: str) -> Path:
-        """The newest file of the container's log."""
-        return self.home(container_id) / f"{container_id}-json.log"
+    def log_path(self, container: Container) -> Path | None:
+        """As inspect tells it."""
+        return self.logs.shown_path(container)
+
+    def readable_log(self, container: Container) -> Path | None:
+        """None for a container whose log cannot be read here."""
+        return self.logs.readable(container)
 
     def exec(self, container: Container, exec_id: str, document: bytes) -> ExecProcess:
         """See ``engine.execs.PlanExec``. Raises InvalidParameterError: command, user or directory."""

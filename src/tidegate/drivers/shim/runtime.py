@@ -26,6 +26,7 @@ from tidegate.engine.ports import (
     ContainerProcess,
     ExecProcess,
     Exited,
+    LogTarget,
     OutOfMemory,
     ProcessLimits,
     RunningProcess,
@@ -67,6 +68,19 @@ def stdio_document(stdio: Stdio) -> dict[str, object]:
     }
 
 
+def log_document(log: LogTarget | None) -> dict[str, object]:
+    """What the shim reads of a container's log; empty for one that is not written."""
+    if log is None:
+        return {}
+    return {
+        "path": str(log.path),
+        "max_size_bytes": log.max_size_bytes,
+        "max_files": log.max_files,
+        "compress": log.compress,
+        "attributes": json.dumps(dict(log.attributes)) if log.attributes else "",
+    }
+
+
 def exited_from(event: Mapping[str, Any]) -> Exited:
     """An ``exited`` event of the shim as the engine's value."""
     return Exited(
@@ -95,18 +109,12 @@ class ShimRuntime:
             return self._cgroups.create(process.container_id, resources)
 
         join = await asyncio.to_thread(prepare)
-        log = process.log
         await self._call(
             "create",
             container_id=process.container_id,
             bundle=str(self._bundles.path(process.container_id)),
             stdio=stdio_document(process.stdio),
-            log={
-                "driver": log.driver,
-                "path": str(log.path),
-                "max_size_bytes": log.max_size_bytes,
-                "max_files": log.max_files,
-            },
+            log=log_document(process.log),
             cgroup_join=[str(path) for path in join],
         )
 

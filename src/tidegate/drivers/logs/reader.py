@@ -1,14 +1,13 @@
 """Reading a container's json-file log: rotated files in order, tail, since, until, follow.
 
-The shim writes it (``shim/json_log.py``): one JSON object a line, ``PATH`` the newest, ``PATH.1`` the one before. A
-reader that follows keeps its file open, so that rotation loses nothing: it finishes the old one, then opens the new.
+One JSON object a line, in the files of ``files.py``. A reader that follows keeps its file open, so that rotation and
+compression lose nothing: it finishes the old one, then opens the new.
 
 - A line that is not valid JSON (a torn write after a power loss) is skipped, as dockerd does, with a warning.
 - The reader ends when ``finished`` is set and the newest file is read to its end.
 """
 
 import asyncio
-import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -17,6 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from tidegate.drivers.logs.files import LogFile, open_in_order, open_newer
 from tidegate.engine.ports import LogRecord, LogRequest, Render
 from tidegate.kernel.inotify import Watch
 
@@ -30,11 +30,12 @@ POLL_S = 1.0
 
 async def read_log(path: Path, request: LogRequest, render: Render, finished: asyncio.Event) -> AsyncIterator[bytes]:
     """Yield the rendered records in order, many at a time. A log that was never written is an empty one."""
-    files = await asyncio.to_thread(_open_in_order, path)
+    files = await asyncio.to_thread(open_in_order, path)
     try:
+        passed = 0
         if request.tail is not None:
-            await asyncio.to_thread(_seek_to_tail, files, request.tail, request)
-        for file in files:
+            passed = await asyncio.to_thread(_seek_to_tail, files, request.tail, request)
+        for file in files[passed:]:
             async for batch in _read_to_end(file, request, render):
                 yield batch
         if request.follow:
@@ -46,22 +47,32 @@ async def read_log(path: Path, request: LogRequest, render: Render, finished: as
 
 
 async def _follow(
-    path: Path, files: list[BinaryIO], request: LogRequest, render: Render, finished: asyncio.Event
+    path: Path, files: list[LogFile], request: LogRequest, render: Render, finished: asyncio.Event
 ) -> AsyncIterator[bytes]:
-    """Go on with the last of ``files``, and with each newer one that takes its place; opened files join the list."""
+    """Go on with the last of ``files``, and with all newer ones that took its place.
+
+    The list is kept to those that are not read to their end: what was, and was rotated since, is read once more.
+    """
+    _keep_last(files)
     with Watch(path.parent) as watch:
         while True:
             last_round = finished.is_set()
-            if files:
-                async for batch in _read_to_end(files[-1], request, render):
+            for file in files:
+                async for batch in _read_to_end(file, request, render):
                     yield batch
-            newer = await asyncio.to_thread(_open_newer, path, files[-1] if files else None)
-            if newer:
-                files.extend(newer)
-            elif last_round:
-                return
-            else:
+            _keep_last(files)
+            newer = await asyncio.to_thread(open_newer, path, files[0] if files else None)
+            files.extend(newer)
+            if not newer:
+                if last_round:
+                    return
                 await _changed(watch, finished)
+
+
+def _keep_last(files: list[LogFile]) -> None:
+    for file in files[:-1]:
+        file.close()
+    del files[:-1]
 
 
 async def _changed(watch: Watch, finished: asyncio.Event) -> None:
@@ -79,7 +90,7 @@ async def _changed(watch: Watch, finished: asyncio.Event) -> None:
         watch.drain()
 
 
-async def _read_to_end(file: BinaryIO, request: LogRequest, render: Render) -> AsyncIterator[bytes]:
+async def _read_to_end(file: LogFile, request: LogRequest, render: Render) -> AsyncIterator[bytes]:
     while True:
         more, batch = await asyncio.to_thread(_read_batch, file, request, render)
         if batch:
@@ -88,8 +99,9 @@ async def _read_to_end(file: BinaryIO, request: LogRequest, render: Render) -> A
             return
 
 
-def _read_batch(file: BinaryIO, request: LogRequest, render: Render) -> tuple[bool, bytes]:
+def _read_batch(log_file: LogFile, request: LogRequest, render: Render) -> tuple[bool, bytes]:
     """Read whole lines from the file's position; leaves an unfinished last line for later. (is there more, bytes)"""
+    file = log_file.plain
     start = file.tell()
     block = file.read(_CHUNK_BYTES)
     end = block.rfind(b"\n") + 1
@@ -122,40 +134,17 @@ def _decode_one(line: bytes) -> LogRecord | None:
         return None
 
 
-def _open_in_order(path: Path) -> list[BinaryIO]:
-    """Every file of the log, oldest first. The newest is opened first, so that a rotation meanwhile loses none."""
-    files: list[BinaryIO] = []
-    for number in itertools.count():
-        try:
-            file = (path if number == 0 else path.with_name(f"{path.name}.{number}")).open("rb")
-        except FileNotFoundError:
-            if number == 0:  # between the two renames of a rotation
-                continue
-            break
-        if any(os.path.sameopenfile(file.fileno(), known.fileno()) for known in files):
-            file.close()  # a rotation under way moved it on since it was opened
-        else:
-            files.append(file)
-    files.reverse()
-    return files
+def _seek_to_tail(files: list[LogFile], lines: int, request: LogRequest) -> int:
+    """Move each file's position so that at most ``lines`` wanted records follow in all.
 
-
-def _open_newer(path: Path, last: BinaryIO | None) -> list[BinaryIO]:
-    """The files that came after ``last``, oldest first; empty when ``last`` is still the newest."""
-    files = _open_in_order(path)
-    if last is None:
-        return files
-    known = next((i for i, file in enumerate(files) if os.path.sameopenfile(file.fileno(), last.fileno())), -1)
-    for file in files[: known + 1]:
-        file.close()
-    return files[known + 1 :]
-
-
-def _seek_to_tail(files: list[BinaryIO], lines: int, request: LogRequest) -> None:
-    """Move each file's position so that at most ``lines`` wanted records follow in all."""
+    Returns how many files come before them: those are not even looked at, unless a follower goes on with the last.
+    """
     left = lines
-    for file in reversed(files):
-        left -= _seek_back(file, left, request)
+    for number, file in reversed(list(enumerate(files))):
+        if left <= 0 and number < len(files) - 1:
+            return number + 1
+        left -= _seek_back(file.plain, left, request)
+    return 0
 
 
 def _seek_back(file: BinaryIO, lines: int, request: LogRequest) -> int:

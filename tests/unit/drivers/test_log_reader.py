@@ -1,13 +1,15 @@
 """Reading json-file logs: order, tail, times, damage, following across rotation."""
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
-from tidegate.drivers import json_log_reader
-from tidegate.drivers.json_log_reader import read_log
+from tidegate.drivers.logs import reader
+from tidegate.drivers.logs.files import LogFile
+from tidegate.drivers.logs.reader import read_log
 from tidegate.engine.ports import LogRecord, LogRequest
 
 
@@ -57,7 +59,7 @@ def test_tail_counts_only_lines_that_are_wanted(log: Path) -> None:
 
 
 def test_tail_finds_its_place_in_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_log_reader, "_TAIL_BLOCK_BYTES", 7)
+    monkeypatch.setattr(reader, "_TAIL_BLOCK_BYTES", 7)
     path = tmp_path / "json.log"
     path.write_text("".join(line(n) for n in range(20)))
     for tail in range(22):
@@ -70,7 +72,7 @@ def test_since_and_until_bound_the_time(log: Path) -> None:
 
 
 def test_a_line_longer_than_a_read_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_log_reader, "_CHUNK_BYTES", 64)
+    monkeypatch.setattr(reader, "_CHUNK_BYTES", 64)
     path = tmp_path / "json.log"
     path.write_text(line(1, text="x" * 1000) + line(2))
     assert read(path, LogRequest()) == ["x" * 1000 + "line 2"]
@@ -110,3 +112,74 @@ def test_following_goes_on_across_a_rotation_and_ends_with_the_container(tmp_pat
         return got
 
     assert asyncio.run(main()).decode().splitlines() == numbered(1, 2, 3, 4)
+
+
+def compressed(path: Path) -> None:
+    """In its place, as another file, as the shim does it."""
+    packed = path.with_name("packed")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    packed.replace(path)
+
+
+@pytest.mark.parametrize("tail", [None, 0, 1, 5, 9, 99])
+def test_compressed_files_are_read_as_plain_ones(log: Path, tail: int | None) -> None:
+    compressed(log.with_name("json.log.2"))
+    compressed(log.with_name("json.log.1"))
+    assert read(log, LogRequest(tail=tail)) == numbered(*range(10))[10 - min(10 if tail is None else tail, 10) :]
+
+
+def test_what_a_damaged_compressed_file_holds_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "json.log"
+    path.write_text(line(9))
+    old = tmp_path / "json.log.1"
+    old.write_text("".join(line(n) for n in range(5)))
+    compressed(old)
+    old.write_bytes(old.read_bytes()[:-12] + b"damaged!")
+    assert read(path, LogRequest())[-1] == "line 9"
+
+
+def test_a_follower_goes_on_when_its_file_is_rotated_and_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "json.log"
+    path.write_text(line(1))
+
+    async def main() -> bytes:
+        finished = asyncio.Event()
+        lines = read_log(path, LogRequest(follow=True), plain, finished)
+        got = await anext(lines)
+        for number in (2, 3):
+            for older in (2, 1):
+                if (rotated := tmp_path / f"json.log.{older}").exists():
+                    rotated.rename(tmp_path / f"json.log.{older + 1}")
+            path.rename(tmp_path / "json.log.1")
+            compressed(tmp_path / "json.log.1")
+            path.write_text(line(number))
+        finished.set()
+        async for batch in lines:
+            got += batch
+        return got
+
+    assert asyncio.run(main()).decode().splitlines() == numbered(1, 2, 3)
+
+
+def test_a_follower_reads_on_what_was_written_just_before_a_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "json.log"
+    path.write_text(line(1))
+    look, finished = reader.open_newer, asyncio.Event()
+
+    def rotating(newest: Path, last: LogFile | None) -> list[LogFile]:
+        if not finished.is_set():
+            with path.open("a") as file:
+                file.write(line(2))
+            path.rename(tmp_path / "json.log.1")
+            path.write_text(line(3))
+            finished.set()
+        return look(newest, last)
+
+    monkeypatch.setattr(reader, "open_newer", rotating)
+
+    async def main() -> bytes:
+        return b"".join([batch async for batch in read_log(path, LogRequest(follow=True), plain, finished)])
+
+    assert asyncio.run(main()).decode().splitlines() == numbered(1, 2, 3)
