@@ -97,12 +97,16 @@ class Gate:
         if wait_s:
             await entry.refuse("rate", f"next request in {wait_s:.1f} s")
             return _too_fast(identity, wait_s)
+        known = self._known_ping(request.method, entry)
+        if known is not None:
+            return known
         identity, reading = await self._settle(door, request.peer, await _read(request, entry))
         entry.identified(identity)
         await _admit(identity, entry)
         self._live.presences.note((door, request.peer), request.abort, reading.asked)
         async with AsyncExitStack() as stack:
-            permit = await self._behind.permits.permit(self._live.policy, identity, reading, stack)
+            policy = self._live.policy
+            permit = await self._behind.permits.permit(policy, identity, reading, stack)
             if not permit.allowed:
                 # It does nothing that it could be cut for.
                 self._live.presences.note((door, request.peer), request.abort, NOTHING)
@@ -111,6 +115,8 @@ class Gate:
                 raise NotFoundError(permit.missing)
             if not permit.verdict.allowed:
                 raise ForbiddenError(permit.verdict.reason)
+            if reading.operation_id in ping.OPERATIONS:
+                entry.stands(policy, canonical_target(reading, permit))
             response = await self._carry_out(identity, request, reading, permit, entry.carriage)
             response, made = await made_by(reading.operation_id, response)
         entry.made(made)
@@ -118,6 +124,19 @@ class Gate:
             presence = self._live.presences.current()
             entry.begin(response, lambda: presence.cut)
         return response
+
+    def _known_ping(self, method: str, entry: Entry) -> Response | None:
+        """The answer to a ping that was decided before, on this connection, for this client and by this policy.
+
+        Health checks send little else; plugins want to be asked each time.
+        """
+        run = None if self._behind.plugins else entry.repeats(self._live.policy)
+        if run is None or run.standing is None:
+            return None
+        known = self._pings.known(method, run.standing.target)
+        if known is not None:
+            entry.counted(run)
+        return known
 
     async def _settle(self, door: Door, peer: Peer, reading: Reading) -> tuple[Identity, Reading]:
         """Who asks by now, since reading took the client's own time, and what rules may know of the object.

@@ -243,3 +243,32 @@ def test_an_answer_that_nobody_reads_lets_go_of_the_engine(tmp_path: Path) -> No
         await server.close()
 
     asyncio.run(main())
+
+
+def test_a_ping_is_decided_anew_when_the_policy_has_changed(tmp_path: Path) -> None:
+    live = Live(Presences())
+    own = '[roles.own]\nlike = "viewer"\noperations = ["SystemPing"]\n' + bound_to("own")
+
+    async def scenario(gate: Path, _seen: Seen) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(gate))
+        for _ in range(3):
+            writer.write(PING)
+            await reader.readuntil(b"plain")
+        live.apply(Snapshot(generation=2, access={"access.toml": own.replace("SystemPing", "SystemInfo")}))
+        writer.write(PING)
+        assert (await reader.readuntil(b"}\n")).startswith(b"HTTP/1.1 403")
+        writer.close()
+
+    through_gate(tmp_path, scenario, role=None, live=live, access=own)
+    assert [line["allowed"] for line in of_kind(tmp_path, "decision")] == [True, False]
+    assert [line["count"] for line in of_kind(tmp_path, "repeated")] == [2]
+
+
+def test_a_repeated_ping_counts_against_the_rate(tmp_path: Path) -> None:
+    rate = '[roles.slow]\nlike = "viewer"\noperations = ["SystemPing"]\n[roles.slow.rate]\nper_second = 0.001\nburst = 3\n'
+
+    async def scenario(gate: Path, _seen: Seen) -> None:
+        answers = await exchange(gate, PING * 4)
+        assert [answers.count(status) for status in (b"HTTP/1.1 200", b"HTTP/1.1 429")] == [3, 1]
+
+    through_gate(tmp_path, scenario, role=None, access=rate + bound_to("slow"))

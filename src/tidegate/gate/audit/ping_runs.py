@@ -3,6 +3,8 @@
 Every command of a client begins with a ping, health checks send little else, and a ping costs little more than the two
 lines about it would. A run ends with its connection, with a ping unlike the first, and after RUN_S: what a killed gate
 had counted is at most the pings of that time.
+
+A ping that is the last one to the letter needs no other look either, while client and policy are what they were.
 """
 
 import asyncio
@@ -10,8 +12,10 @@ import time
 
 import msgspec
 
+from tidegate.access.policy import Policy
 from tidegate.gate.audit.log import AuditLog
 from tidegate.gate.live import Identity
+from tidegate.http.messages import Request
 from tidegate.spec.audit.chain import stamp
 from tidegate.spec.audit.records import Decision, Kind, Repeated
 
@@ -28,20 +32,45 @@ class Ping(msgspec.Struct, frozen=True):
     rule: str
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What a ping was decided by and sent as: ``target`` is what the engine was asked."""
+
+    policy: Policy
+    headers: list[tuple[str, str]]
+    target: str
+
+
 class PingRun:
     """Those that came after the decision on line ``of``."""
+
+    standing: Standing | None = None
+
+    @property
+    def operation_id(self) -> str:
+        return self._decision.operation
 
     def __init__(self, ping: Ping, of: int, decision: Decision, until_s: float) -> None:
         self._ping = ping
         self._of = of
         self._decision = decision
-        self._until_s = until_s
+        self.until_s = until_s
         self._count = 0
         self._failed = 0
         self._last_ns = 0
 
     def covers(self, ping: Ping, now_s: float) -> bool:
-        return now_s < self._until_s and ping == self._ping
+        return now_s < self.until_s and ping == self._ping
+
+    def repeats(self, identity: Identity, request: Request, policy: Policy) -> bool:
+        """Whether the request is the last one over again, under the same policy."""
+        standing, ping = self.standing, self._ping
+        return (
+            standing is not None
+            and standing.policy is policy
+            and (request.method, request.target) == (ping.method, ping.target)
+            and standing.headers == list(request.headers)
+            and identity == ping.identity
+        )
 
     def note(self, status: int) -> None:
         """One more was answered."""
@@ -87,12 +116,21 @@ class PingRuns:
         self._audit.refuse_while_behind()
         return run
 
-    def begin(self, ping: Ping, of: int, decision: Decision) -> None:
+    def repeated(self, identity: Identity, request: Request, policy: Policy) -> PingRun | None:
+        """The run of this connection, if the request is its last ping over again. Raises as ``find``."""
+        run = self._by_task.get(_connection())
+        if run is None or time.monotonic() >= run.until_s or not run.repeats(identity, request, policy):
+            return None
+        self._audit.refuse_while_behind()
+        return run
+
+    def begin(self, ping: Ping, of: int, decision: Decision) -> PingRun:
         """The run of this connection is a new one, from the decision on line ``of``."""
         task = _connection()
         if task not in self._by_task:
             task.add_done_callback(self._end)
-        self._by_task[task] = PingRun(ping, of, decision, time.monotonic() + RUN_S)
+        run = self._by_task[task] = PingRun(ping, of, decision, time.monotonic() + RUN_S)
+        return run
 
     def _end(self, task: asyncio.Task[object]) -> None:
         self._by_task.pop(task).close(self._audit)

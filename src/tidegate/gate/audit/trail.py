@@ -9,17 +9,18 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from tidegate.access.policy import Policy
 from tidegate.access.principal import CertificatePrincipal
 from tidegate.gate.audit.line_budget import LineBudget
 from tidegate.gate.audit.log import AuditLog
-from tidegate.gate.audit.ping_runs import Ping, PingRun, PingRuns
+from tidegate.gate.audit.ping_runs import Ping, PingRun, PingRuns, Standing
 from tidegate.gate.behind.forward import Carriage
 from tidegate.gate.behind.ping import OPERATIONS as PINGS
 from tidegate.gate.doors import Door
 from tidegate.gate.live import Identity
 from tidegate.gate.permits import Permit
 from tidegate.gate.presences import Cut
-from tidegate.gate.reading import Reading
+from tidegate.gate.reading import Reading, has_content
 from tidegate.gate.request_log import Answered, RequestLog
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import ProtocolError, Request, Response
@@ -48,6 +49,7 @@ class Entry:
         self._object = request.target.partition("?")[0]
         self._decided: int | None = None
         self._run: PingRun | None = None
+        self._counts_in_run = False
         self._made = ""
         self._has_begun = False
         self.carriage = Carriage()
@@ -101,7 +103,8 @@ class Entry:
         if permit.allowed and reading.operation_id in PINGS:
             ping = Ping(self._identity, self._request.method, self._request.target, permit.verdict.rule)
             self._run = self._trail.pings.find(ping)
-            if self._run is not None:
+            self._counts_in_run = self._run is not None
+            if self._counts_in_run:
                 return
         verdict = permit.verdict
         rule = "not-owned" if permit.missing else verdict.rule
@@ -109,7 +112,20 @@ class Entry:
         digests = {"document": reading.document_digest, "query": reading.query_digest}
         seq = await self._write(replace(decision, **digests, facts=dict(verdict.facts)))
         if ping is not None:
-            self._trail.pings.begin(ping, seq, decision)
+            self._run = self._trail.pings.begin(ping, seq, decision)
+
+    def repeats(self, policy: Policy) -> PingRun | None:
+        """The run of which this is the last ping over again. Raises UnavailableError: do not answer it."""
+        return self._trail.pings.repeated(self._identity, self._request, policy)
+
+    def counted(self, run: PingRun) -> None:
+        """It is one more of ``run``."""
+        self._run, self._counts_in_run, self._operation = run, True, run.operation_id
+
+    def stands(self, policy: Policy, target: str) -> None:
+        """An allowed ping without content was decided by ``policy`` and sent as ``target``."""
+        if self._run is not None and not has_content(self._request):
+            self._run.standing = Standing(policy, list(self._request.headers), target)
 
     def begin(self, response: Response | Hijack, why_cut: Callable[[], Cut | None]) -> None:
         """The outcome of what is answered by a stream; how that ends is told when its ``carriage`` does.
@@ -127,7 +143,7 @@ class Entry:
     def _close(self, status: int, error: str = "", *, stream: bool = False) -> None:
         self._has_begun = stream
         elapsed_ms = self._elapsed_ms()
-        if self._run is not None:
+        if self._run is not None and self._counts_in_run:
             self._run.note(status)
         elif self._decided is not None:
             received_bytes = 0 if stream else self.carriage.from_client

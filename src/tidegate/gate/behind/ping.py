@@ -30,15 +30,19 @@ class PingCache:
         self._clock_s = clock_s
         self._answers: dict[tuple[str, str], _Remembered] = {}
 
+    def known(self, method: str, target: str) -> Response | None:
+        """A fresh enough answer, if there is one."""
+        known = self._answers.get((method, target))
+        return known.response if known is not None and known.until_s > self._clock_s() else None
+
     async def answer(
         self, method: str, target: str, ask: Callable[[], Awaitable[Response | Hijack]]
     ) -> Response | Hijack:
         """A fresh enough answer; ``ask`` is the way to the engine and raises what it raises."""
-        key = (method, target)
-        known = self._answers.get(key)
-        now_s = self._clock_s()
-        if known is not None and known.until_s > now_s:
-            return known.response
+        known = self.known(method, target)
+        if known is not None:
+            return known
+        key, now_s = (method, target), self._clock_s()
         response = await ask()
         if isinstance(response, Hijack):
             return response
