@@ -5,7 +5,6 @@
   and the container starts without it.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

@@ -265,7 +265,9 @@ def test_a_ping_is_decided_anew_when_the_policy_has_changed(tmp_path: Path) -> N
 
 
 def test_a_repeated_ping_counts_against_the_rate(tmp_path: Path) -> None:
-    rate = '[roles.slow]\nlike = "viewer"\noperations = ["SystemPing"]\n[roles.slow.rate]\nper_second = 0.001\nburst = 3\n'
+    rate = (
+        '[roles.slow]\nlike = "viewer"\noperations = ["SystemPing"]\n[roles.slow.rate]\nper_second = 0.001\nburst = 3\n'
+    )
 
     async def scenario(gate: Path, _seen: Seen) -> None:
         answers = await exchange(gate, PING * 4)
