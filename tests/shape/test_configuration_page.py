@@ -42,7 +42,9 @@ def row(setting: Setting, last: str) -> str:
 
 def notes(setting: Setting) -> str:
     """What the setting does, and what else is true of it."""
-    return setting.help[:1].upper() + setting.help[1:] + (" (gate)" if setting in GATE_SETTINGS else "")
+    marks = ["gate"] if setting in GATE_SETTINGS else []
+    marks += ["reload"] if setting.reloadable else []
+    return setting.help[:1].upper() + setting.help[1:] + (f" ({', '.join(marks)})" if marks else "")
 
 
 def tables() -> str:

@@ -7,13 +7,14 @@ restarted apart (``tidegate install``).
 import argparse
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.logs import configure_log
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
 from tidegate.cli.up_settings import GATE_SOCKET, engine_settings, gate_settings, log_format, log_level
-from tidegate.daemon.config import decide_config
+from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import SETTINGS
 
 _log = logging.getLogger("tidegate")
@@ -24,7 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = decide_config(read_flags(args, SETTINGS), read_file(args))
+    def read() -> DaemonConfig:
+        return decide_config(read_flags(args, SETTINGS), read_file(args))
+
+    config = read()
     gate_socket = config.exec_root / GATE_SOCKET
     settings = engine_settings(config, gate_socket, parent_pid=None)
     if config.settings.get("validate"):
@@ -38,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from tidegate.base.allocator import use_one_arena
     from tidegate.base.service_notices import ServiceNotices
     from tidegate.cli.family import pidfile
+    from tidegate.cli.reloading import ReloadingItself
     from tidegate.daemon.process import run_engine
 
     use_one_arena()
@@ -45,5 +50,5 @@ def run(args: argparse.Namespace) -> int:
     Path("/proc/self/comm").write_text("tidegate-engine")
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     with pidfile(config.settings.get("pidfile")):
-        run_engine(settings, notices)
+        run_engine(settings, notices, partial(ReloadingItself, config, read))
     return 0

@@ -1,8 +1,8 @@
 """Processes forked from one that has already imported what they need: shared pages make each of them cheap.
 
-The parent blocks SIGTERM and SIGINT until it waits; children get them back. What happens to children is learned from
-their pidfds (pidfd_open(2)): SIGCHLD stays with whoever else starts processes here. When one child ends, or the parent
-is asked to, all are ended.
+The parent blocks SIGTERM, SIGINT and SIGHUP until it waits; children get them back. What happens to children is learned
+from their pidfds (pidfd_open(2)): SIGCHLD stays with whoever else starts processes here. When one child ends, or the
+parent is asked to, all are ended.
 """
 
 import asyncio
@@ -17,14 +17,17 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import uvloop
 
 from tidegate.base.allocator import give_back, use_one_arena
 from tidegate.base.errors import InternalError, TidegateError
+from tidegate.base.reload_link import reload_link
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+_BLOCKED = _SIGNALS | {signal.SIGHUP}
 END_DEADLINE_S = 30.0
 START_DEADLINE_S = 60.0
 _log = logging.getLogger("tidegate")
@@ -48,6 +51,13 @@ def pidfile(path: str | None) -> Iterator[None]:
             Path(path).unlink(missing_ok=True)
 
 
+class ReloadLink(NamedTuple):
+    """Both ends of ``base.reload_link``."""
+
+    ours: socket.socket
+    theirs: socket.socket
+
+
 async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
 
@@ -57,9 +67,10 @@ class Family:
 
     def __init__(self) -> None:
         use_one_arena()
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         self._children: dict[int, _Child] = {}  # by pidfd
         self._held: set[socket.socket] = set()
+        self._own: set[socket.socket] = set()
         self._ended = False
 
     @contextmanager
@@ -74,6 +85,13 @@ class Family:
     def hold(self, sockets: Iterable[socket.socket]) -> None:
         """Keep what was opened early for children to come; a child inherits of it only what ``start`` names."""
         self._held.update(sockets)
+
+    def reload_link(self) -> ReloadLink:
+        """For a child to come. Our end is ours for as long as we live, and no child inherits it; its own is held."""
+        link = ReloadLink(*reload_link())
+        self._own.add(link.ours)
+        self.hold([link.theirs])
+        return link
 
     def release(self, keep: Collection[socket.socket] = ()) -> None:
         """Close what was held, except ``keep``; due here once every child that needs some of it is there."""
@@ -95,6 +113,7 @@ class Family:
         gc.freeze()  # the collector would write to every object it visits, and so copy every shared page
         pid = os.fork()
         if pid == 0:
+            self.hold(self._own)
             self.release(keep)
             os._exit(_live(name, run, self._mask))
         self._children[os.pidfd_open(pid)] = _Child(pid, name, expendable)
@@ -117,14 +136,23 @@ class Family:
         else:
             self._ended = True
 
-    def wait(self, serve: Callable[[asyncio.Event], Awaitable[None]] = _until) -> int:
+    def wait(
+        self,
+        serve: Callable[[asyncio.Event], Awaitable[None]] = _until,
+        reload: Callable[[], Awaitable[object]] | None = None,
+    ) -> int:
         """Until asked to end (0), or until a child or ``serve`` ends by itself (1); then every child is ended.
 
         ``serve`` is what this process does meanwhile: its event is set when no child is left. Raises what it raises.
+        ``reload`` answers SIGHUP, and raises nothing.
         """
-        return uvloop.run(self._wait(serve))
+        return uvloop.run(self._wait(serve, reload))
 
-    async def _wait(self, serve: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+    async def _wait(
+        self,
+        serve: Callable[[asyncio.Event], Awaitable[None]],
+        reload: Callable[[], Awaitable[object]] | None,
+    ) -> int:
         loop = asyncio.get_running_loop()
         over, stop, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -132,8 +160,15 @@ class Family:
             asked.set()
             over.set()
 
+        reloads: set[asyncio.Future[object]] = set()
+
+        def begin_reload() -> None:
+            if reload is not None and not self._ended:
+                reloads.add(asyncio.ensure_future(reload()))
+
         for number in _SIGNALS:
             loop.add_signal_handler(number, ask)
+        loop.add_signal_handler(signal.SIGHUP, begin_reload)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
         def look(pidfd: int) -> None:
@@ -149,6 +184,7 @@ class Family:
         await over.wait()
         for pidfd in self._children:
             loop.remove_reader(pidfd)
+        await asyncio.gather(*reloads)
         await asyncio.to_thread(self.end)
         stop.set()
         await serving
@@ -165,9 +201,17 @@ class Family:
                 self.has_lost_one()
 
 
+def _leave_it(_number: int, _frame: object) -> None:
+    """SIGHUP is for the parent, which tells its children what they need to know.
+
+    Not SIG_IGN: that would be inherited by programs, and by the processes of containers.
+    """
+
+
 def _live(name: str, run: Callable[[], None], mask: set[int | signal.Signals]) -> int:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, _leave_it)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     Path("/proc/self/comm").write_text(name)
     try:

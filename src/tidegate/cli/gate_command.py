@@ -8,7 +8,7 @@ audit and certificates are as with ``tidegate up``.
 import argparse
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.base.logs import configure_log
 from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family
+from tidegate.cli.reloading import Reloading
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
 from tidegate.cli.up_settings import GATE_SOCKET, gate_settings, log_format, log_level
 from tidegate.daemon.config import DaemonConfig, decide_config
@@ -37,13 +38,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    flags, file = read_flags(args, GATE_SETTINGS), read_file(args)
+    decide = decide_config if args.upstream is None else decide_gate_config
+
+    def read() -> DaemonConfig:
+        return decide(read_flags(args, GATE_SETTINGS), read_file(args))
+
+    config = read()
     if args.upstream is None:
-        config = decide_config(flags, file)
         upstream, pid_path = config.exec_root / GATE_SOCKET, None  # the file's pidfile is the engine's
     else:
-        config, upstream = decide_gate_config(flags, file), parse_upstream(args.upstream)
-        pid_path = config.settings.get("pidfile")
+        upstream, pid_path = parse_upstream(args.upstream), config.settings.get("pidfile")
     if config.settings.get("validate"):
         gate_settings(config)
         return say_valid(config)
@@ -52,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     configure_log("tidegate", log_level(config.settings), log_format(config.settings))
     for warning in config.warnings:
         _log.warning("%s", warning)
-    return _supervise(config, upstream, pid_path)
+    return _supervise(config, upstream, pid_path, read)
 
 
 def parse_upstream(text: str) -> Path:
@@ -77,7 +81,7 @@ def decide_gate_config(flags: Mapping[str, Any], file: Mapping[str, Any]) -> Dae
     return config
 
 
-def _supervise(config: DaemonConfig, upstream: Path, pid_path: str | None) -> int:
+def _supervise(config: DaemonConfig, upstream: Path, pid_path: str | None, read: Callable[[], DaemonConfig]) -> int:
     from tidegate.cli.gate_family import prepare_gate, start_gate
 
     gate = gate_settings(config)
@@ -89,4 +93,5 @@ def _supervise(config: DaemonConfig, upstream: Path, pid_path: str | None) -> in
     notices = ServiceNotices.taken_from(os.environ)
     family = Family()
     with family.until_its_end(pid_path):
-        return family.wait(start_gate(family, prepare_gate(family, config, gate), upstream, notices))
+        started = start_gate(family, prepare_gate(family, config, gate), upstream, notices)
+        return family.wait(started.serve, Reloading(config, read, started.processes, started.prepare).reload)

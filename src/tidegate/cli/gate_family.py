@@ -20,10 +20,12 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, InvalidParameterError
-from tidegate.base.logs import configure_log
+from tidegate.base.logs import configure_log, set_level
+from tidegate.base.reload_link import Commit, ReloadedChild
 from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family
-from tidegate.cli.up_settings import decoy_settings, registrar_settings
+from tidegate.cli.reloading import ReloadedProcess
+from tidegate.cli.up_settings import decoy_settings, log_level, plugin_names, registrar_settings
 from tidegate.daemon.config import DaemonConfig
 from tidegate.gate.audit.start import FILE, file_opener
 from tidegate.gate.behind.authz_plugins import find_plugin
@@ -35,6 +37,7 @@ from tidegate.gate.process import (
     REGISTRAR,
     Entrance,
     GateProcessSettings,
+    GateReload,
     WorkerResources,
     open_entrances,
     run_gate,
@@ -53,6 +56,14 @@ GATE_USER = "nobody"
 _LOOK_S = 0.02
 
 
+class StartedGate(msgspec.Struct, frozen=True):
+    """``serve`` is the registrar, for this process to serve; ``prepare`` is what this process changes at a reload."""
+
+    serve: Callable[[asyncio.Event], Awaitable[None]]
+    processes: list[ReloadedProcess]
+    prepare: Callable[[DaemonConfig], Commit]
+
+
 class PreparedGate(msgspec.Struct, frozen=True):
     """What can fail before anything is started has not: ports are bound, plugins found, certificates made."""
 
@@ -68,7 +79,7 @@ class Dialling(msgspec.Struct, frozen=True):
     """What a dialer serves: our ends of links, and what may be asked for on them."""
 
     links: list[socket.socket]
-    addresses: Mapping[str, Path]
+    addresses: dict[str, Path]
     files: Mapping[str, Callable[[], int]]
 
     def begin(self) -> None:
@@ -106,26 +117,39 @@ def lock_data_root(data_root: Path) -> None:
         raise ConflictError(f"another gate runs on {data_root}: give this one a --data-root of its own") from error
 
 
-def start_gate(
-    family: Family, prepared: PreparedGate, engine_socket: Path, notices: ServiceNotices
-) -> Callable[[asyncio.Event], Awaitable[None]]:
-    """Fork decoy and workers, and dial for these until they end. Returned is the registrar, for this process to serve.
-
-    Raises OSError.
-    """
+def start_gate(family: Family, prepared: PreparedGate, engine_socket: Path, notices: ServiceNotices) -> StartedGate:
+    """Fork decoy and workers, and dial for these until they end. Raises OSError."""
     doors = [each.sock.dup() for row in prepared.entrances for each in row]
     family.hold(doors)
     diallings = []
     if prepared.decoy is not None and prepared.registrar.decoy_socket is not None:
         diallings.append(_fork_decoy(family, *prepared.decoy, prepared.registrar.decoy_socket))
     addresses = {ENGINE: engine_socket, REGISTRAR: prepared.registrar.socket, **prepared.plugins}
-    diallings.append(_fork_workers(family, prepared.gate, prepared.entrances, addresses))
+    workers, processes = _fork_workers(family, prepared.gate, prepared.entrances, addresses)
+    diallings.append(workers)
     links = [link for dialling in diallings for link in dialling.links]
     family.release(keep=[*prepared.sockets.all(), *doors, *links])
     for dialling in diallings:
         dialling.begin()
     configure_log("registrar", prepared.registrar.log_level, prepared.registrar.log_format)
-    return partial(_serve_registrar, prepared, Readiness(doors, notices))
+    serve = partial(_serve_registrar, prepared, Readiness(doors, notices))
+    return StartedGate(serve, processes, partial(_prepare_reload, addresses))
+
+
+def _prepare_reload(addresses: dict[str, Path], config: DaemonConfig) -> Commit:
+    """Of this process, which is dialer and registrar. Raises InvalidParameterError for a plugin that is not there."""
+    plugins = {f"{PLUGIN}{name}": find_plugin(name) for name in plugin_names(config.settings)}
+
+    def commit() -> None:
+        set_level(log_level(config.settings))
+        addresses.update(plugins)  # former ones stay: workers still ask them what they have begun to ask
+
+    return commit
+
+
+def _reload_document(config: DaemonConfig) -> bytes:
+    """What a worker is told."""
+    return msgspec.json.encode(GateReload(log_level(config.settings), plugin_names(config.settings)))
 
 
 async def _serve_registrar(prepared: PreparedGate, readiness: "Readiness", stop: asyncio.Event) -> None:
@@ -168,27 +192,31 @@ def _fork_decoy(family: Family, settings: DecoyProcessSettings, sock: socket.soc
 
 
 def _fork_workers(
-    family: Family, settings: GateProcessSettings, entrances: list[list[Entrance]], addresses: Mapping[str, Path]
-) -> Dialling:
+    family: Family, settings: GateProcessSettings, entrances: list[list[Entrance]], addresses: dict[str, Path]
+) -> tuple[Dialling, list[ReloadedProcess]]:
     """A worker for each row of ``entrances``."""
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in entrances]
     ours, theirs = zip(*pairs, strict=True)
     family.hold((*ours, *theirs))
     files: dict[str, Callable[[], int]] = {}
+    processes: list[ReloadedProcess] = []
     shared = os.memfd_create("tidegate-quotas", os.MFD_CLOEXEC), open_rates()
     syscalls = worker_filter(settings.audit.kind != FILE)
     for number, (row, link) in enumerate(zip(entrances, theirs, strict=True), start=1):
         name = "tidegate-gate" if number == 1 else f"tidegate-gate-{number}"
         audit = settings.audit.of_worker(number)
         files[audit.next_file] = file_opener(audit)
+        reloads = family.reload_link()
+        resources = WorkerResources(row, link, *shared, syscalls, reloads.theirs)
         family.start(
             name,
-            partial(run_gate, replace(settings, audit=audit), WorkerResources(row, link, *shared, syscalls)),
-            keep=[link, *(each.sock for each in row)],
+            partial(run_gate, replace(settings, audit=audit), resources),
+            keep=[link, reloads.theirs, *(each.sock for each in row)],
         )
+        processes.append(ReloadedProcess(ReloadedChild(name, reloads.ours), _reload_document))
     for fd in shared:
         os.close(fd)
-    return Dialling(list(ours), addresses, files)
+    return Dialling(list(ours), addresses, files), processes
 
 
 def _tls_files(config: DaemonConfig) -> tuple[Path, Path, Path]:

@@ -7,11 +7,15 @@ others are ended too.
 import argparse
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.logs import configure_log
+from tidegate.base.reload_link import ReloadedChild, ReloadingChild
 from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family, wait_for_socket
+from tidegate.cli.reloading import ReloadedProcess, Reloading, engine_document, prepare_level
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
 from tidegate.cli.up_settings import GATE_SOCKET, engine_settings, gate_settings, log_format, log_level
 from tidegate.daemon.config import DaemonConfig, decide_config
@@ -25,7 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = decide_config(read_flags(args, SETTINGS), read_file(args))
+    def read() -> DaemonConfig:
+        return decide_config(read_flags(args, SETTINGS), read_file(args))
+
+    config = read()
     if config.settings.get("validate"):
         engine_settings(config, config.exec_root / GATE_SOCKET, None)
         gate_settings(config)
@@ -35,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
     configure_log("tidegate", log_level(config.settings), log_format(config.settings))
     for warning in config.warnings:
         _log.warning("%s", warning)
-    return _supervise(config)
+    return _supervise(config, read)
 
 
-def _supervise(config: DaemonConfig) -> int:
+def _supervise(config: DaemonConfig, read: Callable[[], DaemonConfig]) -> int:
     from tidegate.cli.gate_family import prepare_gate, start_gate
     from tidegate.daemon.process import run_engine  # imported once, here: the forked processes share the pages
 
@@ -51,8 +58,14 @@ def _supervise(config: DaemonConfig) -> int:
     family = Family()
     with family.until_its_end(config.settings.get("pidfile")):
         prepared = prepare_gate(family, config, gate) if gate is not None else None  # a taken port shall start nothing
-        family.start("tidegate-engine", lambda: run_engine(settings))
+        link = family.reload_link()
+        reloads = partial(ReloadingChild, link.theirs)
+        family.start("tidegate-engine", lambda: run_engine(settings, reloads=reloads), keep=[link.theirs])
         wait_for_socket(gate_socket, family, "engine")
+        engine = ReloadedProcess(ReloadedChild("tidegate-engine", link.ours), engine_document)
         if prepared is None:
-            return family.wait(notices.tell_until)
-        return family.wait(start_gate(family, prepared, gate_socket, notices))
+            family.release()
+            return family.wait(notices.tell_until, Reloading(config, read, [engine], prepare_level).reload)
+        started = start_gate(family, prepared, gate_socket, notices)
+        reloading = Reloading(config, read, [engine, *started.processes], started.prepare)
+        return family.wait(started.serve, reloading.reload)

@@ -88,7 +88,7 @@ def gate_settings(config: DaemonConfig) -> GateProcessSettings | None:
         log_format=log_format(config.settings),
         default_role=config.settings.get("default-role", ""),
         tls_profile=parse_tls_profile(config.settings.get("tls-profile", TLSProfile.MODERN)),
-        plugins=tuple(dict.fromkeys(config.settings.get("authorization-plugins", ()))),
+        plugins=plugin_names(config.settings),
         workers=parse_gate_workers(config.settings.get("gate-workers"), len(os.sched_getaffinity(0))),
     )
 
@@ -182,6 +182,11 @@ def parse_gate_workers(given: int | None, processors: int) -> int:
 def log_level(values: Mapping[str, Any]) -> str:
     """``debug`` stands for the level of that name."""
     return "debug" if values.get("debug") else str(values.get("log-level", "info"))
+
+
+def plugin_names(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of Docker's authorization plugins, each once."""
+    return tuple(dict.fromkeys(values.get("authorization-plugins", ())))
 
 
 def log_format(values: Mapping[str, Any]) -> str:

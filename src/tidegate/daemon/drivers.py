@@ -103,6 +103,7 @@ class Drivers:
     clock: Clock
     open: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
+    reload: Callable[[EngineProcessSettings], None]
 
 
 def linux_drivers(settings: EngineProcessSettings) -> Drivers:
@@ -160,6 +161,7 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
         clock=time.time_ns,
         open=open_all,
         close=close_all,
+        reload=lambda changed: registry.configure(registry_config(changed)),
     )
 
 

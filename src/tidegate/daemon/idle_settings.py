@@ -53,7 +53,7 @@ IDLE_SETTINGS: tuple[Setting, ...] = (
         anyway=(["native.cgroupdriver=cgroupfs"],),
     ),
     Setting("experimental", "experimental", F, idle="nothing here waits to be switched on", anyway=(False,)),
-    Setting("features", "feature", M, idle="nothing here waits to be switched on"),
+    Setting("features", "feature", M, idle="nothing here waits to be switched on", reloadable=True),
     Setting("firewall-backend", "firewall-backend", T, idle=_RULES, anyway=("nftables",)),
     Setting("fixed-cidr-v6", "fixed-cidr-v6", T, idle=_NO_IPV6),
     Setting(
@@ -66,7 +66,7 @@ IDLE_SETTINGS: tuple[Setting, ...] = (
     Setting("ip6tables", "ip6tables", F, idle=_NO_IPV6, anyway=(True, False)),
     Setting("iptables", "iptables", F, idle=_RULES, anyway=(True,)),
     Setting("ipv6", "ipv6", F, idle=_NO_IPV6, anyway=(False,)),
-    Setting("max-concurrent-uploads", "max-concurrent-uploads", N, idle=_NO_PUSH),
+    Setting("max-concurrent-uploads", "max-concurrent-uploads", N, idle=_NO_PUSH, reloadable=True),
     Setting("network-control-plane-mtu", "network-control-plane-mtu", N, idle=_NO_SWARM),
     Setting("network-diagnostic-port", "network-diagnostic-port", N, idle=_NO_SWARM, anyway=(0,)),
     Setting("node-generic-resources", "node-generic-resource", L, idle=_NO_SWARM),

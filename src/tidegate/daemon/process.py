@@ -7,13 +7,17 @@ import argparse
 import asyncio
 import signal
 import socket
+from collections.abc import Callable
+from functools import partial
 
 import uvloop
 
 from tidegate.api.pipeline import Api
 from tidegate.base.allocator import keep_giving_back
-from tidegate.base.logs import configure_log
+from tidegate.base.errors import InvalidParameterError
+from tidegate.base.logs import configure_log, set_level
 from tidegate.base.parent_death import end_with_parent
+from tidegate.base.reload_link import Commit, Prepare, Reloads
 from tidegate.base.service_notices import ServiceNotices
 from tidegate.daemon.mount_namespace import enter_mount_namespace
 from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
@@ -26,9 +30,12 @@ NO_NOTICES = ServiceNotices()
 
 
 async def serve(
-    sockets: list[socket.socket], settings: EngineProcessSettings, notices: ServiceNotices = NO_NOTICES
+    sockets: list[socket.socket],
+    settings: EngineProcessSettings,
+    notices: ServiceNotices = NO_NOTICES,
+    reloads: Callable[[Prepare], Reloads] | None = None,
 ) -> None:
-    """Recover, then serve until SIGTERM or SIGINT."""
+    """Recover, then serve until SIGTERM or SIGINT; ``reloads`` is made with what a reload does here."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -38,14 +45,37 @@ async def serve(
     server = Server(Api(engine.handlers()).handle)
     for sock in sockets:
         await server.listen(sock)
+    reloading = reloads(partial(prepare_reload, engine)) if reloads is not None else None
+    if reloading is not None:
+        reloading.listen()
     memory = asyncio.create_task(keep_giving_back(), name="engine-memory")
     await notices.tell_until(stop)
+    if reloading is not None:
+        reloading.close()
     memory.cancel()
     await server.close()
     await engine.close()
 
 
-def run_engine(settings: EngineProcessSettings, notices: ServiceNotices = NO_NOTICES) -> None:
+def prepare_reload(engine: Engine, document: bytes) -> Commit:
+    """Raises InvalidParameterError for what are no settings."""
+    try:
+        settings = decode_settings(document.decode())
+    except ValueError as error:
+        raise InvalidParameterError(f"settings that cannot be read: {error}") from error
+
+    def commit() -> None:
+        set_level(settings.log_level)
+        engine.reload(settings)
+
+    return commit
+
+
+def run_engine(
+    settings: EngineProcessSettings,
+    notices: ServiceNotices = NO_NOTICES,
+    reloads: Callable[[Prepare], Reloads] | None = None,
+) -> None:
     """Bind, enter the mount namespace, serve. Raises ConflictError for a socket that is served already."""
     configure_log("engine", settings.log_level, settings.log_format)
     if settings.parent_pid is not None:
@@ -56,7 +86,7 @@ def run_engine(settings: EngineProcessSettings, notices: ServiceNotices = NO_NOT
     settings.data_root.mkdir(parents=True, exist_ok=True, mode=0o710)
     enter_mount_namespace(settings.exec_root / "shim")
     sockets.append(bind_unix(settings.gate_socket, 0o600))
-    uvloop.run(serve(sockets, settings, notices))
+    uvloop.run(serve(sockets, settings, notices, reloads))
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ class Kind(Enum):
 class Setting(msgspec.Struct, frozen=True):
     """``key`` in daemon.json (None: command line only); ``flag`` without dashes (None: file only).
 
-    ``idle`` is why it has no effect here; ``anyway`` are the values that ask for what is so without it: they need no
-    warning.
+    - ``idle`` is why it has no effect here; ``anyway`` are the values that ask for what is so without it: they need no
+      warning.
+    - ``reloadable``: a change of it in the file takes effect at SIGHUP.
     """
 
     key: str | None
@@ -30,6 +31,7 @@ class Setting(msgspec.Struct, frozen=True):
     short: str | None = None
     help: str = ""
     anyway: tuple[object, ...] = ()
+    reloadable: bool = False
 
     @property
     def name(self) -> str:

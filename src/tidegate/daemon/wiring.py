@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from tidegate.api.container_filter import Surroundings
 from tidegate.api.handlers import system
 from tidegate.api.handlers.archives import ArchiveHandlers
@@ -24,6 +26,7 @@ from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.base.host import go_architecture
 from tidegate.daemon.drivers import Drivers, linux_drivers
 from tidegate.daemon.process_settings import EngineProcessSettings
+from tidegate.daemon.reload import reload_attributes
 from tidegate.engine.archives import ArchiveService
 from tidegate.engine.boot_order import BootOrder
 from tidegate.engine.commits import CommitService
@@ -171,6 +174,21 @@ class Engine:
         self._tasks.append(asyncio.create_task(self._containers.run(), name="runtime-events"))
         self._tasks.append(asyncio.create_task(self._stats.run(), name="stats-sampler"))
         self._tasks.append(asyncio.create_task(self._boot_order.run(), name="boot-order"))
+
+    def reload(self, settings: EngineProcessSettings) -> None:
+        """Go on with what of ``settings`` can change while all runs, and tell of it."""
+        self._settings = settings
+        self._images.parallel_downloads = settings.transfers.downloads
+        self._drivers.reload(settings)
+        self._system.facts = replace(
+            self._system.facts,
+            debug=settings.log_level == "debug",
+            live_restore=settings.live_restore,
+            registry_mirrors=settings.registry_mirrors,
+            insecure_registries=settings.insecure_registries,
+            labels=settings.labels,
+        )
+        self._system.publish("reload", {"name": self._host.hostname, **reload_attributes(settings)})
 
     async def close(self) -> None:
         """Let go of everything; containers run on under the shim unless ``live_restore`` is off."""

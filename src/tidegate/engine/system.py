@@ -125,6 +125,10 @@ class SystemService:
         if known is None:
             await self.state.put(ENGINE, "id", self._id.encode())
 
+    def publish(self, action: str, attributes: Mapping[str, str]) -> None:
+        """An event of the engine itself."""
+        self.bus.publish("daemon", action, self._id, attributes)
+
     async def info(self) -> EngineInfo:
         """Everything of GET /info that is not a constant."""
         phases = Counter(container.state.phase for container in self.holdings.containers.list())

@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +22,9 @@ import uvloop
 from tidegate.access.files.policy_files import RULES_SUFFIX
 from tidegate.base.allocator import keep_giving_back
 from tidegate.base.errors import InternalError, InvalidParameterError, UnavailableError
-from tidegate.base.logs import TEXT, configure_log
+from tidegate.base.logs import TEXT, configure_log, set_level
 from tidegate.base.parent_death import end_with_parent
+from tidegate.base.reload_link import Commit, ReloadingChild
 from tidegate.base.syscall_filter import install_filter
 from tidegate.gate.audit.start import Audit, AuditSettings, start_audit
 from tidegate.gate.audit.trail import Trail
@@ -93,6 +94,13 @@ def give_up_root(uid: int, gid: int) -> None:
         raise InternalError("prctl(PR_SET_NO_NEW_PRIVS) failed")
 
 
+class GateReload(msgspec.Struct, frozen=True):
+    """What a worker can change while it runs."""
+
+    log_level: str
+    plugins: tuple[str, ...]
+
+
 class Entrance(msgspec.Struct, frozen=True):
     """A bound socket, and the door it is."""
 
@@ -103,7 +111,8 @@ class Entrance(msgspec.Struct, frozen=True):
 class WorkerResources(msgspec.Struct, frozen=True):
     """What a worker is given besides its settings: ``link`` leads to the dialer.
 
-    ``quota_fd`` and ``rates_fd`` are shared by all workers; ``syscalls`` is the program of a worker's seccomp filter.
+    ``quota_fd`` and ``rates_fd`` are shared by all workers; ``syscalls`` is the program of a worker's seccomp filter;
+    what it shall change comes on ``reloads``.
     """
 
     entrances: list[Entrance]
@@ -111,6 +120,7 @@ class WorkerResources(msgspec.Struct, frozen=True):
     quota_fd: int
     rates_fd: int
     syscalls: bytes
+    reloads: socket.socket
 
 
 def open_entrances(settings: GateProcessSettings) -> list[list[Entrance]]:
@@ -176,10 +186,8 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     live.adopt(await first_snapshot(snapshots))
     check_scoped_roles((entrance.door for entrance in resources.entrances), live.policy.roles)
     engine = UnixClient(partial(dialer.connect, ENGINE))
-    plugins = AuthzPlugins(
-        [(name, UnixClient(partial(dialer.connect, f"{PLUGIN}{name}"))) for name in settings.plugins]
-    )
-    log = RequestLog(to_standard_error if _log.isEnabledFor(logging.INFO) else None, settings.log_format)
+    plugins = AuthzPlugins(_plugin_clients(dialer, settings.plugins))
+    log = RequestLog(_log_writer(), settings.log_format)
     behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins, EnrolmentDoor(registrar))
     gate = Gate(behind, live, Trail(audit.log, log), Rates(resources.rates_fd))
     servers = await _listen(resources.entrances, gate, live)
@@ -193,7 +201,10 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     ]
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
+    reloading = ReloadingChild(resources.reloads, partial(_prepare_reload, dialer, plugins, log))
+    reloading.listen()
     await stop.wait()
+    reloading.close()
     live.presences.stop()
     await asyncio.gather(*(server.close() for server in servers))
     for task in tasks:
@@ -203,6 +214,30 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     await asyncio.gather(plugins.close(), engine.close(), registrar.close())
     dialer.close()
     log.flush()
+
+
+def _plugin_clients(dialer: Dialer, names: Iterable[str]) -> list[tuple[str, UnixClient]]:
+    return [(name, UnixClient(partial(dialer.connect, f"{PLUGIN}{name}"))) for name in names]
+
+
+def _log_writer() -> Callable[[bytes], object] | None:
+    return to_standard_error if _log.isEnabledFor(logging.INFO) else None
+
+
+def _prepare_reload(dialer: Dialer, plugins: AuthzPlugins, log: RequestLog, document: bytes) -> Commit:
+    """Raises InvalidParameterError for what cannot be read."""
+    try:
+        wanted = msgspec.json.decode(document, type=GateReload)
+    except msgspec.DecodeError as error:
+        raise InvalidParameterError(f"settings that cannot be read: {error}") from error
+    clients = _plugin_clients(dialer, wanted.plugins)
+
+    def commit() -> None:
+        set_level(wanted.log_level)
+        log.write_to(_log_writer())
+        plugins.replace(clients)
+
+    return commit
 
 
 async def _listen(entrances: list[Entrance], gate: Gate, live: Live) -> list[Server]:

@@ -29,7 +29,7 @@ class Answered(NamedTuple):
 
 
 class RequestLog:
-    """``write`` takes the gathered bytes; None keeps no log."""
+    """``write`` takes the gathered bytes; with None no log is kept."""
 
     def __init__(self, write: Callable[[bytes], object] | None, log_format: str = TEXT) -> None:
         self._write = write
@@ -45,6 +45,11 @@ class RequestLog:
         if not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
         self._lines.append(self._render(answered))
+
+    def write_to(self, write: Callable[[bytes], object] | None) -> None:
+        """From now on; what was gathered goes where it would have gone."""
+        self.flush()
+        self._write = write
 
     def flush(self) -> None:
         """Write what was gathered."""

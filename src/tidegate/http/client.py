@@ -104,6 +104,11 @@ class UnixClient:
 
     async def close(self) -> None:
         """Close idle connections; those in use belong to their responses."""
+        self.retire()
+
+    def retire(self) -> None:
+        """Keep no connection from now on."""
+        self._max_idle = 0
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.abort()

@@ -68,6 +68,28 @@ def test_the_end_of_an_expendable_child_is_told_and_ends_nothing() -> None:
     assert told == ["serving", "no child is left: True", "decoy has ended; the others go on without it", "1"]
 
 
+def test_a_hangup_reloads_and_children_do_not_notice_it() -> None:
+    story = """
+        link = family.reload_link()
+
+        def live_on():
+            os.kill(os.getpid(), signal.SIGHUP)
+            link.theirs.send(b"alive")
+            live()
+
+        async def reload():
+            print("reloading, a child is", link.ours.recv(9).decode(), flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        family.start("one", live_on, keep=[link.theirs])
+        family.start("two", lambda: (link.ours.fileno() >= 0 and os._exit(1), live()))
+        family.release(keep=[])
+        os.kill(os.getpid(), signal.SIGHUP)  # blocked until the family waits
+        sys.exit(family.wait(serve_until, reload))
+    """
+    assert told_by(story) == ["serving", "reloading, a child is alive", "no child is left: True", "0"]
+
+
 def test_what_is_served_and_fails_ends_the_children() -> None:
     story = """
         family.start("one", live)

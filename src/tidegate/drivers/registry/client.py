@@ -96,6 +96,12 @@ class HTTPRegistry:
         self._lock = threading.Lock()
         self._authorizations: dict[tuple[Endpoint, str, RegistryAuth | None], str] = {}
 
+    def configure(self, config: RegistryConfig) -> None:
+        """For what is asked from now on; tokens that were given are asked for again."""
+        with self._lock:
+            self._config, self._transport = config, RegistryTransport(config)
+            self._authorizations = {}
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 

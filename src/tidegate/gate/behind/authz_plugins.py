@@ -76,6 +76,13 @@ class AuthzPlugins:
             fields["ResponseBody"] = base64.b64encode(body).decode()
         await self._ask("/AuthZPlugin.AuthZRes", fields)
 
+    def replace(self, plugins: Sequence[tuple[str, UnixClient]]) -> None:
+        """Ask these from now on; who is asked now is asked to the end."""
+        former, self._plugins = self._plugins, plugins
+        self._active = set()
+        for _, client in former:
+            client.retire()
+
     async def close(self) -> None:
         """Close the connections to the plugins."""
         for _, client in self._plugins:

@@ -1,0 +1,82 @@
+"""SIGHUP to the process of the pidfile: settings change under running containers and open streams."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
+
+pytestmark = needs_cli
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("configuration") / "daemon.json"
+    path.write_text(json.dumps({"labels": ["rack=1"], "dns": ["10.9.8.7"], "mtu": 1400}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine(file: Path) -> Iterator[RunningEngine]:
+    with running_engine("--config-file", str(file), "--pidfile", str(file.parent / "pid")) as running:
+        yield running
+
+
+def hang_up(file: Path) -> None:
+    os.kill(int((file.parent / "pid").read_text()), signal.SIGHUP)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def info(engine: RunningEngine) -> dict[str, object]:
+    return dict(json.loads(engine.docker("info", "--format", "json").stdout))
+
+
+def test_a_reload_is_told_and_cuts_nothing(engine: RunningEngine, file: Path) -> None:
+    assert (info(engine)["Labels"], info(engine)["Debug"]) == (["rack=1"], False)
+    command, environment = engine.cli("events", "--format", "json", "--filter", "type=daemon", limit_s=60)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as events:
+        until(lambda: info(engine)["NEventsListener"] == 1)
+        file.write_text(json.dumps({"labels": ["rack=2"], "dns": ["10.9.8.7"], "mtu": 9000, "debug": True}))
+        hang_up(file)
+        assert events.stdout is not None
+        event = json.loads(events.stdout.readline())
+        assert (event["Type"], event["Action"], event["Actor"]["ID"]) == ("daemon", "reload", info(engine)["ID"])
+        attributes = event["Actor"]["Attributes"]
+        assert (attributes["labels"], attributes["debug"], attributes["name"]) == (
+            '["rack=2"]', "true", info(engine)["Name"],
+        )  # fmt: skip
+        events.kill()
+    assert (info(engine)["Labels"], info(engine)["Debug"]) == (["rack=2"], True)
+    log = (engine.root / "log").read_text()
+    assert "mtu: was changed in the configuration, and needs a restart to take effect" in log
+    assert "dns:" not in log
+
+
+def test_a_file_that_cannot_be_used_changes_nothing(engine: RunningEngine, file: Path) -> None:
+    good = file.read_text()
+    for bad in ('{"labels": ["no value"]}', '{"authorization-plugins": ["missing"]}', '{"labels"', '{"hots": []}'):
+        before = (engine.root / "log").read_text().count("is not reloaded, and nothing has changed")
+        file.write_text(bad)
+        hang_up(file)
+        until(lambda: (engine.root / "log").read_text().count("is not reloaded, and nothing has changed") > before)  # noqa: B023
+    assert info(engine)["Labels"] == ["rack=2"]
+    file.write_text(good)
+
+
+def test_defaults_of_the_file_are_for_containers_that_do_not_say(engine: RunningEngine) -> None:
+    run = ("run", "--rm", "--network", "bridge")
+    show = ("busybox", "sh", "-c", "cat /etc/resolv.conf /sys/class/net/eth0/mtu")
+    done = engine.docker(*run, *show)
+    assert done.stdout.splitlines() == ["nameserver 10.9.8.7", "1400"], done.stderr
+    assert engine.docker(*run, "--dns", "10.1.1.1", *show).stdout.splitlines() == ["nameserver 10.1.1.1", "1400"]
