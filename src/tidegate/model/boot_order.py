@@ -91,7 +91,7 @@ def plan_boot(found: Sequence[tuple[Container, Finding]], booted_at_ns: int) -> 
             continue
         kept: list[Wait] = []
         project, _ = _service(container)
-        for service, condition in parse_depends_on(container.labels.get(DEPENDS_ON, "")).items():
+        for service, condition in sorted(parse_depends_on(container.labels.get(DEPENDS_ON, "")).items()):
             members = services.get((project, service), [])
             circular = [each for each in members if _reaches(each, container.id, waits)]
             kept += [Wait(each, service, condition) for each in members if each not in circular]
