@@ -1,9 +1,13 @@
-"""In-memory RootFilesystems and VolumeStore."""
+"""In-memory RootFilesystems, VolumeStore and ContainerMounts, and the stage of mounts."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, NotFoundError
+from tidegate.engine.file_ports import BindMount
+from tidegate.engine.mounts.points import MountPoint
+from tidegate.model.container import Container
 
 
 class FakeRootFilesystems:
@@ -66,3 +70,34 @@ class FakeVolumeStore:
 
     async def usage_bytes(self, name: str) -> int:
         return 7
+
+
+class FakeMounts:
+    """``binds`` is what every container mounts; ``cleared`` the containers whose staged mounts were given back."""
+
+    def __init__(self, binds: Sequence[BindMount] = ()) -> None:
+        self.binds = binds
+        self.cleared: list[str] = []
+
+    def exists(self, path: str) -> bool:
+        return True
+
+    async def clear(self, container_id: str) -> None:
+        self.cleared.append(container_id)
+
+    @asynccontextmanager
+    async def hold(self, container: Container) -> AsyncIterator[Sequence[BindMount]]:
+        yield self.binds
+
+
+class FakeStage:
+    """Stages nothing: each mount is bound from where it is."""
+
+    def stage(self, key: str, points: Sequence[MountPoint]) -> Sequence[str]:
+        return [f"/{point.kind}/{point.source}/{point.subpath}" for point in points]
+
+    def exists(self, path: str) -> bool:
+        return True
+
+    def clear(self, key: str) -> None:
+        """Nothing is staged."""

@@ -14,9 +14,9 @@ import msgspec
 
 from tidegate.api.views.containers import health_status_of, status_of
 from tidegate.base.errors import InvalidParameterError, NotFoundError
-from tidegate.engine.binds import split_bind
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.images import ImageService
+from tidegate.engine.mounts.points import mount_points
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container
 from tidegate.spec.filters import Filters, labels_match, parse_boolean_filter, parse_filters
@@ -154,11 +154,7 @@ def published_ports(attachment: BridgeAttachment | None) -> set[tuple[int, str]]
 
 def mounted(container: Container) -> set[str]:
     """Names of volumes, paths of the host, and where they are in the container."""
-    host = stored_request(container.document).host_config
-    found = {text for use in container.settings.volumes for text in (use.name, use.container_path)}
-    found |= {text for use in container.settings.inherited_binds for text in (use.host_path, use.container_path)}
-    found |= {text for bind in host.binds for text in split_bind(bind)[:2]}
-    return found | {text for mount in host.mounts for text in (mount.source, mount.target) if text}
+    return {text for point in mount_points(container) for text in (point.source, point.container_path) if text}
 
 
 def _check_words(filters: Filters, name: str, known: frozenset[str]) -> None:

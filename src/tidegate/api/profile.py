@@ -31,6 +31,31 @@ class ApiProfile(msgspec.Struct, frozen=True):
         return self.version >= (1, 42)
 
     @property
+    def checks_options_of_mounts(self) -> bool:
+        """Options of another type of mount are an error, and a bind may ask for its source to be made (from 1.42)."""
+        return self.version >= (1, 42)
+
+    @property
+    def read_only_is_recursive(self) -> bool:
+        """A read-only mount of type bind is so with all that is mounted below it (from 1.44)."""
+        return self.version >= (1, 44)
+
+    @property
+    def has_volume_subpaths(self) -> bool:
+        """A part of a volume can be mounted (from 1.45)."""
+        return self.version >= (1, 45)
+
+    @property
+    def has_tmpfs_options(self) -> bool:
+        """``TmpfsOptions.Options`` is read (from 1.46)."""
+        return self.version >= (1, 46)
+
+    @property
+    def has_image_mounts(self) -> bool:
+        """Images can be mounted (from 1.48)."""
+        return self.version >= (1, 48)
+
+    @property
     def legacy_addresses(self) -> bool:
         """Inspect shows the default bridge's address at the top of NetworkSettings (below 1.52)."""
         return self.version < (1, 52)

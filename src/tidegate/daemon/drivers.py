@@ -5,8 +5,9 @@ services above them are made in ``wiring.py``, the same on any drivers.
 """
 
 import asyncio
+import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -25,6 +26,8 @@ from tidegate.drivers.files.container_files import ConfinedFiles
 from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.logs.reader import read_log
+from tidegate.drivers.mounts.container_mounts import StagedMounts
+from tidegate.drivers.mounts.stage import MountStage
 from tidegate.drivers.oci.plan import ProcessPlanner
 from tidegate.drivers.overlay import OverlayRootFilesystems
 from tidegate.drivers.process_table import list_host_processes
@@ -37,7 +40,7 @@ from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.engine.effects import Planner, ResolveInRoot
 from tidegate.engine.execs import PlanExec
-from tidegate.engine.file_ports import BindMount, ContainerFiles, ContainerLayers, HoldRootfs
+from tidegate.engine.file_ports import ContainerFiles, ContainerLayers, ContainerMounts, HoldRootfs
 from tidegate.engine.links.table import LinkTable
 from tidegate.engine.networks import BridgeFacts
 from tidegate.engine.ports import (
@@ -62,6 +65,8 @@ from tidegate.kernel.paths import directory_in_root
 from tidegate.kernel.seccomp import SeccompCompiler
 from tidegate.model.container import Container
 
+OWN_MOUNTS = Path("/proc/self/ns/mnt")
+
 
 class Plans(Protocol):
     """Works out what is to run, and where a container's own files are."""
@@ -70,7 +75,6 @@ class Plans(Protocol):
     def container(self) -> Planner: ...
     @property
     def exec(self) -> PlanExec: ...
-    def binds(self, container: Container) -> Sequence[BindMount]: ...
     def directory(self, container_id: str) -> Path: ...
     def log_path(self, container: Container) -> Path | None: ...
     def readable_log(self, container: Container) -> Path | None: ...
@@ -79,7 +83,7 @@ class Plans(Protocol):
 
 @dataclass(frozen=True)
 class Drivers:
-    """One for each port. ``plans`` is given the volumes and what knows of links, which stand above it."""
+    """One for each port. ``plans`` is given what knows of links, which stands above it."""
 
     state: StateStore
     content: ContentStore
@@ -93,7 +97,8 @@ class Drivers:
     bridge: BridgeNetwork
     bridge_facts: Callable[[], BridgeFacts]
     registry: Registry
-    plans: Callable[[VolumeStore, LinkTable], Plans]
+    mounts: ContainerMounts
+    plans: Callable[[LinkTable], Plans]
     plan_resources: PlanResources
     resolve_in_root: ResolveInRoot
     read_log: ReadLog
@@ -106,8 +111,8 @@ class Drivers:
     reload: Callable[[EngineProcessSettings], None]
 
 
-def linux_drivers(settings: EngineProcessSettings) -> Drivers:
-    """The real ones, below the roots that ``settings`` name."""
+def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNTS) -> Drivers:
+    """The real ones, below the roots that ``settings`` name; ``host_mounts`` is the host's mount namespace."""
     data = settings.data_root
     state, content = SqliteStateStore(data / "state.db"), ContentDirectory(data / "content")
     layers = LayerDirectories(data / "layers")
@@ -119,17 +124,22 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
     registry = HTTPRegistry(registry_config(settings))
     rootfs = OverlayRootFilesystems(data, layers.diff_path)
 
-    def plans(volumes: VolumeStore, links: LinkTable) -> ProcessPlanner:
+    volumes = LocalVolumeStore(data / "volumes")
+    stage = MountStage(settings.exec_root / "mounts", volumes.path, layers.diff_path, host_mounts)
+    mounts = StagedMounts(stage, os.uname().release)
+
+    def plans(links: LinkTable) -> ProcessPlanner:
         def home(identity: str) -> Path:
             return data / "rootfs" / identity
 
         gateway = settings.containers.host_gateway
-        return ProcessPlanner(home, volumes, cgroup_parent, SeccompCompiler(), LogPlanner(home), links, gateway)
+        return ProcessPlanner(home, mounts, cgroup_parent, SeccompCompiler(), LogPlanner(home), links, gateway)
 
     async def open_all() -> None:
         await state.open()
         await asyncio.to_thread(content.recover)
         await asyncio.to_thread(layers.recover)
+        await asyncio.to_thread(stage.clear_all)
         rootfs.trash.start()
 
     async def close_all() -> None:
@@ -147,7 +157,8 @@ def linux_drivers(settings: EngineProcessSettings) -> Drivers:
         hold=rootfs.hold,
         changed=ComparedLayers(rootfs.writable_layer),
         files=ConfinedFiles(runtime.pids),
-        volumes=LocalVolumeStore(data / "volumes"),
+        volumes=volumes,
+        mounts=mounts,
         bridge=bridge,
         bridge_facts=lambda: bridge_facts(bridge, settings),
         registry=registry,

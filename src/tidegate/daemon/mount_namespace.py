@@ -15,19 +15,21 @@ from tidegate.kernel.syscalls import CLONE_NEWNS, setns, unshare
 _UNIFIED = Path("/sys/fs/cgroup/unified")
 
 
-def enter_mount_namespace(shim_root: Path) -> None:
-    """Raises OSError."""
+def enter_mount_namespace(shim_root: Path) -> Path:
+    """Returns the namespace that is left, the host's, for as long as the process lives. Raises OSError."""
+    left = Path(f"/proc/self/fd/{os.open('/proc/self/ns/mnt', os.O_RDONLY | os.O_CLOEXEC)}")
     fd = _namespace_of_shim(shim_root)
     if fd is not None:
         try:
             setns(fd, CLONE_NEWNS)
         finally:
             os.close(fd)
-        return
+        return left
     unshare(CLONE_NEWNS)
     mount("none", "/", flags=MS_REC | MS_SLAVE)
     if _UNIFIED.is_mount():
         umount2(str(_UNIFIED), MNT_DETACH)
+    return left
 
 
 def _namespace_of_shim(shim_root: Path) -> int | None:

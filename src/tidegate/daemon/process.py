@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import uvloop
 
@@ -19,6 +20,7 @@ from tidegate.base.logs import configure_log, set_level
 from tidegate.base.parent_death import end_with_parent
 from tidegate.base.reload_link import Commit, Prepare, Reloads
 from tidegate.base.service_notices import ServiceNotices
+from tidegate.daemon.drivers import linux_drivers
 from tidegate.daemon.mount_namespace import enter_mount_namespace
 from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
 from tidegate.daemon.wiring import Engine
@@ -32,6 +34,7 @@ NO_NOTICES = ServiceNotices()
 async def serve(
     sockets: list[socket.socket],
     settings: EngineProcessSettings,
+    host_mounts: Path,
     notices: ServiceNotices = NO_NOTICES,
     reloads: Callable[[Prepare], Reloads] | None = None,
 ) -> None:
@@ -40,7 +43,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    engine = Engine(settings)
+    engine = Engine(settings, linux_drivers(settings, host_mounts))
     await engine.start()
     server = Server(Api(engine.handlers()).handle)
     for sock in sockets:
@@ -84,9 +87,9 @@ def run_engine(
     for path in settings.sockets:
         sockets.append(bind_unix(path, SOCKET_MODE, settings.socket_group_id))
     settings.data_root.mkdir(parents=True, exist_ok=True, mode=0o710)
-    enter_mount_namespace(settings.exec_root / "shim")
+    host_mounts = enter_mount_namespace(settings.exec_root / "shim")
     sockets.append(bind_unix(settings.gate_socket, 0o600))
-    uvloop.run(serve(sockets, settings, notices, reloads))
+    uvloop.run(serve(sockets, settings, host_mounts, notices, reloads))
 
 
 def main() -> None:

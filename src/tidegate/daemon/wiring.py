@@ -70,13 +70,14 @@ class Engine:
             lambda: self._containers.list(),
             lambda identity: self._containers.attachment(identity),
         )
-        plans = outside.plans(volumes, self._links)
+        plans = outside.plans(self._links)
         self._containers = ContainerService(
             Ports(
                 runtime=outside.runtime,
                 rootfs=outside.rootfs,
                 bridge=outside.bridge,
                 volumes=volumes,
+                mounts=outside.mounts,
                 state=outside.state,
                 clock=outside.clock,
                 plan=plans.container,
@@ -85,7 +86,7 @@ class Engine:
             ),
             self._bus,
         )
-        self._archives = ArchiveService(self._containers, outside.files, outside.hold, plans.binds)
+        self._archives = ArchiveService(self._containers, outside.files, outside.hold, outside.mounts.hold)
         self._stats = StatsService(self._containers, outside.meters, outside.clock)
         self._execs = ExecService(outside.runtime, self._containers, plans.exec)
         self._prober = HealthProber(self._execs, self._containers.probed, outside.clock)
@@ -121,7 +122,7 @@ class Engine:
             shm_size_bytes=asked.shm_size_bytes,
             ulimits=asked.ulimits,
         )
-        self._creator = ContainerCreator(self._containers, self._images, defaults, self._host)
+        self._creator = ContainerCreator(self._containers, self._images, defaults, self._host, outside.mounts.exists)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)
         self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, plans, self._links)
         self._link_removal = LinkRemoval(self._containers, plans.drop_alias)
@@ -169,7 +170,7 @@ class Engine:
         await self._drivers.bridge.ensure()
         await self._networks.load()
         await self._containers.recover(self._boot_order.hold)
-        in_use = [chain_id for each in self._containers.list() for chain_id in each.settings.chain_ids]
+        in_use = [chain_id for each in self._containers.list() for chain_id in each.settings.layers]
         await self._images.collect_garbage(in_use)
         self._tasks.append(asyncio.create_task(self._containers.run(), name="runtime-events"))
         self._tasks.append(asyncio.create_task(self._stats.run(), name="stats-sampler"))

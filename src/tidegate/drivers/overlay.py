@@ -131,7 +131,7 @@ class OverlayRootFilesystems:
         # overlayfs wants the topmost lower directory first, and at least one
         lower = [str(self._existing_layer(chain_id)) for chain_id in reversed(chain_ids)] or [str(home / "empty")]
         try:
-            _mount_overlay(lower, home)
+            mount_layers(lower, [("upperdir", str(home / "upper")), ("workdir", str(home / "work"))], merged)
         except OSError as error:
             raise InternalError(f"cannot mount the root filesystem of {home.name}: {error}") from error
         return merged
@@ -151,21 +151,22 @@ def _chain_ids(home: Path) -> Sequence[str]:
         raise NotFoundError(f"no root filesystem prepared for container {home.name}") from error
 
 
-def _mount_overlay(lower: Sequence[str], home: Path) -> None:
-    """``lower`` topmost first. Raises OSError; NotSupportedError when only a newer kernel could mount them."""
-    target = home / "merged"
-    options = [("upperdir", str(home / "upper")), ("workdir", str(home / "work"))]
-    options += _tuning(Path("/sys/module/overlay/parameters"))
+def mount_layers(lower: Sequence[str], options: Sequence[tuple[str, str]], target: Path, attributes: int = 0) -> None:
+    """``lower`` topmost first; ``attributes`` of mount_setattr(2), of which an old kernel knows read-only.
+
+    Raises OSError; NotSupportedError when only a newer kernel could mount them.
+    """
+    options = [*options, *_tuning(Path("/sys/module/overlay/parameters"))]
     if not knows_lowerdir_plus(os.uname().release):  # asking an older kernel costs a line in its log each time
-        mount_by_data(lower, options, target)
+        mount_by_data(lower, options, target, attributes & mounts.MS_RDONLY)
         return
     try:
         each = [("lowerdir+", path) for path in lower]
-        mounts.mount_filesystem("overlay", "overlay", str(target), [*each, *options])
+        mounts.mount_filesystem("overlay", "overlay", str(target), [*each, *options], attributes)
     except OSError as error:
         if error.errno not in _NO_SUCH_OPTION:
             raise
-        mount_by_data(lower, options, target)
+        mount_by_data(lower, options, target, attributes & mounts.MS_RDONLY)
 
 
 def knows_lowerdir_plus(release: str) -> bool:
@@ -174,12 +175,12 @@ def knows_lowerdir_plus(release: str) -> bool:
     return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (6, 7)
 
 
-def mount_by_data(lower: Sequence[str], options: Sequence[tuple[str, str]], target: Path) -> None:
+def mount_by_data(lower: Sequence[str], options: Sequence[tuple[str, str]], target: Path, flags: int = 0) -> None:
     """mount(2). Raises OSError; NotSupportedError when even the shortest names do not fit."""
     with contextlib.ExitStack() as held:
         if len(os.fsencode(_mount_data(lower, options))) > _OPTIONS_PAGE_BYTES:
             lower = [f"/proc/self/fd/{_held_open(path, held)}" for path in lower]
-        mounts.mount("overlay", str(target), "overlay", 0, plan_mount_data(lower, options))
+        mounts.mount("overlay", str(target), "overlay", flags, plan_mount_data(lower, options))
 
 
 def _held_open(path: str, held: contextlib.ExitStack) -> int:

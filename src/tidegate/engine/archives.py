@@ -7,6 +7,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -28,16 +29,16 @@ from tidegate.spec.stored import stored_request
 
 _WITH_PROCESSES = frozenset({Phase.RUNNING, Phase.PAUSED, Phase.STOPPING})
 _WITHOUT_FILES = frozenset({Phase.CREATING, Phase.REMOVING, Phase.DEAD})
-BindsOf = Callable[[Container], Sequence[BindMount]]
+HoldMounts = Callable[[Container], AbstractAsyncContextManager[Sequence[BindMount]]]
 
 
 class ArchiveService(msgspec.Struct, frozen=True):
-    """``binds_of`` answers what a container sees of the host besides its root filesystem."""
+    """``hold_mounts`` answers what a container sees besides its root filesystem."""
 
     containers: ContainerService
     files: ContainerFiles
     hold: HoldRootfs
-    binds_of: BindsOf
+    hold_mounts: HoldMounts
 
     async def stat(self, name_or_id: str, path: str) -> PathStat:
         """Raises NotFoundError for container or path, what ``ContainerFiles`` raises."""
@@ -105,9 +106,9 @@ class ArchiveService(msgspec.Struct, frozen=True):
         if container.state.phase in _WITH_PROCESSES:
             yield RunningTree(container.id, container.state.pid)
             return
-        async with self.hold(container.id) as rootfs:
+        async with self.hold(container.id) as rootfs, self.hold_mounts(container) as binds:
             read_only = stored_request(container.document).host_config.readonly_rootfs
-            yield RestingTree(rootfs, self.binds_of(container), read_only)
+            yield RestingTree(rootfs, binds, read_only)
 
 
 @contextlib.contextmanager

@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.binds import split_bind
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
 from tidegate.engine.isolation.ulimits import with_defaults
 from tidegate.engine.logging.options import DEFAULT_DRIVER, check_log_options, merge_log_config
+from tidegate.engine.mounts.binds import split_bind
+from tidegate.engine.mounts.volumes_from import Inherited, mounted_targets
 from tidegate.engine.port_bindings import parse_ports
-from tidegate.engine.volumes_from import Inherited, mounted_targets
-from tidegate.model.container import JOINS, Link, Settings, VolumeUse
+from tidegate.model.container import JOINS, Link, MountedImage, Settings, VolumeUse
 from tidegate.model.phases import Rules
 from tidegate.model.restart import RestartPolicy
 from tidegate.spec.codec import encode
@@ -33,12 +33,16 @@ _SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.
 
 
 class SourceImage(msgspec.Struct, frozen=True):
-    """The image a container is made of: ``reference`` as the client wrote it, ``config`` the OCI config object."""
+    """The image a container is made of: ``reference`` as the client wrote it, ``config`` the OCI config object.
+
+    ``mounted`` are those that the container mounts.
+    """
 
     reference: str
     image_id: str
     chain_ids: Sequence[str]
     config: Mapping[str, Any]
+    mounted: tuple[MountedImage, ...] = ()
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -94,6 +98,7 @@ def plan_new_container(
             mac_address=parse_mac_address(merged) or None,
             volumes=(*parse_volumes(merged, related.inherited.targets), *related.inherited.volumes),
             inherited_binds=related.inherited.binds,
+            images=image.mounted,
             stop_timeout_s=stop_timeout_s,
             links=tuple(related.links),
         ),
@@ -235,7 +240,15 @@ def parse_volumes(request: CreateRequest, inherited: Collection[str] = ()) -> It
         if mount.type == "volume":
             wanted = mount.volume_options or VolumeOptions()
             name, path = mount.source or secrets.token_hex(32), mount.target.rstrip("/")
-            yield VolumeUse(name, path, not wanted.no_copy, anonymous=not mount.source, labels=wanted.labels)
+            yield VolumeUse(
+                name,
+                path,
+                not wanted.no_copy,
+                anonymous=not mount.source,
+                labels=wanted.labels,
+                subpath=wanted.subpath,
+                driver_options=wanted.driver_config.options if wanted.driver_config else {},
+            )
     taken = mounted_targets(request) | set(inherited)
     for path in request.volumes:
         if path.rstrip("/") not in taken:

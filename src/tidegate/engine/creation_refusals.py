@@ -9,8 +9,9 @@ from tidegate.engine.isolation.namespace_modes import check_modes
 from tidegate.engine.isolation.ulimits import check_ulimit
 from tidegate.engine.links.names import check_names
 from tidegate.engine.logging.options import REMOTE_OPTIONS
+from tidegate.engine.mounts.validation import check_mounts
 from tidegate.engine.sysctls import check_sysctls
-from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig, VolumeOptions
+from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig
 
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
 LOWEST_BLOCK_WEIGHT, HIGHEST_BLOCK_WEIGHT = 10, 1000
@@ -35,7 +36,8 @@ def refuse_what_is_not_done(request: CreateRequest) -> None:
     check_names(request.host_config)
     for limit in request.host_config.ulimits:
         check_ulimit(limit)
-    _refuse_mounts(request.host_config)
+    check_mounts(request.host_config)
+    _refuse_volume_drivers(request.host_config)
     for network, endpoint in request.networking_config.endpoints_config.items():
         _refuse_network(network, request.host_config.network_mode)
         if endpoint is not None:
@@ -117,31 +119,17 @@ def _refuse_devices(host: HostConfig) -> None:
         raise InvalidParameterError("cpu real-time runtime cannot be higher than cpu real-time period")
 
 
-def _refuse_mounts(host: HostConfig) -> None:
+def _refuse_volume_drivers(host: HostConfig) -> None:
+    """Not a NotFoundError: at create, the docker CLI takes a 404 for a missing image and pulls."""
+    asked = [("", host.volume_driver)]
     for mount in host.mounts:
-        if mount.type not in ("bind", "volume", "tmpfs"):
-            raise NotSupportedError(f"mount type {mount.type!r} is not supported by this engine yet")
-        if not mount.target.startswith("/") or mount.target == "/":
-            raise InvalidParameterError("invalid mount config: Target must be an absolute path other than /")
-        if mount.bind_options is not None and (
-            mount.bind_options.non_recursive or mount.bind_options.read_only_force_recursive
-        ):
-            raise NotSupportedError("BindOptions: NonRecursive and ReadOnlyForceRecursive are not supported yet")
-        if mount.tmpfs_options is not None and mount.tmpfs_options.options:
-            raise NotSupportedError("TmpfsOptions.Options is not supported by this engine yet")
-        _refuse_volume_options(mount.volume_options)
-    if host.volume_driver not in ("", "local"):
-        raise NotSupportedError(f"VolumeDriver: {host.volume_driver!r} is not supported by this engine yet")
-
-
-def _refuse_volume_options(options: VolumeOptions | None) -> None:
-    if options is None:
-        return
-    if options.subpath:
-        raise NotSupportedError("VolumeOptions.Subpath is not supported by this engine yet")
-    driver = options.driver_config
-    if driver is not None and (driver.name not in ("", "local") or driver.options):
-        raise NotSupportedError("VolumeOptions.DriverConfig: only the local driver without options is supported yet")
+        driver = mount.volume_options.driver_config if mount.volume_options else None
+        asked += [(mount.source, driver.name)] if driver else []
+    for volume, name in asked:
+        if name not in ("", "local"):
+            raise InvalidParameterError(
+                f'create {volume}: error looking up volume plugin {name}: plugin "{name}" not found'
+            )
 
 
 def _refuse_network(network: str, mode: str) -> None:

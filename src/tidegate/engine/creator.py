@@ -1,11 +1,12 @@
 """Making a container out of an image and a client's document; the decisions are in ``creation`` and ``limits``."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from tidegate.base.errors import InvalidParameterError
+from tidegate.base.errors import InvalidParameterError, NotFoundError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.images import ImageService
@@ -15,10 +16,11 @@ from tidegate.engine.limits import plan_limits
 from tidegate.engine.links.requested import resolve_links
 from tidegate.engine.logging.options import merge_log_config
 from tidegate.engine.logging.plans import log_warnings
-from tidegate.engine.volumes_from import inherit_mounts
+from tidegate.engine.mounts.validation import check_bind_sources
+from tidegate.engine.mounts.volumes_from import inherit_mounts
 from tidegate.kernel.host import HostFacts
-from tidegate.model.container import Container
-from tidegate.spec.container import CreateRequest
+from tidegate.model.container import Container, MountedImage
+from tidegate.spec.container import CreateRequest, Mount
 
 
 class Created(NamedTuple):
@@ -29,10 +31,21 @@ class Created(NamedTuple):
 
 
 class ContainerCreator:
-    """On containers and images; ``defaults`` fill what is left open, ``host`` is what can be limited and confined."""
+    """On containers and images; ``defaults`` fill what is left open, ``host`` is what can be limited and confined.
 
-    def __init__(self, containers: ContainerService, images: ImageService, defaults: Defaults, host: HostFacts) -> None:
+    ``exists`` answers of a path of the host.
+    """
+
+    def __init__(
+        self,
+        containers: ContainerService,
+        images: ImageService,
+        defaults: Defaults,
+        host: HostFacts,
+        exists: Callable[[str], bool],
+    ) -> None:
         self._containers, self._images, self._defaults, self._host = containers, images, defaults, host
+        self._exists = exists
 
     async def create(self, name: str, request: CreateRequest) -> Created:
         """Raises NotFoundError (image), ConflictError (name), what the plans of its parts raise."""
@@ -44,10 +57,22 @@ class ContainerCreator:
         possible = plan_limits(request.host_config, self._host.cgroups)
         request = msgspec.structs.replace(request, host_config=possible.host_config)
         request = resolve_joined(request, self._containers.resolve)
-        source = SourceImage(request.image, image.image_id, image.chain_ids, config)
+        mounted = tuple(self._mounted_images(request.host_config.mounts))
+        source = SourceImage(request.image, image.image_id, image.chain_ids, config, mounted)
         find = self._containers.resolve
         related = Related(inherit_mounts(request, find), resolve_links(request.host_config, find))
         planned = plan_new_container(name, source, request, self._defaults, related)
+        await asyncio.to_thread(check_bind_sources, request.host_config, self._exists)
         container = await self._containers.create(planned)
         asked = request.host_config.log_config
         return Created(container, (*possible.warnings, *log_warnings(merge_log_config(asked, self._defaults.log))))
+
+    def _mounted_images(self, mounts: Iterable[Mount]) -> Iterator[MountedImage]:
+        """Raises InvalidParameterError: at create, the docker CLI takes a 404 for the container's own image."""
+        for mount in mounts:
+            if mount.type == "image" and mount.source:
+                try:
+                    image = self._images.resolve(mount.source)
+                except NotFoundError as error:
+                    raise InvalidParameterError(error.message) from error
+                yield MountedImage(mount.target.rstrip("/"), image.image_id, tuple(image.chain_ids))

@@ -14,6 +14,7 @@ import msgspec
 from tidegate.base.errors import ConflictError, InternalError, NotFoundError, TidegateError, UnavailableError
 from tidegate.engine.early_streams import EarlyStreams
 from tidegate.engine.event_sources.container_events import ContainerEvents
+from tidegate.engine.file_ports import ContainerMounts
 from tidegate.engine.ports import (
     BridgeAttachment,
     BridgeNetwork,
@@ -58,6 +59,7 @@ class Ports(msgspec.Struct, frozen=True):
     rootfs: RootFilesystems
     bridge: BridgeNetwork
     volumes: VolumeStore
+    mounts: ContainerMounts
     state: StateStore
     clock: Clock
     plan: Planner
@@ -165,6 +167,7 @@ class ContainerEffects:
         await self.streams.bind(container.id, ports.runtime)
         started_at_ns = ports.clock()  # taken before: an exit that is older belongs to an earlier run
         pid = await ports.runtime.start(container.id)
+        await ports.mounts.clear(container.id)
         if netns_path is not None:
             ports.bridge.close_netns(container.id)
         return p.Launched(pid, started_at_ns)
@@ -194,6 +197,7 @@ class ContainerEffects:
         undone = await asyncio.gather(
             self._ports.bridge.disconnect(container.id),
             self._ports.rootfs.unmount(container.id),
+            self._ports.mounts.clear(container.id),
             *([self._ports.state.delete(ATTACHMENT, container.id, durable=False)] if attached else []),
             return_exceptions=True,
         )

@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from tidegate.model.container import Container
+
 
 class BindMount(msgspec.Struct, frozen=True):
     """A directory or file of the host that a container sees."""
@@ -73,6 +75,25 @@ class HoldRootfs(Protocol):
     """A root filesystem mounted for as long as the context lasts, whether its container runs or not."""
 
     def __call__(self, container_id: str) -> AbstractAsyncContextManager[Path]: ...
+
+
+class ContainerMounts(Protocol):
+    """What a container mounts of volumes, images and the host."""
+
+    def exists(self, path: str) -> bool:
+        """Whether a path is there on the host, where others mount. Blocks."""
+        ...
+
+    async def clear(self, container_id: str) -> None:
+        """Give back what a start needed to mount it; a container that runs keeps its mounts. Idempotent."""
+        ...
+
+    def hold(self, container: Container) -> AbstractAsyncContextManager[Sequence[BindMount]]:
+        """As a start would mount it, as far as it is there, for as long as the context lasts; nothing is made.
+
+        Raises InvalidParameterError for what cannot be mounted, InternalError.
+        """
+        ...
 
 
 class ContainerFiles(Protocol):

@@ -16,7 +16,7 @@ import contextlib
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,8 @@ from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundE
 from tidegate.engine.event_sources.image_events import ImageEvents
 from tidegate.engine.events import EventBus
 from tidegate.engine.ports import Clock, ContentStore, LayerStore, Registry, StateStore
+from tidegate.model.container import Container
+from tidegate.model.phases import ALIVE
 from tidegate.spec import oci_image
 from tidegate.spec.oci_image import (
     ImageConfig,
@@ -53,12 +55,21 @@ class Image(msgspec.Struct, frozen=True):
 
 
 class ImageUse(msgspec.Struct, frozen=True):
-    """A container that was made from an image; it needs the layers even when the image is gone."""
+    """A container that was made from an image, or mounts it; it needs the layers even when the image is gone."""
 
     image_id: str
     container_id: str
     is_running: bool
     chain_ids: tuple[str, ...] = ()
+
+
+def image_uses(containers: Iterable[Container]) -> Sequence[ImageUse]:
+    """Which images containers were made from, or mount."""
+    return [
+        ImageUse(image_id, each.id, each.state.phase in ALIVE, each.settings.layers)
+        for each in containers
+        for image_id in (each.image_id, *(image.image_id for image in each.settings.images))
+    ]
 
 
 class ImageRecords:

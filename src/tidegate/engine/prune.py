@@ -13,12 +13,11 @@ from tidegate.base.errors import ConflictError, NotFoundError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.event_sources.image_events import image_labels
 from tidegate.engine.events import EventBus
-from tidegate.engine.image_records import Image, ImageUse
+from tidegate.engine.image_records import Image, image_uses
 from tidegate.engine.images import ImageService
 from tidegate.engine.ports import Clock, LayerStore, RootFilesystems
 from tidegate.engine.volumes import LocalVolumes
-from tidegate.model.container import Container
-from tidegate.model.phases import ALIVE, Phase
+from tidegate.model.phases import Phase
 from tidegate.spec.filters import Filters, labels_match
 from tidegate.spec.timestamps import parse_optional_time, parse_time
 
@@ -68,7 +67,7 @@ class PruneService(msgspec.Struct, frozen=True):
         messages: list[Mapping[str, Any]] = []
         reclaimed = 0
         for image in self.images.list():
-            uses = self.image_uses()
+            uses = image_uses(self.containers.list())
             if any(use.image_id == image.image_id for use in uses) or (dangling_only and image.tags):
                 continue
             if _image_created_ns(image) >= before_ns or not _labels_fit(filters, image_labels(image.config.document)):
@@ -104,11 +103,6 @@ class PruneService(msgspec.Struct, frozen=True):
         """A prune of something this engine has none of (``network``, ``builder``)."""
         return self._done(kind, Pruned())
 
-    def image_uses(self) -> Sequence[ImageUse]:
-        """Which images containers were made from."""
-        found = self.containers.list()
-        return [ImageUse(each.image_id, each.id, _is_alive(each), each.settings.chain_ids) for each in found]
-
     def _until(self, filters: Filters) -> int:
         moments = [parse_optional_time(text, self.clock()) for text in filters.get("until", ())]
         return min((moment for moment in moments if moment is not None), default=1 << 63)
@@ -121,10 +115,6 @@ class PruneService(msgspec.Struct, frozen=True):
 def _labels_fit(filters: Filters, labels: Mapping[str, str]) -> bool:
     refused = filters.get("label!", ())
     return labels_match(filters.get("label", ()), labels) and not (refused and labels_match(refused, labels))
-
-
-def _is_alive(container: Container) -> bool:
-    return container.state.phase in ALIVE
 
 
 def _image_created_ns(image: Image) -> int:

@@ -137,6 +137,17 @@ def mount_points(under: str) -> tuple[str, ...]:
     return tuple(points)
 
 
+def mount_of(path: str, mountinfo: str) -> tuple[str, tuple[str, ...]]:
+    """Which mount a resolved path is on, by the text of a mountinfo: its mount point, and its optional fields."""
+    found, fields = "/", tuple[str, ...]()
+    for line in mountinfo.splitlines():
+        words = line.split(" ")
+        point = _unescape(words[4])
+        if len(point) >= len(found) and (path == point or path.startswith(point.rstrip("/") + "/")):
+            found, fields = point, tuple(words[6 : words.index("-")])
+    return found, fields
+
+
 def _unescape(text: str) -> str:
     for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(escape, character)

@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 
 _SYS_OPENAT2 = 437
-_RESOLVE_IN_ROOT = 0x10
+_RESOLVE_BENEATH, _RESOLVE_IN_ROOT = 0x08, 0x10
 _RESOLVE_NO_MAGICLINKS = 0x02
 _AGAIN = 32
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -27,7 +27,20 @@ def open_in_root(root: Path, container_path: str, flags: int = os.O_RDONLY) -> i
 
 def open_in_root_fd(root_fd: int, container_path: str, flags: int = os.O_RDONLY) -> int:
     """The same where the root is open already."""
-    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    return _openat2(root_fd, container_path, flags, _RESOLVE_IN_ROOT)
+
+
+def open_beneath(base: Path, path: str, flags: int = os.O_PATH) -> int:
+    """A close-on-exec descriptor of what is below ``base``. Raises OSError, EXDEV for what would lead out of it."""
+    base_fd = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _openat2(base_fd, path, flags, _RESOLVE_BENEATH)
+    finally:
+        os.close(base_fd)
+
+
+def _openat2(root_fd: int, container_path: str, flags: int, resolve: int) -> int:
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve | _RESOLVE_NO_MAGICLINKS)
     for _ in range(_AGAIN):
         fd = int(_libc.syscall(_SYS_OPENAT2, root_fd, os.fsencode(container_path), how, len(how)))
         if fd >= 0:

@@ -5,6 +5,7 @@ of it (and of the image) when the container was created.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -24,8 +25,8 @@ class PublishedPort(msgspec.Struct, frozen=True):
 class VolumeUse(msgspec.Struct, frozen=True):
     """A local volume that must exist; ``anonymous`` ones go with an auto-removed container.
 
-    ``labels`` are for a volume that has to be made; ``read_only`` says it of one from another container, the document
-    of all others.
+    ``labels`` and ``driver_options`` are for a volume that has to be made; ``read_only`` says it of one from another
+    container, the document of all others. ``subpath`` is the part of the volume that is mounted.
     """
 
     name: str
@@ -34,6 +35,13 @@ class VolumeUse(msgspec.Struct, frozen=True):
     anonymous: bool = False
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     read_only: bool = False
+    subpath: str = ""
+    driver_options: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+ReadOnlyDepth = Literal["top", "possible", "whole"]
+"""Of a read-only bind: "top" leaves the mounts below it writable, "whole" must reach them all, "possible" reaches them
+where the kernel can."""
 
 
 class BindUse(msgspec.Struct, frozen=True):
@@ -43,6 +51,16 @@ class BindUse(msgspec.Struct, frozen=True):
     container_path: str
     read_only: bool = False
     propagation: str = "rprivate"
+    recursive: bool = True
+    depth: ReadOnlyDepth = "possible"
+
+
+class MountedImage(msgspec.Struct, frozen=True):
+    """An image that the container sees at a path; ``chain_ids`` are its layers, base up."""
+
+    container_path: str
+    image_id: str
+    chain_ids: tuple[str, ...]
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -65,8 +83,14 @@ class Settings(msgspec.Struct, frozen=True):
     mac_address: str | None = None
     volumes: tuple[VolumeUse, ...] = ()
     inherited_binds: tuple[BindUse, ...] = ()
+    images: tuple[MountedImage, ...] = ()
     stop_timeout_s: int = 10
     links: tuple[Link, ...] = ()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every layer that the container needs, of its image and of those it mounts."""
+        return (*self.chain_ids, *(chain_id for image in self.images for chain_id in image.chain_ids))
 
     @property
     def has_own_network(self) -> bool:

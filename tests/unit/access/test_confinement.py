@@ -68,6 +68,21 @@ WAYS_OUT_OF_A_CREATE: list[tuple[str, Tree]] = [
         "tidegate.owner",
         {"Mounts": [{"Type": "volume", "Source": "x", "VolumeOptions": {"Labels": {"tidegate.owner": "bob"}}}]},
     ),
+    ("evil.example", {"Mounts": [{"Type": "image", "Source": "evil.example/x", "Target": "/i"}]}),
+    (
+        "read-write",
+        {
+            "Mounts": [
+                {
+                    "Type": "bind",
+                    "Source": "/etc/localtime",
+                    "Target": "/t",
+                    "ReadOnly": True,
+                    "BindOptions": {"ReadOnlyNonRecursive": True},
+                }
+            ]
+        },
+    ),
     ("VolumeDriver", {"VolumeDriver": "rexray"}),
     ("Tmpfs", {"Tmpfs": {"/t": "size=1m,dev"}}),
     ("Tmpfs", {"Tmpfs": {"/t": "bind"}}),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fakes.filesystems import FakeRootFilesystems, FakeVolumeStore
+from tests.fakes.filesystems import FakeMounts, FakeRootFilesystems, FakeVolumeStore
 from tests.fakes.network import FakeBridgeNetwork
 from tests.fakes.runtime import FakeRuntime
 from tests.fakes.state import FakeStateStore
@@ -50,6 +50,7 @@ class Life:
     rootfs: FakeRootFilesystems = field(default_factory=FakeRootFilesystems)
     bridge: FakeBridgeNetwork = field(default_factory=FakeBridgeNetwork)
     volumes: FakeVolumeStore = field(default_factory=FakeVolumeStore)
+    mounts: FakeMounts = field(default_factory=FakeMounts)
     store: FakeStateStore = field(default_factory=FakeStateStore)
     timers: Timers = field(default_factory=Timers)
     now_ns: int = 1_000
@@ -57,7 +58,7 @@ class Life:
     def boot(self) -> None:
         self.bus = EventBus(lambda: self.now_ns)
         self.ports = Ports(
-            self.runtime, self.rootfs, self.bridge, self.volumes, self.store, lambda: self.now_ns, plan,
+            self.runtime, self.rootfs, self.bridge, self.volumes, self.mounts, self.store, lambda: self.now_ns, plan,
             lambda rootfs, path: rootfs / path.lstrip("/"), lambda name: f"id of {name}",
         )  # fmt: skip
         self.service = ContainerService(self.ports, self.bus, self.timers)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.files import FakeFiles
+from tests.fakes.filesystems import FakeMounts
 from tests.unit.engine.life import Life, settle
 
 from tidegate.base.errors import ConflictError, ForbiddenError, InvalidParameterError, NotFoundError
@@ -23,7 +24,7 @@ def play(body: Callable[[Life, FakeFiles, ArchiveService], Awaitable[None]], doc
         life.boot()
         await life.service.create(NewContainer("web", "demo", "sha256:1", document=document))
         try:
-            service = ArchiveService(life.service, files, files.hold, lambda _: [BIND])
+            service = ArchiveService(life.service, files, files.hold, FakeMounts([BIND]).hold)
             await asyncio.wait_for(body(life, files, service), 30)
             assert files.held == []
         finally:

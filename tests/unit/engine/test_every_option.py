@@ -13,18 +13,19 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from tests.fakes.filesystems import FakeVolumeStore
+from tests.fakes.filesystems import FakeStage
 
 from tidegate.base.errors import NotFoundError, TidegateError
 from tidegate.drivers.logs.plans import LogPlanner
+from tidegate.drivers.mounts.container_mounts import StagedMounts
 from tidegate.drivers.oci.plan import ProcessPlanner
 from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
 from tidegate.engine.links.requested import resolve_links
 from tidegate.engine.links.table import LinkTable
+from tidegate.engine.mounts.volumes_from import inherit_mounts
 from tidegate.engine.ports import BridgeAttachment
-from tidegate.engine.volumes_from import inherit_mounts
 from tidegate.kernel.host import CgroupAbilities
 from tidegate.kernel.seccomp import SeccompCompiler, SeccompProgram
 from tidegate.model.container import Container
@@ -195,7 +196,7 @@ def outcome(document: Mapping[str, object], home: Path) -> object:
     container = Container("1" * 64, "name", 0, new.image, new.image_id, new.labels, new.document, settings)
     planner = ProcessPlanner(
         lambda _identity: home,
-        cast(Any, FakeVolumeStore()),
+        StagedMounts(FakeStage(), "6.12.0"),
         "tidegate",
         Unfiltered(),
         LogPlanner(lambda _identity: home),

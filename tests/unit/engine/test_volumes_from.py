@@ -7,7 +7,7 @@ from tests.unit.engine.test_creation import IMAGE
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError
 from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
-from tidegate.engine.volumes_from import Inherited, inherit_mounts
+from tidegate.engine.mounts.volumes_from import Inherited, inherit_mounts
 from tidegate.model.container import BindUse, Container, Settings, VolumeUse
 from tidegate.spec.codec import decode, encode
 from tidegate.spec.container import CreateRequest, HostConfig, Mount

@@ -9,6 +9,7 @@ from tidegate.access.confinement.host_paths import (
     target_claims,
     volume_driver_claims,
 )
+from tidegate.access.confinement.images import image_claims
 from tidegate.access.confinement.labels import reserved_labels
 from tidegate.access.confinement.tree import Tree, documents, flag, items, mapping, text, texts
 from tidegate.access.demands import Demand, DemandKind
@@ -21,6 +22,7 @@ LOOKED_AT = frozenset(
         "Mounts.Type",
         "Mounts.Source",
         "Mounts.BindOptions.Propagation",
+        "Mounts.BindOptions.ReadOnlyNonRecursive",
         "Mounts.VolumeOptions.Labels",
         "Mounts.VolumeOptions.DriverConfig",
         "Mounts.VolumeOptions.DriverConfig.Name",
@@ -31,7 +33,6 @@ LOOKED_AT = frozenset(
 )
 _PROPAGATIONS = frozenset({"", "private", "rprivate", "slave", "rslave"})
 _STORAGE_OPTIONS = frozenset({"size", "inodes"})
-_HARMLESS_TYPES = frozenset({"tmpfs", "image"})
 
 
 def mount_claims(host: Tree, prefix: str) -> Iterator[Demand | ObjectReference]:
@@ -60,13 +61,18 @@ def _tmpfs_claims(paths: Tree, field: str) -> Iterator[Demand]:
 def _one_mount(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
     kind, source, read_only = text(mount, "Type"), text(mount, "Source"), flag(mount, "ReadOnly")
     if kind == "bind":
-        yield from _bind_source(source, field, read_only=read_only)
+        options = mapping(mount, "BindOptions")
+        # What is mounted below the source stays writable.
+        is_open_below = flag(options, "ReadOnlyNonRecursive") and not flag(options, "NonRecursive")
+        yield from _bind_source(source, field, read_only=read_only and not is_open_below)
     elif kind == "volume":
         if source:
             options = mapping(mount, "VolumeOptions")
             plain = not mapping(options, "Labels") and options.get("DriverConfig") is None
             yield from _volume_source(source, field, plain=plain)
-    elif kind not in _HARMLESS_TYPES:
+    elif kind == "image":
+        yield from image_claims(source, f"{field}.Source")
+    elif kind != "tmpfs":
         yield Demand(DemandKind.FIELD, f"{field}.Type", kind)
     yield from target_claims(text(mount, "Target"), field)
     propagation = text(mapping(mount, "BindOptions"), "Propagation")

@@ -6,6 +6,7 @@ from typing import cast
 import msgspec
 
 from tidegate.api.handlers.responses import json_response, later_document, no_content
+from tidegate.api.mount_versions import upgrade_mounts
 from tidegate.api.pipeline import Call, Handler
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService, WaitCondition
@@ -47,7 +48,7 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
 
     async def create(self, call: Call) -> Response:
         """POST /containers/create."""
-        request = decode(CreateRequest, await call.document_bytes())
+        request = upgrade_mounts(decode(CreateRequest, await call.document_bytes()), call.profile)
         created = await self.creator.create(call.query.text("name"), request)
         return json_response({"Id": created.container.id, "Warnings": list(created.warnings)}, 201)
 

@@ -1,6 +1,6 @@
 """Images: pull, import, load, save, list, inspect, history, tag, remove."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,11 +11,10 @@ from tidegate.api.pipeline import Call, Handler
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.event_sources.image_events import image_labels
-from tidegate.engine.image_records import Image, ImageUse
+from tidegate.engine.image_records import Image, image_uses
 from tidegate.engine.images import ImageService
 from tidegate.engine.ports import RegistryAuth
 from tidegate.http.messages import Response
-from tidegate.model.phases import ALIVE
 from tidegate.spec.auth import parse_auth_header
 from tidegate.spec.changes import apply_changes
 from tidegate.spec.filters import labels_match, parse_filters
@@ -80,7 +79,7 @@ class ImageHandlers(msgspec.Struct, frozen=True):
     async def list(self, call: Call) -> Response:
         """GET /images/json."""
         filters = parse_filters(call.query.text("filters"), LIST_FILTERS)
-        uses = [use.image_id for use in self._uses()]
+        uses = [use.image_id for use in image_uses(self.containers.list())]
         rows = []
         for image in self.images.list():
             if filters.get("dangling") and (str(not image.tags).lower() not in filters["dangling"]):
@@ -110,11 +109,8 @@ class ImageHandlers(msgspec.Struct, frozen=True):
     async def delete(self, call: Call) -> Response:
         """DELETE /images/{name}."""
         name = call.parameters["name"]
-        return json_response(await self.images.remove(name, force=call.query.flag("force"), uses=self._uses()))
-
-    def _uses(self) -> Sequence[ImageUse]:
-        found = self.containers.list()
-        return [ImageUse(each.image_id, each.id, each.state.phase in ALIVE, each.settings.chain_ids) for each in found]
+        uses = image_uses(self.containers.list())
+        return json_response(await self.images.remove(name, force=call.query.flag("force"), uses=uses))
 
 
 def registry_auth(header: str | None) -> RegistryAuth | None:

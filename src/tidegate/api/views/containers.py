@@ -64,7 +64,7 @@ def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
         "ExecIDs": list(found.exec_ids) or None,
         "HostConfig": host_config,
         "GraphDriver": {"Name": "overlay2", "Data": {}},
-        "Mounts": mounts_view(container, request, found.volume_paths),
+        "Mounts": mounts_view(container, found.volume_paths),
         "Config": config,
         "NetworkSettings": network_settings_view(container, request, found.attachment, found.network_id, profile),
     }
@@ -136,7 +136,7 @@ def summary_view(
         "Status": status,
         "HostConfig": {"NetworkMode": network},
         "NetworkSettings": {"Networks": networks_view(container, endpoint_view(container, attachment, network_id))},
-        "Mounts": mounts_view(container, request),
+        "Mounts": mounts_view(container),
         "Health": {
             "Status": health_status_of(container.state) if container.state.phase in ALIVE else "none",
             "FailingStreak": container.state.health.failing_streak if container.state.health else 0,

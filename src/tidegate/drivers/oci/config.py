@@ -17,6 +17,7 @@ from tidegate.drivers.devices import DeviceRequest
 from tidegate.drivers.oci.process import MAX_ID, ProcessRequest, plan_process
 from tidegate.drivers.resources import ResourceRequest, plan_resources
 from tidegate.engine.device_rules import DeviceRule
+from tidegate.engine.mounts.tmpfs import tmpfs_options
 from tidegate.kernel.seccomp import BPF_ANNOTATION, SeccompProgram, annotation
 
 DEFAULT_MASKED_PATHS = (
@@ -33,31 +34,13 @@ DEFAULT_READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/p
 INIT_PATH = "/sbin/docker-init"
 
 _SHM = "/dev/shm"  # noqa: S108  the container's own
-_TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
-_OPPOSITE = {"exec": "noexec", "suid": "nosuid", "dev": "nodev"}
-_TMPFS_FLAGS = frozenset(
-    [
-        "defaults",
-        "ro",
-        "rw",
-        "suid",
-        "nosuid",
-        "dev",
-        "nodev",
-        "exec",
-        "noexec",
-        "sync",
-        "async",
-        "atime",
-        "noatime",
-        "relatime",
-    ]
-)
-_TMPFS_VALUES = frozenset(["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"])
 
 
 class MountRequest(msgspec.Struct, frozen=True):
-    """``kind`` is bind (``source`` a host path) or tmpfs; ``options`` are extra mount options."""
+    """``kind`` is bind (``source`` a host path) or tmpfs; ``options`` are extra mount options.
+
+    ``recursive``: with what is mounted below the source. ``read_only_below``: that is read-only too.
+    """
 
     kind: str
     container_path: str
@@ -65,6 +48,8 @@ class MountRequest(msgspec.Struct, frozen=True):
     read_only: bool = False
     propagation: str = "rprivate"
     options: tuple[str, ...] = ()
+    recursive: bool = True
+    read_only_below: bool = False
 
 
 class OCIRequest(msgspec.Struct, frozen=True):
@@ -157,22 +142,13 @@ def _default_mounts(request: OCIRequest) -> list[dict[str, Any]]:
 
 
 def _user_mount(mount: MountRequest) -> dict[str, Any]:
-    access = ["ro"] if mount.read_only else []
+    access = [] if not mount.read_only else ["rro" if mount.read_only_below else "ro"]
     if mount.kind == "tmpfs":
-        return _mount(mount.container_path, "tmpfs", "tmpfs", ",".join([*_tmpfs_options(mount.options), *access]))
+        return _mount(mount.container_path, "tmpfs", "tmpfs", ",".join([*tmpfs_options(mount.options), *access]))
     if mount.kind != "bind":
         raise InvalidParameterError(f"mount type unknown: {mount.kind!r}")
-    return _bind(mount.container_path, mount.source, [*mount.options, *access, mount.propagation])
-
-
-def _tmpfs_options(typed: Sequence[str]) -> list[str]:
-    for option in typed:
-        name, equals, _ = option.partition("=")
-        if name not in (_TMPFS_VALUES if equals else _TMPFS_FLAGS):
-            raise InvalidParameterError(f'Invalid tmpfs option "{option}"')
-    lifted = {_OPPOSITE[option] for option in typed if option in _OPPOSITE}
-    defaults = [option for option in _TMPFS_DEFAULTS if option not in lifted and option not in typed]
-    return [*defaults, *(option for option in typed if option != "defaults")]
+    options = ["rbind" if mount.recursive else "bind", *mount.options, *access, mount.propagation]
+    return {"destination": mount.container_path, "type": "bind", "source": mount.source, "options": options}
 
 
 def plan_mounts(request: OCIRequest) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ provides lie with the log in the container's own directory beside its layers, so
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundE
 from tidegate.drivers.devices import find_devices
 from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.mountpoints import make_mountpoints
+from tidegate.drivers.mounts.container_mounts import StagedMounts
 from tidegate.drivers.oci.config import (
     DEFAULT_MASKED_PATHS,
     DEFAULT_READONLY_PATHS,
@@ -35,9 +35,7 @@ from tidegate.drivers.oci.etc_files import (
 from tidegate.drivers.oci.process import ProcessRequest, plan_process
 from tidegate.drivers.resources import resource_request
 from tidegate.drivers.shared_memory import mount_shared_memory
-from tidegate.engine.binds import split_bind
 from tidegate.engine.device_rules import parse_device_rule
-from tidegate.engine.file_ports import BindMount
 from tidegate.engine.isolation.cgroup_parent import cgroup_path
 from tidegate.engine.isolation.namespace_modes import IPC, ipc_of
 from tidegate.engine.isolation.security_options import BUILTIN, UNCONFINED, parse_security_options
@@ -47,7 +45,6 @@ from tidegate.engine.ports import (
     ContainerProcess,
     ExecProcess,
     Stdio,
-    VolumeStore,
 )
 from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
 from tidegate.kernel.paths import read_in_root
@@ -55,7 +52,7 @@ from tidegate.kernel.seccomp import SeccompCompiler, SeccompProgram
 from tidegate.model.container import JOINS, Container
 from tidegate.model.phases import Phase
 from tidegate.spec.codec import decode
-from tidegate.spec.container import CreateRequest, ExecCreateRequest, HostConfig, Mount
+from tidegate.spec.container import CreateRequest, ExecCreateRequest, HostConfig
 from tidegate.spec.stored import stored_request
 
 _ACCOUNTS_LIMIT_BYTES = 1 << 20
@@ -67,7 +64,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     ``cgroup_parent`` is the engine's own."""
 
     home: Callable[[str], Path]
-    volumes: VolumeStore
+    mounts: StagedMounts
     cgroup_parent: str
     seccomp: SeccompCompiler
     logs: LogPlanner
@@ -187,26 +184,6 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         stdio = Stdio(wanted.tty, wanted.attach_stdin, True, wanted.console_size)
         return ExecProcess(container.id, exec_id, plan_process(request), stdio)
 
-    def binds(self, container: Container) -> Sequence[BindMount]:
-        """What a start would mount of volumes and of the host, as far as it is there; nothing is made."""
-        host = stored_request(container.document).host_config
-        volumes = {use.container_path: str(self.volumes.path(use.name)) for use in container.settings.volumes}
-        settings = container.settings
-        found = {
-            each.container_path: BindMount(volumes[each.container_path], each.container_path, each.read_only)
-            for each in settings.volumes
-        }
-        for use in settings.inherited_binds:
-            found[use.container_path] = BindMount(use.host_path, use.container_path, use.read_only)
-        for bind in host.binds:
-            source, target, options = split_bind(bind)
-            found[target] = BindMount(volumes.get(target, source), target, "ro" in options)
-        for mount in host.mounts:
-            target = mount.target.rstrip("/")
-            if mount.type in ("bind", "volume"):
-                found[target] = BindMount(volumes.get(target, mount.source), target, mount.read_only)
-        return [each for each in found.values() if Path(each.host_path).exists()]
-
     def _process(
         self, container: Container, document: CreateRequest, rootfs: Path, linked: Sequence[LinkedContainer]
     ) -> ProcessRequest:
@@ -241,36 +218,9 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         return self.seccomp.program(capabilities, "" if wanted == BUILTIN else wanted)
 
     def _mounts(self, container: Container, host: HostConfig) -> Iterable[MountRequest]:
-        volumes = {use.container_path: use for use in container.settings.volumes}
-        for inherited in container.settings.inherited_binds:
-            where = _bind_source(inherited.host_path, create=True)
-            yield MountRequest("bind", inherited.container_path, str(where), inherited.read_only, inherited.propagation)
-        for bind in host.binds:
-            source, target, options = split_bind(bind)
-            propagation = next(iter(options & {"shared", "rshared", "slave", "rslave", "private"}), "rprivate")
-            where = self.volumes.path(source) if not source.startswith("/") else _bind_source(source, create=True)
-            yield MountRequest("bind", target, str(where), "ro" in options, propagation)
-            volumes.pop(target, None)
-        for mount in host.mounts:
-            volume = volumes.pop(mount.target.rstrip("/"), None)
-            yield self._mount(mount, volume.name if volume else None)
-        for target, use in volumes.items():
-            yield MountRequest("bind", target, str(self.volumes.path(use.name)), use.read_only)
+        yield from self.mounts.requests(container)
         for target, text in host.tmpfs.items():
             yield MountRequest("tmpfs", target, options=tuple(option for option in text.split(",") if option))
-
-    def _mount(self, mount: Mount, volume: str | None) -> MountRequest:
-        if mount.type == "tmpfs":
-            tmpfs = mount.tmpfs_options
-            options = [f"size={tmpfs.size_bytes}"] if tmpfs and tmpfs.size_bytes else []
-            options += [f"mode={tmpfs.mode:o}"] if tmpfs and tmpfs.mode else []
-            return MountRequest("tmpfs", mount.target, read_only=mount.read_only, options=tuple(options))
-        if mount.type == "volume":
-            return MountRequest("bind", mount.target, str(self.volumes.path(str(volume))), mount.read_only)
-        bind = mount.bind_options
-        source = _bind_source(mount.source, create=bind is not None and bind.create_mountpoint)
-        propagation = (bind.propagation if bind else "") or "rprivate"
-        return MountRequest("bind", mount.target, str(source), mount.read_only, propagation)
 
     def _etc_files(
         self,
@@ -316,18 +266,6 @@ def _system_paths(host: HostConfig, wanted: tuple[str, ...] | None, defaults: tu
     if parse_security_options(host.security_opt).shows_system_paths:
         return ()
     return defaults if wanted is None else wanted
-
-
-def _bind_source(source: str, *, create: bool) -> Path:
-    """The host path of a bind; ``-v`` makes a missing one, ``--mount`` does not. Raises InvalidParameterError."""
-    path = Path(os.path.normpath(source))
-    if not path.exists():
-        if not create:
-            raise InvalidParameterError(
-                f'invalid mount config for type "bind": bind source path does not exist: {source}'
-            )
-        path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _init_path() -> str:

@@ -9,10 +9,9 @@ Attributes: moby ``daemon/events.go``, ``container_operations.go``, ``volumes_un
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tidegate.engine.binds import split_bind
 from tidegate.engine.events import EventBus
+from tidegate.engine.mounts.points import mount_points
 from tidegate.model.container import JOINS, Container
-from tidegate.spec.stored import stored_request
 
 _DRIVERS = {"host": "host", "none": "null"}
 
@@ -62,17 +61,14 @@ def _mounts(container: Container) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The name of each volume, with the attributes of its mount."""
     if not container.settings.volumes:
         return
-    asked = stored_request(container.document).host_config
-    read_only = {target for _, target, options in map(split_bind, asked.binds) if "ro" in options}
-    read_only |= {mount.target.rstrip("/") for mount in asked.mounts if mount.read_only}
-    for use in container.settings.volumes:
-        writable = not (use.read_only or use.container_path in read_only)
-        yield (
-            use.name,
-            {
-                "driver": "local",
-                "destination": use.container_path,
-                "read/write": str(writable).lower(),
-                "propagation": "",
-            },
-        )
+    for point in mount_points(container):
+        if point.kind == "volume":
+            yield (
+                point.source,
+                {
+                    "driver": "local",
+                    "destination": point.container_path,
+                    "read/write": str(not point.read_only).lower(),
+                    "propagation": "",
+                },
+            )

@@ -102,12 +102,15 @@ CONTAINER_RISKS: Mapping[str, Classes] = {
         "Target ReadOnly Consistency BindOptions VolumeOptions ImageOptions TmpfsOptions ClusterOptions",
         confined={
             "Type": "bind and npipe are the host's, cluster and image others'",
-            "Source": _HOST_PATH + "; or another's volume",
+            "Source": _HOST_PATH + "; or another's volume, or an image of any registry",
         },
     ),
     "Mount.BindOptions": classes(
-        "NonRecursive CreateMountpoint ReadOnlyNonRecursive ReadOnlyForceRecursive",
-        confined={"Propagation": "shared: mounts made in the container appear on the host"},
+        "NonRecursive CreateMountpoint ReadOnlyForceRecursive",
+        confined={
+            "Propagation": "shared: mounts made in the container appear on the host",
+            "ReadOnlyNonRecursive": "leaves what is mounted below the source writable",
+        },
     ),
     "Mount.VolumeOptions": classes("NoCopy Subpath DriverConfig", confined={"Labels": LABELS}),
     "Mount.VolumeOptions.DriverConfig": classes(

@@ -13,14 +13,13 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.binds import split_bind
 from tidegate.engine.joining import Find, find_for_new
+from tidegate.engine.mounts.binds import split_bind
+from tidegate.engine.mounts.points import mount_points
 from tidegate.model.container import BindUse, Container, VolumeUse
 from tidegate.spec.container import CreateRequest
-from tidegate.spec.stored import stored_request
 
 _MODES = frozenset({"", "ro", "rw", "z", "Z"})
-_PROPAGATIONS = frozenset({"shared", "rshared", "slave", "rslave", "private"})
 
 
 class Inherited(msgspec.Struct, frozen=True):
@@ -60,19 +59,12 @@ def mounted_targets(request: CreateRequest) -> set[str]:
 
 def mounts_of(container: Container) -> Iterator[VolumeUse | BindUse]:
     """The volumes and binds of a container, those it inherited too."""
-    host = stored_request(container.document).host_config
-    read_only = {mount.target.rstrip("/") for mount in host.mounts if mount.read_only}
-    yield from container.settings.inherited_binds
-    for bind in host.binds:
-        source, target, options = split_bind(bind)
-        if "ro" in options:
-            read_only.add(target)
-        if source.startswith("/"):
-            yield BindUse(source, target, "ro" in options, next(iter(options & _PROPAGATIONS), "rprivate"))
-    for mount in host.mounts:
-        if mount.type == "bind":
-            propagation = mount.bind_options.propagation if mount.bind_options else ""
-            yield BindUse(mount.source, mount.target.rstrip("/"), mount.read_only, propagation or "rprivate")
-    for use in container.settings.volumes:
-        is_read_only = use.read_only or use.container_path in read_only
-        yield VolumeUse(use.name, use.container_path, copy_up=False, read_only=is_read_only)
+    for point in mount_points(container):
+        if point.kind == "bind":
+            yield BindUse(
+                point.source, point.container_path, point.read_only, point.propagation, point.recursive, point.depth
+            )
+        elif point.kind == "volume":
+            yield VolumeUse(
+                point.source, point.container_path, copy_up=False, read_only=point.read_only, subpath=point.subpath
+            )

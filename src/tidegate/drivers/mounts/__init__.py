@@ -1,0 +1,1 @@
+"""What containers mount, brought to where the runtime finds it."""
