@@ -205,6 +205,34 @@ def mounts() -> Iterator[Attack]:
     tmpfs = {"Type": "tmpfs", "Target": "/x", "TmpfsOptions": {"Options": [["dev"], ["suid"], ["exec"]]}}
     yield create("tmpfs with devices", {"Mounts": [tmpfs]})
     yield create("tmpfs with devices", {"Tmpfs": {"/x": "dev,suid,exec"}})
+    yield from smuggled_options()
+
+
+def smuggled_options() -> Iterator[Attack]:
+    """Podman writes mounts as lines of options, and reads those (cliOpts in pkg/api/handlers/compat)."""
+    localtime = {"Type": "bind", "Source": "/etc/localtime", "ReadOnly": True}
+    for mount in (
+        {"Type": "volume", "Target": "/x,source=victim"},
+        {"Type": "volume", "Target": "/x", "Consistency": "cached,src=victim"},
+        {"Type": "volume", "Target": '/x","src=victim'},
+        {"Type": "volume", "Source": "own", "Target": "/x", "VolumeOptions": {"Subpath": "a,U=true"}},
+        {"Type": "image", "Source": "alpine", "Target": "/x,rw=true"},
+        {"Type": "image", "Target": "/x\nsrc=alpine"},
+        {"Type": "tmpfs", "Target": "/x,dev,suid"},
+        {**localtime, "Target": "/x,src=/"},
+        {**localtime, "Target": "/x,ro=false"},
+        {**localtime, "Target": "/x", "Consistency": "cached,relabel=private"},
+    ):
+        yield create("option smuggled into a mount", {"Mounts": [mount]})
+    yield create("option smuggled into a tmpfs", {"Tmpfs": {"/x:dev,suid,rshared": ""}})
+    yield create("image of a registry that is not allowed", {"Mounts": [{"Type": "image", "Source": "evil.example/i"}]})
+    for option in ("z", "Z"):
+        yield create("label written on a file of the host", {"Binds": [f"/etc/localtime:/x:ro,{option}"]})
+    below = {"BindOptions": {"ReadOnlyNonRecursive": True}}
+    yield create("what is mounted below stays writable", {"Mounts": [{**localtime, **below, "Target": "/x"}]})
+    yield create("groups of the engine's process", {"GroupAdd": ["keep-groups"]})
+    for variable in ("*", "AWS_*"):
+        yield create("environment of the engine's process", Env=["A=b", variable])
 
 
 def confinement() -> Iterator[Attack]:
@@ -230,6 +258,8 @@ def confinement() -> Iterator[Attack]:
     yield create("device request", {"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": ["vendor.com/device=all"]}]})
     for sysctl in HOST_SYSCTLS:
         yield create("sysctl of the host", {"Sysctls": {sysctl: "1"}})
+    for sysctl in ("net.ipv4.conf/../../../kernel/core_pattern", "net/ipv4/conf/../../kernel.core_pattern"):
+        yield create("sysctl that climbs", {"Sysctls": {sysctl: "|/x"}})
     for parent in ("/", "/system.slice", "../..", "docker/../../"):
         yield create("cgroup parent", {"CgroupParent": parent})
     for runtime in ("runc-unconfined", "io.containerd.kata.v2", "/tmp/evil"):

@@ -147,3 +147,12 @@ def test_a_bucket_gives_a_burst_and_then_the_rate() -> None:
     assert not rate.is_full(limit, bucket, 100.0)
     assert rate.is_full(limit, bucket, 101.5)
     assert rate.take(limit, bucket, 1000.0).bucket.tokens == 2.0
+
+
+def test_a_file_of_the_client_is_no_business_of_an_engine() -> None:
+    tree = {"Image": "a", "HostConfig": {"ContainerIDFile": "/etc/shadow", "Memory": 5}}
+    signed = ownership.sign_document("ContainerCreate", tree, "CN=alice")
+    assert signed["HostConfig"] == {"Memory": 5}
+    assert (
+        ownership.sign_document("ContainerCreate", tree, "CN=alice", volumes=False)["HostConfig"] == tree["HostConfig"]
+    )

@@ -5,7 +5,7 @@ here by the same rules.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tidegate.access.asked import Asked
 from tidegate.access.confinement.host_paths import target_claims, working_directory_claims
@@ -60,6 +60,7 @@ def create_claims(asked: Asked) -> Claims:
     yield from image_claims(text(tree, "Image"), "Image")
     yield from reserved_labels(mapping(tree, "Labels"), "Labels")
     yield from _config_claims(tree)
+    yield from _environment_claims(texts(tree, "Env"))
     yield from _host_claims(tree, "")
     yield from _host_claims(mapping(tree, "HostConfig"), "HostConfig.")
     yield from endpoints_claims(mapping(tree, "NetworkingConfig"), "NetworkingConfig")
@@ -72,6 +73,13 @@ def _config_claims(tree: Tree) -> Iterator[Demand]:
         # Podman reads a key with a colon as a bind.
         if ":" in path or not path.startswith("/"):
             yield Demand(DemandKind.FIELD, "Volumes", path)
+
+
+def _environment_claims(variables: Sequence[str]) -> Iterator[Demand]:
+    """Podman takes ``NAME*`` for all variables of its own process that begin so."""
+    for variable in variables:
+        if "=" not in variable and "*" in variable:
+            yield Demand(DemandKind.FIELD, "Env", variable)
 
 
 def _host_claims(host: Tree, prefix: str) -> Claims:

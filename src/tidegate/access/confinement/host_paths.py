@@ -19,6 +19,7 @@ _OPTIONS = frozenset(
         *("private", "rprivate", "slave", "rslave"),
     }
 )
+_LABELLING = frozenset({"z", "Z"})
 _TMPFS_OPTION = re.compile(
     r"(?:size|uid|gid|mode|nr_inodes|nr_blocks)=[0-9]+[kKmMgG%]?|ro|rw|(?:no)?(?:suid|exec|atime|diratime)|nodev"
     r"|relatime|strictatime|async|r?(?:private|slave)",
@@ -60,7 +61,8 @@ def bind_claims(specification: str, field: str) -> Iterator[Demand | ObjectRefer
     for option in [*options, *parts[3:]]:
         if option not in _OPTIONS or len(parts) > 3:
             yield Demand(DemandKind.FIELD, f"{field} option", option)
-    yield from source_claims(source, field, read_only="ro" in options)
+    # A label is written on the source itself, whatever the mount may write.
+    yield from source_claims(source, field, read_only="ro" in options and _LABELLING.isdisjoint(options))
 
 
 def source_claims(

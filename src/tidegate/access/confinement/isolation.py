@@ -86,6 +86,7 @@ _JOINABLE = frozenset({"PidMode", "IpcMode"})
 _HARMLESS_SECURITY = frozenset(
     {"no-new-privileges", "no-new-privileges=true", "apparmor=docker-default", "seccomp=builtin"}
 )
+_GROUPS_OF_THE_ENGINE = frozenset({"keep-groups"})  # Podman: those of its own process
 _STARVING_ULIMITS = frozenset({"rtprio", "nice", "rlimit_rtprio", "rlimit_nice"})
 _LOG_OPTIONS = frozenset(
     {
@@ -103,13 +104,22 @@ def isolation_claims(host: Tree, prefix: str) -> Claims:
     yield from device_claims(host, prefix)
     yield from security_claims(texts(host, "SecurityOpt"), f"{prefix}SecurityOpt")
     for name in mapping(host, "Sysctls"):
-        yield Demand(DemandKind.SYSCTL, f"{prefix}Sysctls", name.replace("/", "."))
+        yield _sysctl(name, f"{prefix}Sysctls")
+    for group in texts(host, "GroupAdd"):
+        if group in _GROUPS_OF_THE_ENGINE:
+            yield Demand(DemandKind.FIELD, f"{prefix}GroupAdd", group)
     if text(host, "Runtime"):
         yield Demand(DemandKind.RUNTIME, f"{prefix}Runtime", text(host, "Runtime"))
     if number(host, "OomScoreAdj") < 0:
         yield Demand(DemandKind.FIELD, f"{prefix}OomScoreAdj", str(number(host, "OomScoreAdj")))
     yield from ulimit_claims(host, "Ulimits", f"{prefix}Ulimits")
     yield from log_claims(mapping(host, "LogConfig"), f"{prefix}LogConfig")
+
+
+def _sysctl(name: str, field: str) -> Demand:
+    """A name is a path below /proc/sys in two spellings: it does not climb."""
+    dotted = name.replace("/", ".")
+    return Demand(DemandKind.FIELD if ".." in dotted else DemandKind.SYSCTL, field, dotted)
 
 
 def _forbidden(host: Tree, prefix: str) -> Iterator[Demand]:

@@ -31,6 +31,8 @@ LOOKED_AT = frozenset(
         "VolumesFrom",
     }
 )
+# Podman writes a mount down as a line of options and reads that line: what ends a value there, adds an option.
+_ENDS_A_VALUE = frozenset(',"\r\n')
 _PROPAGATIONS = frozenset({"", "private", "rprivate", "slave", "rslave"})
 _STORAGE_OPTIONS = frozenset({"size", "inodes"})
 
@@ -53,18 +55,37 @@ def mount_claims(host: Tree, prefix: str) -> Iterator[Demand | ObjectReference]:
 def _tmpfs_claims(paths: Tree, field: str) -> Iterator[Demand]:
     for path in paths:
         yield from target_claims(path, field, ("/proc",))
+        # Podman reads what follows a colon as options.
+        if ":" in path:
+            yield Demand(DemandKind.FIELD, field, path)
         for option in text(paths, path).split(","):
             if not makes_plain_tmpfs(option):
                 yield Demand(DemandKind.FIELD, field, option)
 
 
 def _one_mount(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
-    kind, source, read_only = text(mount, "Type"), text(mount, "Source"), flag(mount, "ReadOnly")
+    yield from _what_is_mounted(mount, field)
+    yield from target_claims(text(mount, "Target"), field)
+    for name, value in _values(mount):
+        if not _ENDS_A_VALUE.isdisjoint(value):
+            yield Demand(DemandKind.FIELD, f"{field}.{name}", value)
+    propagation = text(mapping(mount, "BindOptions"), "Propagation")
+    if propagation not in _PROPAGATIONS:
+        yield Demand(DemandKind.FIELD, f"{field}.BindOptions.Propagation", propagation)
+    for option in items(mapping(mount, "TmpfsOptions"), "Options"):
+        words = option if isinstance(option, list | tuple) else (option,)
+        if not makes_plain_tmpfs("=".join(str(word) for word in words)):
+            yield Demand(DemandKind.FIELD, f"{field}.TmpfsOptions.Options", "=".join(str(word) for word in words))
+    yield from _volume_options(mapping(mount, "VolumeOptions"), f"{field}.VolumeOptions")
+
+
+def _what_is_mounted(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
+    kind, source = text(mount, "Type"), text(mount, "Source")
     if kind == "bind":
         options = mapping(mount, "BindOptions")
         # What is mounted below the source stays writable.
         is_open_below = flag(options, "ReadOnlyNonRecursive") and not flag(options, "NonRecursive")
-        yield from _bind_source(source, field, read_only=read_only and not is_open_below)
+        yield from _bind_source(source, field, read_only=flag(mount, "ReadOnly") and not is_open_below)
     elif kind == "volume":
         if source:
             options = mapping(mount, "VolumeOptions")
@@ -74,15 +95,13 @@ def _one_mount(mount: Tree, field: str) -> Iterator[Demand | ObjectReference]:
         yield from image_claims(source, f"{field}.Source")
     elif kind != "tmpfs":
         yield Demand(DemandKind.FIELD, f"{field}.Type", kind)
-    yield from target_claims(text(mount, "Target"), field)
-    propagation = text(mapping(mount, "BindOptions"), "Propagation")
-    if propagation not in _PROPAGATIONS:
-        yield Demand(DemandKind.FIELD, f"{field}.BindOptions.Propagation", propagation)
-    for option in items(mapping(mount, "TmpfsOptions"), "Options"):
-        words = option if isinstance(option, list | tuple) else (option,)
-        if not makes_plain_tmpfs("=".join(str(word) for word in words)):
-            yield Demand(DemandKind.FIELD, f"{field}.TmpfsOptions.Options", "=".join(str(word) for word in words))
-    yield from _volume_options(mapping(mount, "VolumeOptions"), f"{field}.VolumeOptions")
+
+
+def _values(mount: Tree) -> Iterator[tuple[str, str]]:
+    for name in ("Source", "Target", "Consistency"):
+        yield name, text(mount, name)
+    for name in ("VolumeOptions", "ImageOptions"):
+        yield f"{name}.Subpath", text(mapping(mount, name), "Subpath")
 
 
 def _bind_source(source: str, field: str, *, read_only: bool) -> Iterator[Demand | ObjectReference]:

@@ -34,16 +34,23 @@ def owner_in(labels: object) -> str:
 def sign_document(operation_id: str, tree: Tree, owner: str, *, volumes: bool = True) -> Tree:
     """The body with the owner's label on what it makes; the same tree for an operation that makes nothing.
 
-    ``volumes``: those that the mounts of a container make too.
+    ``volumes``: those that the mounts of a container make too; it is then of a client that is confined.
     """
     if operation_id not in ("ContainerCreate", "VolumeCreate", "NetworkCreate"):
         return tree
     signed = _labelled(tree, owner)
-    host = mapping(tree, "HostConfig")
-    if volumes and operation_id == "ContainerCreate" and host.get("Mounts"):
-        mounts = [_signed_mount(mount, owner) for mount in documents(host, "Mounts")]
-        return {**signed, "HostConfig": {**host, "Mounts": mounts}}
+    host = tree.get("HostConfig")
+    if volumes and operation_id == "ContainerCreate" and isinstance(host, Mapping):
+        return {**signed, "HostConfig": _signed_host(host, owner)}
     return signed
+
+
+def _signed_host(host: Tree, owner: str) -> Tree:
+    """``ContainerIDFile`` is a file of the client: Docker ignores it, Podman removes it with the container, as root."""
+    kept = {name: value for name, value in host.items() if name != "ContainerIDFile"}
+    if host.get("Mounts"):
+        kept["Mounts"] = [_signed_mount(mount, owner) for mount in documents(host, "Mounts")]
+    return kept
 
 
 def sign_query(operation_id: str, tree: Tree, owner: str) -> Tree:
