@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError, UnauthorizedError
@@ -24,8 +24,10 @@ class FakeRegistry:
         for reference in (tag, digest_of(raw)):
             self.manifests[repository, reference] = (media_type, raw)
 
-    def put_image(self, repository: str, tag: str, files: Sequence[str]) -> str:
-        """One gzip layer for each file name; returns the image's id."""
+    def put_image(
+        self, repository: str, tag: str, files: Sequence[str], more: Mapping[str, object] | None = None
+    ) -> str:
+        """One gzip layer for each file name; ``more`` of the configuration. Returns the image's id."""
         layers, diff_ids = [], []
         for name in files:
             tar = layer_tar(name)
@@ -34,7 +36,7 @@ class FakeRegistry:
             layers.append(self._put(OCI_LAYER + "+gzip", blob))
         config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"diff_ids": diff_ids}}
         history = [{"created": "2024-01-01T00:00:00Z", "created_by": f"COPY {name}"} for name in files]
-        raw_config = json.dumps(config | {"history": history}).encode()
+        raw_config = json.dumps({**config, "history": history, **(more or {})}).encode()
         manifest = {"schemaVersion": 2, "config": self._put(OCI_CONFIG, raw_config), "layers": layers}
         self.put_manifest(repository, tag, OCI_MANIFEST, json.dumps(manifest).encode())
         return digest_of(raw_config)

@@ -42,7 +42,7 @@ class FakeAttachStream:
 class FakeRuntime:
     """``calls`` is every call in order. A signal in ``deadly`` ends the container with 128 + it.
 
-    ``output`` is what the next stream will read.
+    ``output`` is what the next stream will read. ``short_execs`` end as soon as they have begun.
     """
 
     def __init__(self) -> None:
@@ -55,6 +55,7 @@ class FakeRuntime:
         self.streams: list[FakeAttachStream] = []
         self.output: list[bytes] = []
         self.deadly = {9, 15}
+        self.short_execs = False
         self.start_error: Exception | None = None
         self.release_error: Exception | None = None
         self.gate: asyncio.Event | None = None
@@ -97,7 +98,10 @@ class FakeRuntime:
 
     async def exec_start(self, container_id: str, exec_id: str) -> int:
         self.calls.append(("exec_start", container_id, exec_id))
-        return await self._start((container_id, exec_id))
+        pid = await self._start((container_id, exec_id))
+        if self.short_execs:
+            self.exit(container_id, 0, exec_id)
+        return pid
 
     async def attach(
         self, container_id: str, exec_id: str | None, *, stdin: bool, stdout: bool, stderr: bool

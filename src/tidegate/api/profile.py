@@ -15,6 +15,10 @@ class ApiProfile(msgspec.Struct, frozen=True):
 
     version: ApiVersion
 
+    def precedes(self, since: ApiVersion) -> bool:
+        """Whether the client does not know yet what came with ``since``."""
+        return self.version < since
+
     @property
     def multiplexed_content_type(self) -> bool:
         """Streams of a process without TTY are announced as ``multiplexed-stream`` (from 1.42)."""
@@ -56,14 +60,24 @@ class ApiProfile(msgspec.Struct, frozen=True):
         return self.version >= (1, 48)
 
     @property
-    def legacy_addresses(self) -> bool:
-        """Inspect shows the default bridge's address at the top of NetworkSettings (below 1.52)."""
+    def container_wide_mac_address(self) -> bool:
+        """The hardware address that was asked for is one of the container, not of its endpoint (below 1.52)."""
         return self.version < (1, 52)
 
     @property
-    def legacy_disk_usage(self) -> bool:
+    def precedes_usage_totals(self) -> bool:
         """The disk usage is the lists of objects with their sizes, without totals (below 1.52)."""
         return self.version < (1, 52)
+
+    @property
+    def lists_uses_of_images(self) -> bool:
+        """The list of images counts the containers of each (from 1.51; the disk usage did always)."""
+        return self.version >= (1, 51)
+
+    @property
+    def filters_images_by_name(self) -> bool:
+        """The list of images takes a ``filter``, which became the filter ``reference`` (below 1.41)."""
+        return self.version < (1, 41)
 
     @property
     def streams_as_plain_json(self) -> bool:
@@ -74,11 +88,6 @@ class ApiProfile(msgspec.Struct, frozen=True):
     def hides_image_creations(self) -> bool:
         """The event ``create`` of images is not told (below 1.46)."""
         return self.version < (1, 46)
-
-    @property
-    def legacy_event_fields(self) -> bool:
-        """Events carry ``status``, ``id`` and ``from`` (below 1.52)."""
-        return self.version < (1, 52)
 
 
 @lru_cache(maxsize=64)

@@ -210,6 +210,15 @@ class ImageRecords:
                 self._events.tell("untag", image.image_id, image.config.document)
         return untagged
 
+    def unique_bytes(self) -> Mapping[str, int]:
+        """By image id, what would be free without it: the layers that it shares with no other."""
+        found = self.list()
+        owners = Counter(chain_id for image in found for chain_id in set(image.chain_ids))
+        return {
+            image.image_id: sum(self._layers.size_bytes(each) for each in image.chain_ids if owners[each] == 1)
+            for image in found
+        }
+
     async def collect_garbage(self, keep_chain_ids: Sequence[str] = ()) -> "Sequence[str]":
         """Remove blobs and layers no image names and no transfer pins; returns the chain ids removed.
 

@@ -156,18 +156,11 @@ class SystemService:
         )
 
     def _image_sizes(self) -> Sequence[ImageSize]:
-        found = self.holdings.images.list()
-        owners = Counter(chain_id for image in found for chain_id in set(image.chain_ids))
         users = Counter(container.image_id for container in self.holdings.containers.list())
-        measure = self.holdings.layers.size_bytes
+        unique = self.holdings.images.unique_bytes()
         return [
-            ImageSize(
-                image,
-                image.size_bytes,
-                sum(measure(chain_id) for chain_id in image.chain_ids if owners[chain_id] == 1),
-                users[image.image_id],
-            )
-            for image in found
+            ImageSize(image, image.size_bytes, unique[image.image_id], users[image.image_id])
+            for image in self.holdings.images.list()
         ]
 
     async def _container_sizes(self) -> Sequence[ContainerSize]:

@@ -36,5 +36,5 @@ def test_others_are_refused_in_docker_s_words(version: str, complaint: str) -> N
 def test_behaviours_have_their_versions() -> None:
     assert not decide_profile("1.41").multiplexed_content_type
     assert decide_profile("1.42").multiplexed_content_type
-    assert decide_profile("1.51").legacy_addresses
-    assert not decide_profile("1.52").legacy_event_fields
+    assert decide_profile("1.51").precedes_usage_totals
+    assert not decide_profile("1.52").precedes_usage_totals

@@ -30,7 +30,7 @@ Containerd
 def test_info_has_the_specification_s_fields_and_no_warning_on_an_able_host() -> None:
     shown = info_view(INFO)
     assert shown.keys() <= set(SPECIFIED.split())
-    assert (shown["Containers"], shown["Warnings"], shown["Swarm"]["LocalNodeState"]) == (6, None, "inactive")
+    assert (shown["Containers"], shown["Warnings"], shown["Swarm"]["LocalNodeState"]) == (6, [], "inactive")
     assert shown["RegistryConfig"]["InsecureRegistryCIDRs"][-1] == "10.0.0.0/8"
     assert shown["RegistryConfig"]["IndexConfigs"]["registry:5000"]["Secure"] is False
     assert shown["RegistryConfig"]["IndexConfigs"]["docker.io"]["Mirrors"] == ["https://mirror"]
@@ -85,5 +85,5 @@ def test_disk_usage_in_both_shapes() -> None:
     assert shown["VolumeUsage"]["Reclaimable"] == 11 and shown["BuildCacheUsage"]["TotalSize"] == 0
     assert "ImageUsage" not in shown and "Items" not in usage_view(usage, rows, verbose=False)["VolumeUsage"]
     assert legacy_usage_view(usage, rows) == {
-        "LayersSize": 0, "Images": None, "Containers": [{"Id": "1"}], "Volumes": [], "BuildCache": [],
+        "LayersSize": 0, "Containers": [{"Id": "1"}], "Volumes": [], "BuildCache": [],
     }  # fmt: skip

@@ -128,6 +128,6 @@ def test_a_reading_as_docker_shows_it() -> None:
         assert shown["memory_stats"] == {"usage": 4096, "limit": 1 << 30, "stats": {"anon": 1}}
         assert shown["pids_stats"] == {"current": 3, "limit": (1 << 64) - 1}
         assert shown["networks"]["eth0"]["rx_bytes"] == reading.container.state.pid
-        assert shown["blkio_stats"]["io_service_bytes_recursive"] is None
+        assert shown["blkio_stats"]["io_service_bytes_recursive"] == []
 
     play(body)

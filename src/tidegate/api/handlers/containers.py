@@ -7,6 +7,8 @@ import msgspec
 from tidegate.api.container_filter import ContainerFilter, Surroundings
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
+from tidegate.api.profile import ApiProfile
+from tidegate.api.versions.answers import shown_to
 from tidegate.api.views.containers import inspect_view
 from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.engine.inspection import ContainerSizes, InspectionService
@@ -46,17 +48,17 @@ class ContainerHandlers(msgspec.Struct, frozen=True):
             else [each for each in everyone if wanted.shows(each, everything=everything)]
         )
         chosen = chosen[:limit] if limit > 0 else chosen
-        shown = self._rows(chosen)
+        shown = self._rows(chosen, call.profile)
         self.rows.keep_only({each.id for each in everyone})
         if call.query.flag("size"):
             return json_response([await self._with_size(*pair) for pair in zip(chosen, shown, strict=True)])
         return json_response(shown)
 
-    def _rows(self, chosen: Sequence[Container]) -> Sequence[msgspec.Raw]:
+    def _rows(self, chosen: Sequence[Container], profile: ApiProfile) -> Sequence[msgspec.Raw]:
         now_ns = self.clock()
         attachment, row = self.around.containers.attachment, self.rows.row
         names = self.links.names()
-        return [row(each, attachment(each.id), now_ns, names.get(each.id, ())) for each in chosen]
+        return [row(each, attachment(each.id), now_ns, names.get(each.id, ()), profile) for each in chosen]
 
     async def _with_size(self, container: Container, row: msgspec.Raw) -> Mapping[str, object]:
         return {**msgspec.json.decode(row), **await self._size(container)}
@@ -69,4 +71,5 @@ class ContainerHandlers(msgspec.Struct, frozen=True):
         """GET /containers/{id}/json."""
         found = self.inspection.inspect(call.parameters["id"])
         size = await self._size(found.container) if call.query.flag("size") else {}
-        return json_response({**inspect_view(found, call.profile), **size})
+        view = shown_to(call.profile, "ContainerInspectResponse", inspect_view(found, call.profile))
+        return json_response({**view, **size})

@@ -2,23 +2,26 @@
 ``system.py``.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
-from tidegate.api.handlers.images import summary
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
+from tidegate.api.profile import ApiProfile
+from tidegate.api.versions.answers import shown_to
+from tidegate.api.versions.change import View
+from tidegate.api.views import images
 from tidegate.api.views.containers import status_text, summary_view
 from tidegate.api.views.system import UsageRows, info_view, legacy_usage_view, usage_view
 from tidegate.api.views.volumes import usage_view as volume_usage_view
 from tidegate.api.views.volumes import volume_view
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.event_sources.image_events import image_labels
 from tidegate.engine.system import ContainerSize, DiskUsage, ImageSize, SystemService, VolumeSize
 from tidegate.http.messages import Response
 
+Size = TypeVar("Size")
 KINDS = ("container", "image", "volume", "build-cache")
 
 
@@ -32,9 +35,9 @@ class SystemHandlers(msgspec.Struct, frozen=True):
         """Operation id to handler."""
         return {"SystemInfo": self.info, "SystemDataUsage": self.disk_usage}
 
-    async def info(self, _call: Call) -> Response:
+    async def info(self, call: Call) -> Response:
         """GET /info."""
-        return json_response(info_view(await self.system.info()))
+        return json_response(shown_to(call.profile, "SystemInfo", info_view(await self.system.info())))
 
     async def disk_usage(self, call: Call) -> Response:
         """GET /system/df."""
@@ -44,16 +47,21 @@ class SystemHandlers(msgspec.Struct, frozen=True):
         usage = await self.system.disk_usage(
             images="image" in kinds, containers="container" in kinds, volumes="volume" in kinds
         )
-        rows = self._rows(usage, build_cache="build-cache" in kinds)
-        if call.profile.legacy_disk_usage:
-            return json_response(legacy_usage_view(usage, rows))
-        return json_response(usage_view(usage, rows, verbose=call.query.flag("verbose")))
+        rows = self._rows(usage, call.profile, build_cache="build-cache" in kinds)
+        if call.profile.precedes_usage_totals:
+            return json_response(shown_to(call.profile, "DiskUsage", legacy_usage_view(usage, rows)))
+        verbose = call.query.flag("verbose")
+        legacy = {} if verbose else legacy_usage_view(usage, rows)  # for clients that take whatever version is newest
+        return json_response({**usage_view(usage, rows, verbose=verbose), **legacy})
 
-    def _rows(self, usage: DiskUsage, *, build_cache: bool) -> UsageRows:
+    def _rows(self, usage: DiskUsage, profile: ApiProfile, *, build_cache: bool) -> UsageRows:
+        def rows(kind: str, sizes: Iterable[Size] | None, row: Callable[[Size], View]) -> Sequence[View] | None:
+            return None if sizes is None else [shown_to(profile, kind, row(size)) for size in sizes]
+
         return UsageRows(
-            None if usage.images is None else [_image_row(each) for each in usage.images],
-            None if usage.containers is None else [self._container_row(each) for each in usage.containers],
-            None if usage.volumes is None else [self._volume_row(each) for each in usage.volumes],
+            rows("ImageSummary", usage.images, _image_row),
+            rows("ContainerSummary", usage.containers, self._container_row),
+            rows("Volume", usage.volumes, self._volume_row),
             [] if build_cache else None,
         )
 
@@ -69,5 +77,4 @@ class SystemHandlers(msgspec.Struct, frozen=True):
 
 
 def _image_row(size: ImageSize) -> Mapping[str, Any]:
-    labels = image_labels(size.image.config.document)
-    return {**summary(size.image, labels, size.containers), "SharedSize": size.size_bytes - size.unique_bytes}
+    return images.summary_view(size.image, size.containers, size.size_bytes - size.unique_bytes)

@@ -10,6 +10,7 @@ import msgspec
 from tidegate.api.media_types import JSON, JSON_LINES, STREAMS_OF_JSON, choose_media_type, json_record
 from tidegate.api.pipeline import Call
 from tidegate.api.profile import ApiProfile
+from tidegate.api.versions.answers import shown_to
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.events import EngineEvent, EventBus, EventFilter
 from tidegate.engine.ports import Clock
@@ -48,7 +49,9 @@ class EventHandlers(msgspec.Struct, frozen=True):
         async with contextlib.aclosing(events):
             async for event in events:
                 if not (profile.hides_image_creations and event.kind == "image" and event.action == "create"):
-                    yield json_record(msgspec.json.encode(event_view(event, profile)), media_type)
+                    yield json_record(
+                        msgspec.json.encode(shown_to(profile, "EventMessage", event_view(event))), media_type
+                    )
 
     async def _events(
         self, accepted: EventFilter, since: int | None, until: int | None
@@ -77,15 +80,9 @@ def _moment(call: Call, name: str, now_ns: int) -> int | None:
         raise InvalidParameterError(f"invalid value for '{name}': {error.message}") from error
 
 
-def event_view(event: EngineEvent, profile: ApiProfile) -> dict[str, Any]:
-    """One event; below 1.52 those of containers and images with the fields of old too."""
-    shown: dict[str, Any] = {}
-    if profile.legacy_event_fields and event.kind in ("container", "image"):
-        shown = {"status": event.action, "id": event.actor_id}
-        if event.kind == "container":
-            shown["from"] = event.attributes.get("image", "")
+def event_view(event: EngineEvent) -> dict[str, Any]:
+    """One event. Specification: definition EventMessage."""
     return {
-        **shown,
         "Type": event.kind,
         "Action": event.action,
         "Actor": {"ID": event.actor_id, "Attributes": dict(event.attributes)},

@@ -1,13 +1,15 @@
 """Images: pull, import, load, save, list, inspect, history, tag, remove."""
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from tidegate.api.handlers.registries import credentials
 from tidegate.api.handlers.responses import json_response, no_content, progress_response
 from tidegate.api.pipeline import Call, Handler
+from tidegate.api.versions.answers import shown_to
+from tidegate.api.views.images import inspect_view, summary_view
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.event_sources.image_events import image_labels
@@ -17,9 +19,8 @@ from tidegate.engine.ports import RegistryAuth
 from tidegate.http.messages import Response
 from tidegate.spec.auth import parse_auth_header
 from tidegate.spec.changes import apply_changes
-from tidegate.spec.filters import labels_match, parse_filters
+from tidegate.spec.filters import Filters, labels_match, parse_filters
 from tidegate.spec.references import parse_name_and_tag
-from tidegate.spec.timestamps import parse_time
 
 LIST_FILTERS = frozenset({"dangling", "label", "reference"})
 _TAR = (("Content-Type", "application/x-tar"),)
@@ -79,22 +80,23 @@ class ImageHandlers(msgspec.Struct, frozen=True):
     async def list(self, call: Call) -> Response:
         """GET /images/json."""
         filters = parse_filters(call.query.text("filters"), LIST_FILTERS)
-        uses = [use.image_id for use in image_uses(self.containers.list())]
+        if call.profile.filters_images_by_name and call.query.text("filter"):
+            filters = {**filters, "reference": (*filters.get("reference", ()), call.query.text("filter"))}
+        uses = Counter(use.image_id for use in image_uses(self.containers.list()))
+        unique = self.images.unique_bytes() if call.query.flag("shared-size") else {}
         rows = []
         for image in self.images.list():
-            if filters.get("dangling") and (str(not image.tags).lower() not in filters["dangling"]):
-                continue
-            names = (*image.tags, *(tag.rpartition(":")[0] for tag in image.tags))
-            if filters.get("reference") and not any(name in filters["reference"] for name in names):
-                continue
-            labels = image_labels(image.config.document)
-            if labels_match(filters.get("label", ()), labels):
-                rows.append(summary(image, labels, uses.count(image.image_id)))
+            if _matches(image, filters):
+                shared_bytes = image.size_bytes - unique[image.image_id] if unique else -1
+                users = uses[image.image_id] if call.profile.lists_uses_of_images else -1
+                row = summary_view(image, users, shared_bytes)
+                rows.append(shown_to(call.profile, "ImageSummary", row))
         return json_response(sorted(rows, key=lambda row: -int(row["Created"])))
 
     async def inspect(self, call: Call) -> Response:
         """GET /images/{name}/json."""
-        return json_response(inspect_view(self.images.resolve(call.parameters["name"])))
+        image = self.images.resolve(call.parameters["name"])
+        return json_response(shown_to(call.profile, "ImageInspect", inspect_view(image)))
 
     async def history(self, call: Call) -> Response:
         """GET /images/{name}/history."""
@@ -119,45 +121,11 @@ def registry_auth(header: str | None) -> RegistryAuth | None:
     return None if auth is None else credentials(auth)
 
 
-def summary(image: Image, labels: Mapping[str, str], containers: int) -> dict[str, Any]:
-    """A row of GET /images/json."""
-    return {
-        "Id": image.image_id,
-        "ParentId": "",
-        "RepoTags": list(image.tags),
-        "RepoDigests": list(image.repo_digests),
-        "Created": created_unix(image),
-        "Size": image.size_bytes,
-        "SharedSize": -1,
-        "VirtualSize": image.size_bytes,
-        "Labels": dict(labels),
-        "Containers": containers,
-    }
-
-
-def created_unix(image: Image) -> int:
-    """Seconds; an image without a date is as old as the epoch."""
-    text = image.config.document.get("created")
-    return parse_time(text, 0) // 1_000_000_000 if isinstance(text, str) and text else 0
-
-
-def inspect_view(image: Image) -> dict[str, Any]:
-    """GET /images/{name}/json."""
-    document = image.config.document
-    return {
-        "Id": image.image_id,
-        "RepoTags": list(image.tags),
-        "RepoDigests": list(image.repo_digests),
-        "Parent": "",
-        "Comment": "",
-        "Created": document.get("created") or "",
-        "DockerVersion": "",
-        "Author": document.get("author") or "",
-        "Config": document.get("config") or {},
-        "Architecture": image.config.platform.architecture,
-        "Os": image.config.platform.os,
-        "Size": image.size_bytes,
-        "GraphDriver": {"Name": "overlay2", "Data": {}},
-        "RootFS": {"Type": "layers", "Layers": list(image.config.diff_ids)},
-        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
-    }
+def _matches(image: Image, filters: Filters) -> bool:
+    dangling, references = filters.get("dangling", ()), filters.get("reference", ())
+    names = (*image.tags, *(tag.rpartition(":")[0] for tag in image.tags))
+    return (
+        (not dangling or str(not image.tags).lower() in dangling)
+        and (not references or any(name in references for name in names))
+        and labels_match(filters.get("label", ()), image_labels(image.config.document))
+    )

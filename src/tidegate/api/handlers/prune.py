@@ -32,23 +32,23 @@ class PruneHandlers(msgspec.Struct, frozen=True):
     async def containers(self, call: Call) -> Response:
         """POST /containers/prune."""
         pruned = await self.prunes.stopped(parse_filters(call.query.text("filters"), FILTERS))
-        return json_response({"ContainersDeleted": pruned.deleted or None, "SpaceReclaimed": pruned.reclaimed_bytes})
+        return json_response({"ContainersDeleted": list(pruned.deleted), "SpaceReclaimed": pruned.reclaimed_bytes})
 
     async def images(self, call: Call) -> Response:
         """POST /images/prune: those without names, and with ``dangling=false`` every unused one."""
         filters = parse_filters(call.query.text("filters"), IMAGE_FILTERS)
         dangling_only = parse_boolean_filter(filters, "dangling", True)
         pruned = await self.prunes.unused_images(filters, dangling_only=dangling_only)
-        return json_response({"ImagesDeleted": pruned.messages or None, "SpaceReclaimed": pruned.reclaimed_bytes})
+        return json_response({"ImagesDeleted": list(pruned.messages), "SpaceReclaimed": pruned.reclaimed_bytes})
 
     async def networks(self, call: Call) -> Response:
         """POST /networks/prune: there are only the predefined networks, which a prune leaves alone."""
         parse_filters(call.query.text("filters"), FILTERS)
         self.prunes.nothing("network")
-        return json_response({"NetworksDeleted": None})
+        return json_response({"NetworksDeleted": []})
 
     async def builds(self, call: Call) -> Response:
         """POST /build/prune: there is no build cache."""
         parse_filters(call.query.text("filters"), BUILD_FILTERS)
         pruned = self.prunes.nothing("builder")
-        return json_response({"CachesDeleted": None, "SpaceReclaimed": pruned.reclaimed_bytes})
+        return json_response({"CachesDeleted": [], "SpaceReclaimed": pruned.reclaimed_bytes})

@@ -10,6 +10,7 @@ import msgspec
 from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
 from tidegate.api.streams import DetachFilter, EndedStream, Open, Reframed, parse_detach_keys, process_hijack
+from tidegate.api.versions.answers import shown_to
 from tidegate.api.websocket import check_handshake, websocket_hijack
 from tidegate.base.errors import InternalError, InvalidParameterError
 from tidegate.engine.containers import ContainerService
@@ -160,27 +161,26 @@ class StreamHandlers(msgspec.Struct, frozen=True):
         """GET /exec/{id}/json."""
         found = self.execs.inspect(call.parameters["id"])
         document = decode(ExecCreateRequest, found.document)
-        return json_response(
-            {
-                "ID": found.id,
-                "Running": found.phase is ExecPhase.RUNNING,
-                "ExitCode": found.exit_code,
-                "ProcessConfig": {
-                    "tty": document.tty,
-                    "entrypoint": document.cmd[0],
-                    "arguments": document.cmd[1:],
-                    "privileged": document.privileged,
-                    "user": document.user,
-                },
-                "OpenStdin": document.attach_stdin,
-                "OpenStderr": document.attach_stderr,
-                "OpenStdout": document.attach_stdout,
-                "CanRemove": found.phase is ExecPhase.EXITED,
-                "ContainerID": found.process.container_id,
-                "DetachKeys": "",
-                "Pid": found.pid,
-            }
-        )
+        shown = {
+            "ID": found.id,
+            "Running": found.phase is ExecPhase.RUNNING,
+            "ExitCode": found.exit_code,
+            "ProcessConfig": {
+                "tty": document.tty,
+                "entrypoint": document.cmd[0],
+                "arguments": document.cmd[1:],
+                "privileged": document.privileged,
+                "user": document.user,
+            },
+            "OpenStdin": document.attach_stdin,
+            "OpenStderr": document.attach_stderr,
+            "OpenStdout": document.attach_stdout,
+            "CanRemove": found.phase is ExecPhase.EXITED,
+            "ContainerID": found.process.container_id,
+            "DetachKeys": document.detach_keys,
+            "Pid": found.pid,
+        }
+        return json_response(shown_to(call.profile, "ExecInspectResponse", shown))
 
 
 def render_for(container: Container, timestamps: bool, *, details: bool = False, framed: bool = True) -> Render:

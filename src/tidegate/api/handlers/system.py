@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from tidegate import __version__
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
+from tidegate.api.versions.answers import shown_to
 from tidegate.base.host import go_architecture
 from tidegate.http.messages import Response
 from tidegate.spec.api_version import NEWEST, OLDEST, text
@@ -25,7 +26,7 @@ async def ping(call: Call) -> Response:
     return Response(200, _PING_HEADERS, b"OK" if call.request.method == "GET" else b"")
 
 
-async def version(_call: Call) -> Response:
+async def version(call: Call) -> Response:
     """GET /version."""
     host = os.uname()
     details = {
@@ -36,20 +37,19 @@ async def version(_call: Call) -> Response:
         "Os": "linux",
         "PythonVersion": platform.python_version(),
     }
-    return json_response(
-        {
-            "Platform": {"Name": "Tidegate"},
-            "Components": [{"Name": "Engine", "Version": __version__, "Details": details}],
-            "Version": __version__,
-            # Clients look these up; there is no Go in this engine, and no commit or time of a build is known.
-            **dict.fromkeys(("GitCommit", "GoVersion", "BuildTime"), ""),
-            "ApiVersion": text(NEWEST),
-            "MinAPIVersion": text(OLDEST),
-            "Os": "linux",
-            "Arch": go_architecture(host.machine),
-            "KernelVersion": host.release,
-        }
-    )
+    shown = {
+        "Platform": {"Name": "Tidegate"},
+        "Components": [{"Name": "Engine", "Version": __version__, "Details": details}],
+        "Version": __version__,
+        # Clients look these up; there is no Go in this engine, and no commit or time of a build is known.
+        **dict.fromkeys(("GitCommit", "GoVersion", "BuildTime"), ""),
+        "ApiVersion": text(NEWEST),
+        "MinAPIVersion": text(OLDEST),
+        "Os": "linux",
+        "Arch": go_architecture(host.machine),
+        "KernelVersion": host.release,
+    }
+    return json_response(shown_to(call.profile, "SystemVersion", shown))
 
 
 def handlers() -> Mapping[str, Handler]:

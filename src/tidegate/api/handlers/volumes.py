@@ -6,6 +6,9 @@ import msgspec
 
 from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
+from tidegate.api.profile import ApiProfile
+from tidegate.api.versions.answers import shown_to
+from tidegate.api.versions.change import View
 from tidegate.api.views.volumes import volume_view
 from tidegate.engine.prune import PruneService
 from tidegate.engine.volumes import LocalVolumes, Volume
@@ -34,26 +37,27 @@ class VolumeHandlers(msgspec.Struct, frozen=True):
             "VolumePrune": self.prune,
         }
 
+    def _view(self, volume: Volume, profile: ApiProfile) -> View:
+        return shown_to(profile, "Volume", volume_view(volume, self.volumes.path(volume.name)))
+
     async def list(self, call: Call) -> Response:
         """GET /volumes."""
         filters = parse_filters(call.query.text("filters"), LIST_FILTERS)
         used = self.volumes.used_names()
         shown = [
-            volume_view(each, self.volumes.path(each.name))
-            for each in self.volumes.list()
-            if _matches(each, filters, each.name in used)
+            self._view(each, call.profile) for each in self.volumes.list() if _matches(each, filters, each.name in used)
         ]
-        return json_response({"Volumes": shown, "Warnings": None})
+        return json_response({"Volumes": shown, "Warnings": []})
 
     async def create(self, call: Call) -> Response:
         """POST /volumes/create."""
         volume = await self.volumes.make(decode(VolumeCreateRequest, await call.document_bytes()))
-        return json_response(volume_view(volume, self.volumes.path(volume.name)), 201)
+        return json_response(self._view(volume, call.profile), 201)
 
     async def inspect(self, call: Call) -> Response:
         """GET /volumes/{name}."""
         volume = self.volumes.resolve(call.parameters["name"])
-        return json_response(volume_view(volume, self.volumes.path(volume.name)))
+        return json_response(self._view(volume, call.profile))
 
     async def delete(self, call: Call) -> Response:
         """DELETE /volumes/{name}."""
@@ -65,7 +69,7 @@ class VolumeHandlers(msgspec.Struct, frozen=True):
         filters = parse_filters(call.query.text("filters"), PRUNE_FILTERS)
         everything = parse_boolean_filter(filters, "all", not call.profile.prunes_anonymous_volumes_only)
         pruned = await self.prunes.volumes(filters, everything=everything)
-        return json_response({"VolumesDeleted": pruned.deleted or None, "SpaceReclaimed": pruned.reclaimed_bytes})
+        return json_response({"VolumesDeleted": list(pruned.deleted), "SpaceReclaimed": pruned.reclaimed_bytes})
 
 
 def _matches(volume: Volume, filters: Filters, is_used: bool) -> bool:

@@ -38,8 +38,12 @@ def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
     config = cast(dict[str, Any], document(request))
     host_config = config.pop("HostConfig")
     config.pop("NetworkingConfig", None)
+    config.pop("MacAddress", None)
+    if profile.container_wide_mac_address and container.settings.mac_address:
+        config["MacAddress"] = container.settings.mac_address
     config["Hostname"] = request.hostname or container.id[:12]
     config["Image"] = container.image
+    host_config["ConsoleSize"] = host_config["ConsoleSize"] or [0, 0]
     host_config["NetworkMode"] = container.settings.network
     host_config["Links"] = list(found.links) or None
     args = [*(request.entrypoint or ()), *(request.cmd or ())]
@@ -66,7 +70,7 @@ def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
         "GraphDriver": {"Name": "overlay2", "Data": {}},
         "Mounts": mounts_view(container, found.volume_paths),
         "Config": config,
-        "NetworkSettings": network_settings_view(container, request, found.attachment, found.network_id, profile),
+        "NetworkSettings": network_settings_view(container, request, found.attachment, found.network_id),
     }
 
 
@@ -122,7 +126,7 @@ def summary_view(
 ) -> dict[str, Any]:
     """A row of GET /containers/json; ``status`` is the text of ``status_text``, ``link_names`` are further names."""
     request = stored_request(container.document)
-    network = container.settings.network
+    network, annotations = container.settings.network, request.host_config.annotations
     return {
         "Id": container.id,
         "Names": [f"/{container.name}", *link_names],
@@ -134,7 +138,7 @@ def summary_view(
         "Labels": dict(container.labels),
         "State": status_of(container.state),
         "Status": status,
-        "HostConfig": {"NetworkMode": network},
+        "HostConfig": {"NetworkMode": network, **({"Annotations": annotations} if annotations else {})},
         "NetworkSettings": {"Networks": networks_view(container, endpoint_view(container, attachment, network_id))},
         "Mounts": mounts_view(container),
         "Health": {

@@ -6,17 +6,11 @@ Specification: definitions PortMap, PortSummary, NetworkSettings, EndpointSettin
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.api.profile import ApiProfile
 from tidegate.engine.networks import endpoint_id
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import JOINS, Container
 from tidegate.model.phases import ALIVE, Phase
 from tidegate.spec.container import CreateRequest
-
-# At the top of NetworkSettings for the default bridge, to clients below 1.52.
-_LEGACY = (
-    "Gateway", "IPAddress", "IPPrefixLen", "MacAddress", "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen",
-)  # fmt: skip
 
 
 def ports_view(
@@ -58,8 +52,8 @@ def endpoint_view(container: Container, attachment: BridgeAttachment | None, net
     is_on = container.state.phase in ALIVE - {Phase.STARTING}
     return {
         "IPAMConfig": None,
-        "Links": None,
-        "Aliases": None,
+        "Links": [],
+        "Aliases": [],
         "DriverOpts": None,
         "GwPriority": 0,
         "MacAddress": attachment.mac_address if attachment else "",
@@ -71,7 +65,7 @@ def endpoint_view(container: Container, attachment: BridgeAttachment | None, net
         "IPv6Gateway": "",
         "GlobalIPv6Address": "",
         "GlobalIPv6PrefixLen": 0,
-        "DNSNames": None,
+        "DNSNames": [],
     }
 
 
@@ -86,18 +80,13 @@ def network_settings_view(
     request: CreateRequest,
     attachment: BridgeAttachment | None,
     network_id: str,
-    profile: ApiProfile,
 ) -> dict[str, Any]:
     """``NetworkSettings``. The sandbox is the network namespace of the container's own process."""
     endpoint = endpoint_view(container, attachment, network_id)
     is_on = container.state.phase in ALIVE - {Phase.STARTING}
-    shown: dict[str, Any] = {
+    return {
         "SandboxID": container.id if is_on else "",
         "SandboxKey": f"/proc/{container.state.pid}/ns/net" if is_on else "",
         "Ports": ports_view(request, attachment),
         "Networks": networks_view(container, endpoint),
     }
-    if profile.legacy_addresses:
-        shown |= {name: endpoint[name] for name in _LEGACY} | {"Bridge": ""}
-        shown["EndpointID"] = endpoint["EndpointID"] if container.settings.network == "bridge" else ""
-    return shown

@@ -36,7 +36,7 @@ def stats_view(reading: Reading, host_memory_bytes: int, cpus: int) -> Mapping[s
         "precpu_stats": _cpu(before, cpus),
         "memory_stats": _memory(now, host_memory_bytes),
         "pids_stats": _pids(now),
-        "blkio_stats": {name: _io(now.usage.io.get(name, ())) if now else None for name in _IO_LISTS},
+        "blkio_stats": _block_io(now),
         "num_procs": 0,
         "storage_stats": {},
         **({"networks": msgspec.to_builtins(now.interfaces)} if now and now.interfaces else {}),
@@ -83,6 +83,13 @@ def _pids(sample: Sample | None) -> Mapping[str, int]:
         return {}
     limit = sample.usage.pids_limit
     return {"current": sample.usage.pids, "limit": _MOST_UINT64 if limit is None else limit}
+
+
+def _block_io(sample: Sample | None) -> Mapping[str, Any]:
+    """Null is what the kernel does not count; the first list there is always."""
+    counted = sample.usage.io if sample else {}
+    lists = {name: _io(counted.get(name, ())) for name in _IO_LISTS}
+    return {**lists, _IO_LISTS[0]: lists[_IO_LISTS[0]] or []}
 
 
 def _io(counts: Sequence[IOCount]) -> Sequence[Mapping[str, Any]] | None:

@@ -8,17 +8,24 @@ from typing import NamedTuple
 
 import msgspec
 
+from tidegate.api.profile import ApiProfile
+from tidegate.api.versions.answers import changes_since, shown_to
+from tidegate.api.versions.change import View
 from tidegate.api.views.containers import status_text, summary_view
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container
 
+KIND = "ContainerSummary"
+
 
 class _Row(NamedTuple):
+    """``encoded`` by the shape that clients expect."""
+
     container: Container
     attachment: BridgeAttachment | None
     status: str
     link_names: Sequence[str]
-    encoded: msgspec.Raw
+    encoded: dict[int, msgspec.Raw]
 
 
 class SummaryRows:
@@ -33,9 +40,19 @@ class SummaryRows:
         container: Container,
         attachment: BridgeAttachment | None,
         now_ns: int,
-        link_names: Sequence[str] = (),
+        link_names: Sequence[str],
+        profile: ApiProfile,
     ) -> msgspec.Raw:
         """The container's row as JSON. Entities are immutable, so that identity tells a change."""
+        row = self._row(container, attachment, now_ns, link_names)
+        shape = len(changes_since(profile, KIND))  # each newer shape lacks some of the changes of an older one
+        if shape not in row.encoded:
+            row.encoded[shape] = msgspec.Raw(msgspec.json.encode(shown_to(profile, KIND, self._view(row))))
+        return row.encoded[shape]
+
+    def _row(
+        self, container: Container, attachment: BridgeAttachment | None, now_ns: int, link_names: Sequence[str]
+    ) -> _Row:
         status = status_text(container.state, now_ns)
         known = self._rows.get(container.id)
         if (
@@ -45,11 +62,13 @@ class SummaryRows:
             and known.status == status
             and known.link_names == link_names
         ):
-            return known.encoded
-        view = summary_view(container, attachment, self._network_id(container.settings.network), status, link_names)
-        encoded = msgspec.Raw(msgspec.json.encode(view))
-        self._rows[container.id] = _Row(container, attachment, status, link_names, encoded)
-        return encoded
+            return known
+        self._rows[container.id] = _Row(container, attachment, status, link_names, {})
+        return self._rows[container.id]
+
+    def _view(self, row: _Row) -> View:
+        network_id = self._network_id(row.container.settings.network)
+        return summary_view(row.container, row.attachment, network_id, row.status, row.link_names)
 
     def keep_only(self, container_ids: Collection[str]) -> None:
         """Forget the rows of containers that are gone."""

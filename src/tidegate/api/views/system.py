@@ -1,5 +1,5 @@
 """What the wire shows of the engine: info and disk usage. Specification: definition SystemInfo, operation
-SystemDataUsage; the disk usage of clients below 1.52 is of version 1.51.
+SystemDataUsage; the legacy disk usage is of version 1.51.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "DriverStatus": [],
         "DockerRootDir": str(facts.data_root),
         "Plugins": {
-            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None,
+            "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": [],
             "Log": [driver for driver in DRIVERS if driver not in REMOTE_OPTIONS],
         },
         "MemoryLimit": cgroups.memory,
@@ -81,7 +81,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "MemTotal": host.memory_bytes,
         "IndexServerAddress": "https://index.docker.io/v1/",
         "RegistryConfig": _registry_view(facts),
-        "GenericResources": None,
+        "GenericResources": [],
         "HttpProxy": mask_credentials(facts.proxies.get("http", "")),
         "HttpsProxy": mask_credentials(facts.proxies.get("https", "")),
         "NoProxy": facts.proxies.get("no", ""),
@@ -102,7 +102,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [],
         **({"DefaultAddressPools": _pools_view(facts)} if facts.address_pools else {}),
-        "Warnings": _warnings(host) or None,
+        "Warnings": _warnings(host),
     }  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _registry_view(facts: EngineFacts) -> Mapping[str, Any]:
     return {
         "InsecureRegistryCIDRs": ["127.0.0.0/8", "::1/128", *(name for name in listed if "/" in name)],
         "IndexConfigs": {_HUB: hub, **others},
-        "Mirrors": list(facts.registry_mirrors) or None,
+        "Mirrors": list(facts.registry_mirrors),
     }
 
 
@@ -179,14 +179,15 @@ def usage_view(usage: DiskUsage, rows: UsageRows, *, verbose: bool) -> dict[str,
 
 
 def legacy_usage_view(usage: DiskUsage, rows: UsageRows) -> dict[str, Any]:
-    """GET /system/df below 1.52: the rows; what was not asked for is null."""
-    return {
+    """GET /system/df as it was below 1.52: the rows; what was not asked for is left out."""
+    shown = {
         "LayersSize": usage.layers_bytes,
         "Images": rows.images,
         "Containers": rows.containers,
         "Volumes": rows.volumes,
         "BuildCache": rows.build_cache,
     }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _totals(total: int, active: int, size_bytes: int, reclaimable_bytes: int) -> dict[str, Any]:

@@ -10,14 +10,14 @@ _SECOND_NS = 1_000_000_000
 
 
 def volume_view(volume: Volume, mountpoint: Path) -> dict[str, Any]:
-    """A volume in a list and in inspect; labels and options that are not there are null, as Docker has them."""
+    """A volume in a list and in inspect."""
     return {
         "CreatedAt": format_time(volume.created_at_ns // _SECOND_NS * _SECOND_NS),
         "Driver": "local",
-        "Labels": dict(volume.labels) or None,
+        "Labels": dict(volume.labels),
         "Mountpoint": str(mountpoint),
         "Name": volume.name,
-        "Options": dict(volume.options) or None,
+        "Options": dict(volume.options),
         "Scope": "local",
     }
 
