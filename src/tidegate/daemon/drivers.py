@@ -6,8 +6,9 @@ services above them are made in ``wiring.py``, the same on any drivers.
 
 import asyncio
 import os
+import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -41,6 +42,7 @@ from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.engine.effects import Planner, ResolveInRoot
 from tidegate.engine.execs import PlanExec
 from tidegate.engine.file_ports import ContainerFiles, ContainerLayers, ContainerMounts, HoldRootfs
+from tidegate.engine.isolation.runtimes import NO_OTHERS, SECOND, RuntimeCommand, Runtimes
 from tidegate.engine.links.table import LinkTable
 from tidegate.engine.networks import BridgeFacts
 from tidegate.engine.ports import (
@@ -109,6 +111,7 @@ class Drivers:
     open: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     reload: Callable[[EngineProcessSettings], None]
+    runtimes: Runtimes = NO_OTHERS
 
 
 def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNTS) -> Drivers:
@@ -122,6 +125,8 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
     runtime = ShimRuntime(settings.exec_root, cgroups, bundles)
     bridge = LinuxBridge(bridge_settings(settings))
     registry = HTTPRegistry(registry_config(settings))
+    asked = settings.containers
+    runtimes = Runtimes(asked.runtimes, find_runtimes(), asked.default_runtime)
     rootfs = OverlayRootFilesystems(data, layers.diff_path)
 
     volumes = LocalVolumeStore(data / "volumes")
@@ -133,7 +138,8 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
             return data / "rootfs" / identity
 
         gateway = settings.containers.host_gateway
-        return ProcessPlanner(home, mounts, cgroup_parent, SeccompCompiler(), LogPlanner(home), links, gateway)
+        logs = LogPlanner(home)
+        return ProcessPlanner(home, mounts, cgroup_parent, SeccompCompiler(), logs, links, gateway, runtimes)
 
     async def open_all() -> None:
         await state.open()
@@ -173,7 +179,14 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         open=open_all,
         close=close_all,
         reload=lambda changed: registry.configure(registry_config(changed)),
+        runtimes=runtimes,
     )
+
+
+def find_runtimes() -> Mapping[str, RuntimeCommand]:
+    """What this host has beside the engine's own."""
+    path = shutil.which(SECOND)
+    return {SECOND: RuntimeCommand(path)} if path else {}
 
 
 def registry_config(settings: EngineProcessSettings) -> RegistryConfig:

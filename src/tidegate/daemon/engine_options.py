@@ -14,11 +14,13 @@ from tidegate.base.sizes import parse_memory_size
 from tidegate.daemon.process_settings import BridgeRules, ContainerDefaults, Transfers
 from tidegate.engine.isolation.cgroup_parent import plan_cgroup_parent
 from tidegate.engine.isolation.namespace_modes import IPC_DEFAULTS
+from tidegate.engine.isolation.runtimes import OWN, SECOND, RuntimeCommand
 from tidegate.engine.isolation.ulimits import check_ulimit, parse_ulimit
 from tidegate.spec.container import Ulimit
 
 LOWEST_MTU, HIGHEST_MTU = 68, 65535
 _MOST_SUBNETS = 1 << 16
+_Command = tuple[str, tuple[str, ...]]
 _PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 
 
@@ -97,7 +99,37 @@ def parse_container_defaults(values: Mapping[str, Any]) -> ContainerDefaults:
         ipc_mode=_ipc_mode(values.get("default-ipc-mode") or "private"),
         shm_size_bytes=_shm_size(values["default-shm-size"]) if "default-shm-size" in values else 64 << 20,
         ulimits=tuple(parse_default_ulimits(values.get("default-ulimits", {}))),
+        runtimes=(named := parse_runtimes(values.get("runtimes", {}))),
+        default_runtime=_default_runtime(values.get("default-runtime") or OWN, named),
     )
+
+
+def parse_runtimes(given: Mapping[str, Any] | Sequence[str]) -> dict[str, RuntimeCommand]:
+    """``{"name": {"path": "/usr/bin/x", "runtimeArgs": ["--y"]}}`` of the file, or ``name=/usr/bin/x`` of flags."""
+    found = {}
+    pairs = given.items() if isinstance(given, Mapping) else [text.partition("=")[::2] for text in given]
+    for name, fields in pairs:
+        if isinstance(fields, str):
+            fields = {"path": fields}
+        if not isinstance(fields, Mapping) or set(fields) - {"path", "runtimeArgs"}:
+            raise InvalidParameterError(
+                f"runtimes: {name}: path and runtimeArgs are known: programs with runc's command line are run, "
+                "containerd's shims are not"
+            )
+        try:
+            command = RuntimeCommand(*msgspec.convert([fields.get("path"), fields.get("runtimeArgs") or []], _Command))
+        except msgspec.ValidationError as error:
+            raise InvalidParameterError(f"runtimes: {name}: {error}") from error
+        if not name or not command.path:
+            raise InvalidParameterError(f"runtimes: {name!r} has no name or no path")
+        found[str(name)] = command
+    return found
+
+
+def _default_runtime(name: str, named: Mapping[str, RuntimeCommand]) -> str:
+    if name not in {OWN, SECOND, *named}:
+        raise InvalidParameterError(f"default-runtime: {name!r} is none of runtimes, nor {OWN} or {SECOND}")
+    return name
 
 
 def _cgroup_parent(text: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from tidegate.engine.isolation.runtimes import OWN, RuntimeCommand
 from tidegate.engine.logging.options import DEFAULT_DRIVER
 from tidegate.spec.container import Ulimit
 from tidegate.spec.host_config import LogConfig
@@ -42,6 +43,8 @@ class ContainerDefaults(msgspec.Struct, frozen=True):
     ipc_mode: str = "private"
     shm_size_bytes: int = 64 << 20
     ulimits: tuple[Ulimit, ...] = ()
+    runtimes: dict[str, RuntimeCommand] = {}
+    default_runtime: str = OWN
 
 
 class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -131,6 +131,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "cgroup-parent", "cgroup-parent", T, help="control group of the containers, if not one named as the bridge"
     ),
+    Setting("default-runtime", "default-runtime", T, help="OCI runtime of containers that do not say (default crun)"),
+    Setting("runtimes", "add-runtime", M, help="a further OCI runtime with runc's command line: NAME=PATH"),
     Setting("default-ipc-mode", "default-ipc-mode", T, help="of containers that do not say: private or shareable"),
     Setting(
         "default-shm-size", "default-shm-size", T, help="shared memory of containers that do not say (default 64m)"

@@ -32,13 +32,14 @@ from tidegate.engine.boot_order import BootOrder
 from tidegate.engine.commits import CommitService
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults
-from tidegate.engine.creator import ContainerCreator
+from tidegate.engine.creator import Abilities, ContainerCreator
 from tidegate.engine.effects import Ports
 from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
 from tidegate.engine.health_prober import HealthProber
 from tidegate.engine.images import ImageService
 from tidegate.engine.inspection import ContainerSizes, InspectionService
+from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.links.removal import LinkRemoval
 from tidegate.engine.links.table import LinkTable
 from tidegate.engine.logs import LogService
@@ -121,15 +122,17 @@ class Engine:
             ipc_mode=asked.ipc_mode,
             shm_size_bytes=asked.shm_size_bytes,
             ulimits=asked.ulimits,
+            runtime=asked.default_runtime,
         )
-        self._creator = ContainerCreator(self._containers, self._images, defaults, self._host, outside.mounts.exists)
+        abilities = Abilities(self._host, outside.mounts.exists, outside.runtimes)
+        self._creator = ContainerCreator(self._containers, self._images, defaults, abilities)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)
         self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, plans, self._links)
         self._link_removal = LinkRemoval(self._containers, plans.drop_alias)
         self._sizes = ContainerSizes(outside.rootfs, outside.layers)
         self._processes = ProcessService(self._containers, outside.runtime, outside.list_processes)
         holdings = Holdings(self._containers, self._images, volumes, outside.rootfs, outside.layers)
-        facts = engine_facts(settings, defaults)
+        facts = engine_facts(settings, defaults, outside.runtimes)
         self._system = SystemService(holdings, facts, self._bus, outside.state, outside.clock, outside.read_host)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -203,7 +206,7 @@ class Engine:
         await self._drivers.close()
 
 
-def engine_facts(settings: EngineProcessSettings, defaults: Defaults) -> EngineFacts:
+def engine_facts(settings: EngineProcessSettings, defaults: Defaults, runtimes: Runtimes) -> EngineFacts:
     """What clients are told of the settings."""
     return EngineFacts(
         data_root=settings.data_root,
@@ -213,6 +216,7 @@ def engine_facts(settings: EngineProcessSettings, defaults: Defaults) -> EngineF
         private_cgroups=defaults.cgroup_namespace == "private",
         registry_mirrors=settings.registry_mirrors,
         insecure_registries=settings.insecure_registries,
+        runtimes=runtimes,
         labels=settings.labels,
         proxies=settings.transfers.proxies,
         address_pools=settings.bridge_rules.pools,

@@ -64,6 +64,7 @@ class Defaults(msgspec.Struct, frozen=True):
     init: bool = False
     no_new_privileges: bool = False
     ulimits: tuple[Ulimit, ...] = ()
+    runtime: str = "crun"
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -159,6 +160,7 @@ def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:
         dns_options=host.dns_options or defaults.dns_options,
         dns_search=host.dns_search or defaults.dns_search,
         init=defaults.init or None if host.init is None else host.init,
+        runtime=host.runtime or defaults.runtime,
         ulimits=with_defaults(host.ulimits, defaults.ulimits),
         security_opt=_hardened(host.security_opt) if defaults.no_new_privileges else host.security_opt,
     )

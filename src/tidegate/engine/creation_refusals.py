@@ -15,7 +15,6 @@ from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig
 
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
 LOWEST_BLOCK_WEIGHT, HIGHEST_BLOCK_WEIGHT = 10, 1000
-DEFAULT_RUNTIME = "crun"
 
 # Fields of HostConfig that would change what runs, and that this engine does not act on yet.
 _UNSUPPORTED = (
@@ -57,8 +56,6 @@ def _refuse_fields(host: HostConfig) -> None:
             raise InvalidParameterError(f"HostConfig.{_wire_name(name)} has a meaning on Windows only")
     if host.isolation not in ("", "default"):
         raise InvalidParameterError(f'invalid isolation "{host.isolation}" on linux')
-    if host.runtime not in ("", DEFAULT_RUNTIME):
-        raise InvalidParameterError(f"unknown or invalid runtime name: {host.runtime}")
     if host.log_config.type in REMOTE_OPTIONS:
         raise NotSupportedError(f"log driver {host.log_config.type!r} is not supported by this engine yet")
     for field in ("masked_paths", "readonly_paths"):

@@ -10,6 +10,7 @@ from tidegate.base.errors import InvalidParameterError, NotFoundError
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.images import ImageService
+from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.isolation.security_options import check_security_options
 from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
@@ -30,22 +31,19 @@ class Created(NamedTuple):
     warnings: Sequence[str]
 
 
+class Abilities(msgspec.Struct, frozen=True):
+    """What can be limited and confined, and by which runtimes; ``exists`` answers of a path of the host."""
+
+    host: HostFacts
+    exists: Callable[[str], bool]
+    runtimes: Runtimes
+
+
 class ContainerCreator:
-    """On containers and images; ``defaults`` fill what is left open, ``host`` is what can be limited and confined.
+    """On containers and images; ``defaults`` fill what is left open, ``able`` is what this host can do."""
 
-    ``exists`` answers of a path of the host.
-    """
-
-    def __init__(
-        self,
-        containers: ContainerService,
-        images: ImageService,
-        defaults: Defaults,
-        host: HostFacts,
-        exists: Callable[[str], bool],
-    ) -> None:
-        self._containers, self._images, self._defaults, self._host = containers, images, defaults, host
-        self._exists = exists
+    def __init__(self, containers: ContainerService, images: ImageService, defaults: Defaults, able: Abilities) -> None:
+        self._containers, self._images, self._defaults, self._able = containers, images, defaults, able
 
     async def create(self, name: str, request: CreateRequest) -> Created:
         """Raises NotFoundError (image), ConflictError (name), what the plans of its parts raise."""
@@ -53,8 +51,9 @@ class ContainerCreator:
             raise InvalidParameterError("no image specified")
         image = self._images.resolve(request.image)
         config = image.config.document.get("config") or {}
-        check_security_options(request.host_config.security_opt, self._host.controls)
-        possible = plan_limits(request.host_config, self._host.cgroups)
+        self._able.runtimes.check(request.host_config.runtime)
+        check_security_options(request.host_config.security_opt, self._able.host.controls)
+        possible = plan_limits(request.host_config, self._able.host.cgroups)
         request = msgspec.structs.replace(request, host_config=possible.host_config)
         request = resolve_joined(request, self._containers.resolve)
         mounted = tuple(self._mounted_images(request.host_config.mounts))
@@ -62,7 +61,7 @@ class ContainerCreator:
         find = self._containers.resolve
         related = Related(inherit_mounts(request, find), resolve_links(request.host_config, find))
         planned = plan_new_container(name, source, request, self._defaults, related)
-        await asyncio.to_thread(check_bind_sources, request.host_config, self._exists)
+        await asyncio.to_thread(check_bind_sources, request.host_config, self._able.exists)
         container = await self._containers.create(planned)
         asked = request.host_config.log_config
         return Created(container, (*possible.warnings, *log_warnings(merge_log_config(asked, self._defaults.log))))

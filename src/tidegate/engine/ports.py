@@ -50,12 +50,14 @@ class ContainerProcess(msgspec.Struct, frozen=True):
     """Everything needed to run a container: its OCI configuration, written to the bundle by the driver.
 
     ``log`` is None for output that is not recorded.
+    ``runtime`` is the program of another OCI runtime than the engine's own, with its first arguments.
     """
 
     container_id: str
     oci_config: Mapping[str, Any]
     stdio: Stdio
     log: LogTarget | None
+    runtime: tuple[str, ...] = ()
 
 
 class ExecProcess(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from tidegate.engine.containers import ContainerService
 from tidegate.engine.events import EventBus
 from tidegate.engine.image_records import Image
 from tidegate.engine.images import ImageService
+from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.ports import Clock, LayerStore, RootFilesystems, StateStore
 from tidegate.engine.volumes import LocalVolumes, Volume
 from tidegate.kernel.host import HostFacts
@@ -41,6 +42,7 @@ class EngineFacts(msgspec.Struct, frozen=True):
     labels: Sequence[str] = ()
     proxies: Mapping[str, str] = {}
     address_pools: Sequence[tuple[str, int]] = ()
+    runtimes: Runtimes = Runtimes()
 
 
 class EngineInfo(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ BPF_ANNOTATION = "run.oci.seccomp_bpf_data"
 _MOST_PROGRAMS = 128
 
 _ALLOW = 0x7FFF0000
-_ACTIONS = {
+ACTIONS = {
     "SCMP_ACT_ALLOW": _ALLOW,
     "SCMP_ACT_ERRNO": 0x00050000,
     "SCMP_ACT_TRACE": 0x7FF00000,
@@ -44,14 +44,14 @@ _ACTIONS = {
     "SCMP_ACT_KILL_THREAD": 0x00000000,
     "SCMP_ACT_KILL_PROCESS": 0x80000000,
 }
-_COMPARISONS = {
+COMPARISONS = {
     name: number
     for number, name in enumerate(
         ("SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT"), start=1
     )
 } | {"SCMP_CMP_MASKED_EQ": 7}
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "x86", "s390x": "s390x"}
-_ARCHITECTURES = {"amd64": "SCMP_ARCH_X86_64", "arm64": "SCMP_ARCH_AARCH64", "arm": "SCMP_ARCH_ARM"}
+ARCHITECTURES = {"amd64": "SCMP_ARCH_X86_64", "arm64": "SCMP_ARCH_AARCH64", "arm": "SCMP_ARCH_ARM"}
 
 
 _CLONE_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)  # CLONE_NEW*
@@ -139,7 +139,7 @@ def restrict_to_docker(rules: Sequence[Rule], capabilities: frozenset[str], host
     own = [Rule(name, _refusal(errno.EPERM)) for name in sorted(refused)]
     allows_vsock_less = any(rule == Rule("socket", _ALLOW) for rule in rules)
     if allows_vsock_less:
-        own.append(Rule("socket", _ALLOW, ((0, _COMPARISONS["SCMP_CMP_NE"], _AF_VSOCK, 0),)))
+        own.append(Rule("socket", _ALLOW, ((0, COMPARISONS["SCMP_CMP_NE"], _AF_VSOCK, 0),)))
     replaced = refused | ({"socket"} if allows_vsock_less else set())
     if "CAP_SYS_ADMIN" not in capabilities:
         replaced |= {"clone", "clone3"}
@@ -149,14 +149,14 @@ def restrict_to_docker(rules: Sequence[Rule], capabilities: frozenset[str], host
 
 def _plain_clone(flags_argument: int) -> Iterator[Rule]:
     """clone without new namespaces (s390 has its first two arguments the other way round, clone(2))."""
-    masked = _COMPARISONS["SCMP_CMP_MASKED_EQ"]
+    masked = COMPARISONS["SCMP_CMP_MASKED_EQ"]
     yield Rule("clone", _ALLOW, ((flags_argument, masked, sum(_CLONE_NAMESPACES), 0),))
     for flag in _CLONE_NAMESPACES:
         yield Rule("clone", _refusal(errno.EPERM), ((flags_argument, masked, flag, flag),))
 
 
 def _refusal(number: int) -> int:
-    return _ACTIONS["SCMP_ACT_ERRNO"] | number
+    return ACTIONS["SCMP_ACT_ERRNO"] | number
 
 
 def _holds(entry: Mapping[str, Any], capabilities: frozenset[str], host: Host) -> bool:
@@ -196,23 +196,24 @@ def _rules(entry: Mapping[str, Any]) -> Iterator[Rule]:
 
 def _comparison(argument: Mapping[str, Any]) -> tuple[int, int, int, int]:
     try:
-        operator = _COMPARISONS[argument["op"]]
+        operator = COMPARISONS[argument["op"]]
         return int(argument["index"]), operator, int(argument["value"]), int(argument.get("valueTwo") or 0)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidParameterError(f"invalid argument in seccomp profile: {argument!r}") from error
 
 
 def _action(name: str, errno_return: int | None) -> int:
-    if name not in _ACTIONS:
+    if name not in ACTIONS:
         raise InvalidParameterError(f"invalid action in seccomp profile: {name!r}")
-    action = _ACTIONS[name]
+    action = ACTIONS[name]
     if name in {"SCMP_ACT_ERRNO", "SCMP_ACT_TRACE"}:
         action |= (errno.EPERM if errno_return is None else int(errno_return)) & 0xFFFF
     return action
 
 
-def _sub_architectures(profile: Mapping[str, Any], host: Host) -> Sequence[str]:
-    native = _ARCHITECTURES.get(host.architecture)
+def sub_architectures(profile: Mapping[str, Any], host: Host) -> Sequence[str]:
+    """Those whose system calls are filtered beside the host's own."""
+    native = ARCHITECTURES.get(host.architecture)
     for entry in profile.get("archMap") or ():
         if entry.get("architecture") == native:
             return tuple(entry.get("subArchitectures") or ())
@@ -255,7 +256,7 @@ def compile_profile(profile: Mapping[str, Any], rules: Sequence[Rule], host: Hos
     if not context:
         raise InternalError("libseccomp refuses the default action of the seccomp profile")
     try:
-        for name in _sub_architectures(profile, host):
+        for name in sub_architectures(profile, host):
             token = library.seccomp_arch_resolve_name(name.removeprefix("SCMP_ARCH_").lower().encode())
             if token:
                 _check(library.seccomp_arch_add(context, token), name, ignored=errno.EEXIST)
@@ -318,12 +319,16 @@ class SeccompCompiler:
                 self._programs.popitem(last=False)
         return self._programs[key]
 
-    def _compiled(self, capabilities: frozenset[str], text: str) -> SeccompProgram:
+    def rules(self, capabilities: frozenset[str], text: str = "") -> tuple[Mapping[str, Any], Sequence[Rule]]:
+        """A profile, and what holds of it for the container. Raises as ``program`` does."""
         host = Host.current()
         profile = parse_profile(text) if text else self._default_profile()
         rules = plan_rules(profile, capabilities, host)
-        if not text:
-            rules = restrict_to_docker(rules, capabilities, host)
+        return profile, rules if text else restrict_to_docker(rules, capabilities, host)
+
+    def _compiled(self, capabilities: frozenset[str], text: str) -> SeccompProgram:
+        host = Host.current()
+        profile, rules = self.rules(capabilities, text)
         flags = tuple(str(flag) for flag in profile.get("flags") or ())
         return SeccompProgram(compile_profile(profile, rules, host), flags)
 

@@ -1,11 +1,11 @@
-"""Calls of crun under way: each in its own scratch directory, watched by pidfd, ended with one callback."""
+"""Calls of the OCI runtime under way: each in its own scratch directory, watched by pidfd, ended with one callback."""
 
 import contextlib
 import itertools
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, TidegateError
@@ -20,7 +20,7 @@ Launched = Callable[[int, int | None], None]
 
 
 class Launcher:
-    """Starts processes through crun, never waiting for it, and clears up what it leaves."""
+    """Starts processes through crun or another runtime, never waiting for it, and clears up what it leaves."""
 
     def __init__(self, reaper: Reaper, root: Path, child_descriptors: int) -> None:
         self._reaper = reaper
@@ -29,7 +29,9 @@ class Launcher:
         self._scratch_root = root / "r"
         _remove_tree(str(self._scratch_root))
         self._scratch_root.mkdir(mode=0o700)
-        self._crun_root.mkdir(exist_ok=True, mode=0o700)
+        self._others_root = root / "runtimes"
+        for directory in (self._crun_root, self._others_root):
+            directory.mkdir(exist_ok=True, mode=0o700)
         self._crun = SealedProgram("crun")
         self._numbers = itertools.count(1)
         self.under_way: set[int] = set()
@@ -41,15 +43,13 @@ class Launcher:
             raise InternalError("the process has no streams")
         scratch = self._scratch_root / str(next(self._numbers))
         scratch.mkdir(mode=0o700)
-        joins = bool(process.cgroup_join)
+        name, program = process.container_id, self._program(process)
         kind = "run" if process.exec_id is None else "exec"
         if process.exec_id is None:
-            bundle, name = process.bundle, process.container_id
-            command = oci.run_command(self._crun_root, scratch, bundle, name, tty=streams.tty, joins=joins)
+            command = oci.run_command(program, scratch, process.bundle, name, tty=streams.tty)
         else:
             (scratch / "process").write_text(json.dumps(process.oci_process))
-            name = process.container_id
-            command = oci.exec_command(self._crun_root, scratch, name, tty=streams.tty, joins=joins)
+            command = oci.exec_command(program, scratch, name, tty=streams.tty)
         console = _listen(scratch / "tty") if streams.tty else None
 
         def ended(code: int) -> None:
@@ -65,13 +65,31 @@ class Launcher:
                     console.close()
                 _remove_tree(str(scratch))
 
-        self._watch(
-            oci.spawn(self._crun, command, streams.child_fds, process.cgroup_join, self._child_descriptors), ended
-        )
+        copy = None if process.runtime else self._crun
+        descriptors = self._child_descriptors
+        self._watch(oci.spawn(copy, command, streams.child_fds, process.cgroup_join, descriptors), ended)
 
-    def delete(self, container_id: str) -> None:
-        """Forget a container whose processes and control groups are gone: crun has nothing of it but a directory."""
-        _remove_tree(str(self._crun_root / container_id))
+    def _program(self, process: Process) -> list[str]:
+        if process.runtime:
+            return oci.other_program(process.runtime, self._others_root)
+        return oci.own_program(self._crun_root, joins=bool(process.cgroup_join))
+
+    def delete(self, container_id: str, runtime: Sequence[str]) -> None:
+        """Forget a container whose processes and control groups are gone: crun has nothing of it but a directory.
+
+        Another runtime may have more, and is asked; nobody waits for it.
+        """
+        if not runtime:
+            _remove_tree(str(self._crun_root / container_id))
+            return
+        state = self._others_root / container_id
+        if not state.exists():
+            return
+        command = [*oci.other_program(runtime, self._others_root), "delete", "--force", container_id]
+        with open(os.devnull, "r+b") as null:  # noqa: PTH123
+            stdio = [null.fileno()] * 3
+            pid = oci.spawn(None, command, stdio, (), self._child_descriptors)
+        self._watch(pid, lambda _code: _remove_tree(str(state)))
 
     def _watch(self, pid: int, ended: Callable[[int], None]) -> None:
         self.under_way.add(pid)

@@ -1,4 +1,6 @@
-"""Short calls of the OCI runtime ``crun``: its argument lists, how it is spawned, what its errors mean.
+"""Short calls of the OCI runtime: its argument lists, how it is spawned, what its errors mean.
+
+That is ``crun``, or another program with runc's command line, which makes its control groups itself.
 
 The process started by ``run -d`` or ``exec -d`` inherits crun's standard streams, and is handed to the supervisor (a
 subreaper) when crun ends. On cgroup v1 the child joins its groups through ``tasks``: a single-threaded writer moved
@@ -6,6 +8,7 @@ that way skips the kernel's RCU wait of ``cgroup.procs`` (0.6 ms against 6-14 ms
 """
 
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -34,23 +37,31 @@ def become_subreaper() -> None:
         raise InternalError(f"prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(ctypes.get_errno())}")
 
 
-def run_command(crun_root: Path, scratch: Path, bundle: str, container_id: str, *, tty: bool, joins: bool) -> list[str]:
+def run_command(program: Sequence[str], scratch: Path, bundle: str, container_id: str, *, tty: bool) -> list[str]:
     """``crun run -d``; ``scratch`` holds the log, the pid file and the console socket."""
-    manager = ["--cgroup-manager=disabled"] if joins else []
     return [
-        *("crun", "--root", str(crun_root), "--log", str(scratch / "log"), *manager, "run", "-d"),
+        *(*program, "--log", str(scratch / "log"), "run", "-d"),
         *("--pid-file", str(scratch / "pid"), *_console(scratch, tty=tty), "--bundle", bundle, container_id),
     ]
 
 
-def exec_command(crun_root: Path, scratch: Path, container_id: str, *, tty: bool, joins: bool) -> list[str]:
+def exec_command(program: Sequence[str], scratch: Path, container_id: str, *, tty: bool) -> list[str]:
     """``crun exec -d`` of the OCI process in ``scratch/process``."""
-    manager = ["--cgroup-manager=disabled"] if joins else []
     return [
-        *("crun", "--root", str(crun_root), "--log", str(scratch / "log"), *manager, "exec", "-d"),
+        *(*program, "--log", str(scratch / "log"), "exec", "-d"),
         *("--process", str(scratch / "process"), "--pid-file", str(scratch / "pid"), *_console(scratch, tty=tty)),
         container_id,
     ]
+
+
+def own_program(root: Path, *, joins: bool) -> list[str]:
+    """``crun`` with its state in ``root``; ``joins``: its control groups are made already."""
+    return ["crun", "--root", str(root), *(["--cgroup-manager=disabled"] if joins else [])]
+
+
+def other_program(runtime: Sequence[str], root: Path) -> list[str]:
+    """Another runtime with its state in ``root``."""
+    return [*runtime, "--root", str(root)]
 
 
 def _console(scratch: Path, *, tty: bool) -> list[str]:
@@ -58,14 +69,19 @@ def _console(scratch: Path, *, tty: bool) -> list[str]:
 
 
 def spawn(
-    crun: SealedProgram, command: Sequence[str], stdio: Sequence[int], cgroup_join: Sequence[str], descriptors: int
+    program: SealedProgram | None,
+    command: Sequence[str],
+    stdio: Sequence[int],
+    cgroup_join: Sequence[str],
+    descriptors: int,
 ) -> int:
     """Fork and execute ``command`` in the given cgroups with ``stdio`` as descriptors 0-2; returns its pid.
 
-    It dies with its supervisor, who is the only one to know what to do with what it starts. Raises NotFoundError when
-    ``crun`` is not installed.
+    It dies with its supervisor, who is the only one to know what to do with what it starts. ``program`` is a copy of
+    what ``command`` begins with. Raises NotFoundError when that is not installed.
     """
-    crun.refresh()
+    if program is not None:
+        program.refresh()
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -81,7 +97,9 @@ def spawn(
         high = [os.dup(fd) if fd < 3 else fd for fd in stdio]
         for target, fd in enumerate(high):
             os.dup2(fd, target)
-        crun.execute(command)
+        if program is not None:
+            program.execute(command)
+        os.execvp(command[0], list(command))  # noqa: S606 - no shell is wanted
     except OSError as error:
         sys.stderr.write(f"spawn: {error}\n")
     finally:
@@ -103,7 +121,7 @@ def start_error(log: str, command_name: str, code: int) -> TidegateError:
         return UnavailableError(
             "crun was killed during the start: its memory limit is too small, or the shim was killed"
         )
-    reason = lines[-1] if lines else "crun gave no reason"
+    reason = _message(lines[-1]) if lines else "the OCI runtime gave no reason"
     lowered = reason.lower()
     prefix = "OCI runtime exec failed" if command_name == "exec" else "failed to create task for container"
     if "executable file" in lowered and "not found" in lowered:
@@ -118,6 +136,17 @@ def start_error(log: str, command_name: str, code: int) -> TidegateError:
         if needle in lowered:
             return InvalidParameterError(f"{prefix}: {_without_errno(reason)}: {needle}")
     return InternalError(f"{prefix}: {reason}")
+
+
+def _message(line: str) -> str:
+    """What runc says: its log has ``time="..." level=error msg="..."``, quoted as Go and JSON do."""
+    _, found, quoted = line.partition(" msg=")
+    if not (line.startswith("time=") and found):
+        return line
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        return quoted
 
 
 def _without_errno(reason: str) -> str:

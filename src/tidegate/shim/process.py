@@ -12,13 +12,17 @@ from tidegate.shim.streams import Streams
 
 
 class Asked(NamedTuple):
-    """What the engine asked for: where, what, in which control groups, with which streams and which log."""
+    """What the engine asked for: where, what, in which control groups, with which streams, log and OCI runtime.
+
+    ``runtime`` is a program with its first arguments, nothing for crun.
+    """
 
     bundle: str
     oci_process: dict[str, Any]
     cgroup_join: list[str]
     stdio: dict[str, Any]
     log: dict[str, Any]
+    runtime: list[str]
 
 
 class Process:
@@ -27,7 +31,7 @@ class Process:
     def __init__(self, container_id: str, exec_id: str | None, asked: Asked) -> None:
         self.container_id = container_id
         self.exec_id = exec_id
-        self.bundle, self.oci_process, self.cgroup_join, self.stdio, self.log = asked
+        self.bundle, self.oci_process, self.cgroup_join, self.stdio, self.log, self.runtime = asked
         self.streams: Streams | None = None
         self.status = "created"
         self.pid = 0
@@ -71,10 +75,14 @@ def save(directory: Path, process: Process) -> None:
         "stdio": process.stdio,
         "log": process.log,
         "process": process.oci_process,
+        "runtime": process.runtime,
     }
     temporary = directory / f".{process.key}"
     temporary.write_text(json.dumps(record))
     temporary.replace(directory / f"{process.key}.json")
+
+
+_ASKED = ("bundle", "process", "cgroup_join", "stdio", "log", "runtime")
 
 
 def load_all(directory: Path) -> list[Process]:
@@ -82,7 +90,8 @@ def load_all(directory: Path) -> list[Process]:
     found = []
     for path in sorted(directory.glob("*.json")):
         record = json.loads(path.read_text())
-        asked = Asked(*(record[name] for name in ("bundle", "process", "cgroup_join", "stdio", "log")))
+        record.setdefault("runtime", [])  # an older supervisor knew of crun only
+        asked = Asked(*(record[name] for name in _ASKED))
         process = Process(record["container_id"], record["exec_id"], asked)
         for name in ("status", "pid", "started_at_ns", "start_ticks", "exit"):
             setattr(process, name, record[name])

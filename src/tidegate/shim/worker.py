@@ -102,12 +102,13 @@ class Worker:
         if request["op"] == "exec_create":
             exec_id = text(request, "exec_id")
             owner = self._find(container_id, None)
-            bundle, join = owner.bundle, owner.cgroup_join
+            bundle, join, runtime = owner.bundle, owner.cgroup_join, owner.runtime
         else:
             bundle, join = text(request, "bundle"), [str(path) for path in request.get("cgroup_join") or []]
+            runtime = [str(word) for word in request.get("runtime") or []]
         stdio, log = dict(request.get("stdio") or {}), dict(request.get("log") or {})
         oci_process = dict(request.get("process") or {})
-        process = Process(container_id, exec_id, Asked(bundle, oci_process, join, stdio, log))
+        process = Process(container_id, exec_id, Asked(bundle, oci_process, join, stdio, log, runtime))
         if (known := self._processes.get(process.key)) is not None:
             if known.status != "created":
                 raise ConflictError(f"{process.key} exists already")
@@ -208,7 +209,7 @@ class Worker:
             connection.answer(request, {})
             return
 
-        self._launcher.delete(process.container_id)
+        self._launcher.delete(process.container_id, process.runtime)
         for member in [p for p in self._processes.values() if p.container_id == process.container_id]:
             self._forget(member)
         connection.answer(request, {})

@@ -15,6 +15,7 @@ from tidegate.daemon.engine_options import (
     parse_transfers,
 )
 from tidegate.daemon.process_settings import BridgeRules, ContainerDefaults, Transfers
+from tidegate.engine.isolation.runtimes import RuntimeCommand
 from tidegate.spec.container import Ulimit
 
 
@@ -100,8 +101,19 @@ def test_what_containers_get_that_do_not_say() -> None:
         ({"default-ulimits": {"nofile": {"Soft": "x"}}}, "default-ulimits: 'nofile' is no object"),
         ({"default-ulimits": {"nofile": {"Name": "core"}}}, "default-ulimits: 'nofile' is named 'core' inside"),
         ({"default-ulimits": ["nofile"]}, "default-ulimits: invalid ulimit argument"),
+        ({"runtimes": {"kata": {"runtimeType": "io.containerd.kata.v2"}}}, "runtimes: kata: path and runtimeArgs"),
+        ({"runtimes": {"x": {"path": 7}}}, "runtimes: x: Expected `str`"),
+        ({"runtimes": ["x"]}, "runtimes: 'x' has no name or no path"),
+        ({"default-runtime": "kata"}, "default-runtime: 'kata' is none of runtimes"),
     ],
 )
 def test_wrong_defaults_of_containers_are_named(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InvalidParameterError, match=complaint):
         parse_container_defaults(values)
+
+
+def test_runtimes_from_the_file_and_from_flags() -> None:
+    file = {"runtimes": {"x": {"path": "/bin/x", "runtimeArgs": ["--y"]}}, "default-runtime": "x"}
+    found = parse_container_defaults(file)
+    assert (found.runtimes, found.default_runtime) == ({"x": RuntimeCommand("/bin/x", ("--y",))}, "x")
+    assert parse_container_defaults({"runtimes": ["x=/bin/x"]}).runtimes == {"x": RuntimeCommand("/bin/x")}

@@ -20,6 +20,7 @@ from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.mounts.container_mounts import StagedMounts
 from tidegate.drivers.oci.plan import ProcessPlanner
 from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
+from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.joining import resolve_joined
 from tidegate.engine.limits import plan_limits
 from tidegate.engine.links.requested import resolve_links
@@ -185,6 +186,7 @@ def outcome(document: Mapping[str, object], home: Path) -> object:
     """Everything that follows from a create and a start. Raises TidegateError for what is refused."""
     (home / "merged").mkdir(exist_ok=True, parents=True)
     request = decode(CreateRequest, json.dumps(document).encode())
+    Runtimes().check(request.host_config.runtime)
     possible = plan_limits(request.host_config, ABLE)
     request = resolve_joined(msgspec.structs.replace(request, host_config=possible.host_config), missing)
     related = Related(inherit_mounts(request, missing), resolve_links(request.host_config, missing))

@@ -45,3 +45,18 @@ def test_anything_else_is_the_engine_s_own_fault() -> None:
 def test_a_crun_that_was_killed_is_no_fault_of_the_command() -> None:
     assert isinstance(start_error("", "run", KILLED), UnavailableError)
     assert isinstance(start_error("cannot do it\n", "run", KILLED), InternalError)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ('exec: \\"nope\\": executable file not found in $PATH', "executable file not found"),
+        ('exec: \\"/etc\\": permission denied', "permission denied"),
+        ('exec: \\"/nope\\": stat /nope: no such file or directory', "no such file or directory"),
+    ],
+)
+def test_runc_s_complaints_are_read_out_of_its_log(said: str, kind: str) -> None:
+    line = f'time="2026-01-01T00:00:00Z" level=error msg="runc run failed: unable to start container process: {said}"'
+    error = start_error(line, "run", 1)
+    assert isinstance(error, InvalidParameterError)
+    assert kind in error.message and "level=error" not in error.message

@@ -58,7 +58,7 @@ def test_a_message_replaces_what_was_held_and_one_without_names_ends_it(pipe: tu
 
 
 def process(fd: int) -> Process:
-    running = Process("c1", None, Asked("/bundle", {}, [], {}, {}))
+    running = Process("c1", None, Asked("/bundle", {}, [], {}, {}, []))
     running.status, running.pidfd = "running", fd
     return running
 

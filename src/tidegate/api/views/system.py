@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tidegate import __version__
+from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.logging.options import DRIVERS, REMOTE_OPTIONS
 from tidegate.engine.system import DiskUsage, EngineFacts, EngineInfo
 from tidegate.kernel.host import HostFacts
@@ -89,8 +90,8 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "Labels": list(facts.labels),
         "ExperimentalBuild": False,
         "ServerVersion": __version__,
-        "Runtimes": {"crun": {"path": "crun"}},
-        "DefaultRuntime": "crun",
+        "Runtimes": _runtimes_view(facts.runtimes),
+        "DefaultRuntime": facts.runtimes.default,
         "Swarm": _NO_SWARM,
         "LiveRestoreEnabled": facts.live_restore,
         "Isolation": "",
@@ -104,6 +105,13 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         **({"DefaultAddressPools": _pools_view(facts)} if facts.address_pools else {}),
         "Warnings": _warnings(host),
     }  # fmt: skip
+
+
+def _runtimes_view(runtimes: Runtimes) -> dict[str, Any]:
+    return {
+        name: {"path": command.path, **({"runtimeArgs": list(command.arguments)} if command.arguments else {})}
+        for name, command in runtimes.known.items()
+    }
 
 
 def mask_credentials(url: str) -> str:

@@ -74,6 +74,7 @@ class OCIRequest(msgspec.Struct, frozen=True):
     masked_paths: tuple[str, ...] = DEFAULT_MASKED_PATHS
     readonly_paths: tuple[str, ...] = DEFAULT_READONLY_PATHS
     seccomp: SeccompProgram | None = None
+    seccomp_document: Mapping[str, Any] | None = None  # in place of a program, for a runtime that compiles it
     net_host: bool = False
     net_joined: bool = False  # the namespace is not the container's to configure
     ipc_host: bool = False
@@ -240,6 +241,8 @@ def plan_config(request: OCIRequest) -> dict[str, Any]:
     }
     if not request.uts_host:
         config["hostname"] = request.process.hostname
+    if request.seccomp_document is not None:
+        config["linux"]["seccomp"] = dict(request.seccomp_document)
     if request.seccomp is not None:
         # crun reads the annotation only where a (here empty) profile stands beside it
         flags = {"flags": list(request.seccomp.flags)} if request.seccomp.flags else {}

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -38,6 +39,7 @@ from tidegate.drivers.shared_memory import mount_shared_memory
 from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.isolation.cgroup_parent import cgroup_path
 from tidegate.engine.isolation.namespace_modes import IPC, ipc_of
+from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.isolation.security_options import BUILTIN, UNCONFINED, parse_security_options
 from tidegate.engine.links.table import LinkedContainer, LinkTable
 from tidegate.engine.ports import (
@@ -48,7 +50,8 @@ from tidegate.engine.ports import (
 )
 from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
 from tidegate.kernel.paths import read_in_root
-from tidegate.kernel.seccomp import SeccompCompiler, SeccompProgram
+from tidegate.kernel.seccomp import Host, SeccompCompiler, SeccompProgram
+from tidegate.kernel.seccomp_document import oci_seccomp
 from tidegate.model.container import JOINS, Container
 from tidegate.model.phases import Phase
 from tidegate.spec.codec import decode
@@ -70,6 +73,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     logs: LogPlanner
     links: LinkTable
     host_gateway: str = ""
+    runtimes: Runtimes = Runtimes()
 
     async def container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
@@ -82,6 +86,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     ) -> ContainerProcess:
         document = stored_request(container.document)
         host = document.host_config
+        runtime = self.runtimes.command(host.runtime)
         linked, ipc = self.links.linked(container), ipc_of(host, self.links.find)
         request = OCIRequest(
             process=self._process(container, document, rootfs, linked),
@@ -103,7 +108,8 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             init_host_path=_init_path() if host.init else None,
             masked_paths=_system_paths(host, host.masked_paths, DEFAULT_MASKED_PATHS),
             readonly_paths=_system_paths(host, host.readonly_paths, DEFAULT_READONLY_PATHS),
-            seccomp=self._seccomp(host),
+            seccomp=None if runtime else self._seccomp(host),
+            seccomp_document=self._seccomp_document(host) if runtime else None,
             net_host=container.settings.network == "host",
             ipc_host=ipc.namespace == "host",
             ipc_path=f"/proc/{ipc.of.state.pid}/ns/ipc" if ipc.of else None,
@@ -117,7 +123,8 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         config = plan_config(request)
         make_mountpoints(rootfs, config["mounts"])
         self._tell_holders(container, attachment)
-        return ContainerProcess(container.id, config, stdio, self.logs.target(container, document))
+        log = self.logs.target(container, document)
+        return ContainerProcess(container.id, config, stdio, log, (runtime.path, *runtime.arguments) if runtime else ())
 
     def _joined(self, mode: str, namespace: str, what: str) -> str | None:
         """The namespace of the container that ``mode`` names. Raises ConflictError when that one does not run."""
@@ -210,12 +217,14 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         )
 
     def _seccomp(self, host: HostConfig) -> SeccompProgram | None:
-        wanted = parse_security_options(host.security_opt).seccomp
-        if wanted == UNCONFINED or (host.privileged and not wanted):
+        wanted = _seccomp_profile(host)
+        return None if wanted is None else self.seccomp.program(_capabilities(host), wanted)
+
+    def _seccomp_document(self, host: HostConfig) -> Mapping[str, Any] | None:
+        wanted = _seccomp_profile(host)
+        if wanted is None:
             return None
-        held = held_capabilities()
-        capabilities = effective_capabilities(host.cap_add, host.cap_drop, privileged=host.privileged, available=held)
-        return self.seccomp.program(capabilities, "" if wanted == BUILTIN else wanted)
+        return oci_seccomp(*self.seccomp.rules(frozenset(_capabilities(host)), wanted), Host.current())
 
     def _mounts(self, container: Container, host: HostConfig) -> Iterable[MountRequest]:
         yield from self.mounts.requests(container)
@@ -260,6 +269,19 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
 
 def _variables(linked: Iterable[LinkedContainer]) -> tuple[str, ...]:
     return tuple(variable for each in linked for variable in each.variables)
+
+
+def _seccomp_profile(host: HostConfig) -> str | None:
+    """A profile's text, "" for the default one, None for no filter."""
+    wanted = parse_security_options(host.security_opt).seccomp
+    if wanted == UNCONFINED or (host.privileged and not wanted):
+        return None
+    return "" if wanted == BUILTIN else wanted
+
+
+def _capabilities(host: HostConfig) -> Sequence[str]:
+    held = held_capabilities()
+    return effective_capabilities(host.cap_add, host.cap_drop, privileged=host.privileged, available=held)
 
 
 def _system_paths(host: HostConfig, wanted: tuple[str, ...] | None, defaults: tuple[str, ...]) -> tuple[str, ...]:

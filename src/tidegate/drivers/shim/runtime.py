@@ -106,6 +106,9 @@ class ShimRuntime:
 
         def prepare() -> Sequence[Path]:
             self._bundles.write(process.container_id, process.oci_config)
+            if process.runtime:  # it makes the control groups itself, where nothing may be left
+                self._cgroups.remove(process.container_id)
+                return ()
             return self._cgroups.create(process.container_id, resources)
 
         join = await asyncio.to_thread(prepare)
@@ -116,6 +119,7 @@ class ShimRuntime:
             stdio=stdio_document(process.stdio),
             log=log_document(process.log),
             cgroup_join=[str(path) for path in join],
+            runtime=list(process.runtime),
         )
 
     async def start(self, container_id: str) -> int:
