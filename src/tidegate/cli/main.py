@@ -23,13 +23,16 @@ EXIT_INTERRUPTED = 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("tidegate.cli.audit_commands", "verify, follow or search what the gate has decided"),
     "client": ("tidegate.cli.client_commands", "invite, list and revoke clients, and say what they may do"),
+    "completion": ("tidegate.cli.completion.completion_command", "print what makes a shell complete these commands"),
     "doctor": ("tidegate.cli.doctor_command", "look at this host as an attacker would"),
     "engine": ("tidegate.cli.engine_command", "start the engine without a gate, in the foreground"),
     "gate": ("tidegate.cli.gate_command", "stand before an engine that runs already, in the foreground"),
     "image": ("tidegate.cli.image_command", "make an image where no registry is at hand"),
+    "install": ("tidegate.cli.installation.install_command", "install engine and gate as services of systemd"),
     "pki": ("tidegate.cli.pki_commands", "make, list and hand out certificates"),
     "policy": ("tidegate.cli.policy_commands", "check access files, explain a verdict, learn a policy from an audit"),
     "proof": ("tidegate.cli.proof_command", "run one container through 2376 and show its output"),
+    "uninstall": ("tidegate.cli.installation.uninstall_command", "take the services away again, and leave the data"),
     "up": ("tidegate.cli.up_command", "start the engine and the gate, in the foreground"),
     "version": ("tidegate.cli.version_command", "print the version"),
 }
