@@ -142,3 +142,62 @@ def test_tmpfs_with_options(engine: RunningEngine) -> None:
     told = run(engine, [tmpfs], script)
     assert told.startswith("1770\n") and "size=64k" in told
     assert "nosuid,nodev,noexec" in told
+
+
+def test_volumes_with_driver_options(engine: RunningEngine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("of the host\n")
+    options = ["--opt", "type=none", "--opt", "o=bind", "--opt", f"device={tmp_path}"]
+    assert engine.docker("volume", "create", "--label", "a=b", *options, "host").stdout == "host\n"
+    shown = json.loads(engine.docker("volume", "inspect", "host").stdout)[0]
+    assert shown["Options"] == {"type": "none", "o": "bind", "device": str(tmp_path)}
+    tmpfs = "type=volume,source=fast,target=/f,volume-opt=type=tmpfs,volume-opt=device=tmpfs,volume-opt=o=size=64k"
+    command = ["sh", "-c", "cat /h/file; grep ' /f ' /proc/mounts; exec sleep 60"]
+    run_it = ["run", "-d", "--network", "none", "-v", "host:/h", "--mount", tmpfs, "busybox", *command]
+    containers = [engine.docker(*run_it).stdout.strip() for _ in range(2)]
+    logs = engine.docker("logs", containers[0]).stdout
+    assert logs.startswith("of the host\ntmpfs /f tmpfs rw") and "size=64k" in logs
+    assert engine.docker("exec", containers[0], "touch", "/f/shared").returncode == 0
+    assert engine.docker("exec", containers[1], "ls", "/f").stdout == "shared\n"
+    os.kill(engine.children()["engine"], signal.SIGKILL)
+    engine.process.wait(30)
+    engine.start()
+    assert engine.docker("rm", "-f", containers[0]).returncode == 0
+    assert len(mounted_volumes(engine)) == 2
+    assert "volume is in use" in engine.docker("volume", "rm", "host").stderr
+    assert engine.docker("rm", "-f", containers[1]).returncode == 0
+    assert mounted_volumes(engine) == []
+    created = engine.docker("create", "--name", "resting", "-v", "host:/h", "busybox", "true")
+    assert created.returncode == 0, created.stderr
+    assert "of the host" in engine.docker("cp", "resting:/h/file", "-").stdout
+    assert engine.docker("rm", "resting").returncode == 0
+    for name in ("host", "fast"):
+        assert engine.docker("volume", "rm", name).returncode == 0
+    assert (tmp_path / "file").read_text() == "of the host\n"
+    assert mounted_volumes(engine) == []
+    missing = ["--opt", "type=none", "--opt", "o=bind", "--opt", "device=/no/such/place", "broken"]
+    assert engine.docker("volume", "create", *missing).returncode == 0
+    told = run(engine, ["type=volume,source=broken,target=/b"], "true")
+    assert "failed to mount local volume: mount /no/such/place" in told
+    assert "invalid option" in engine.docker("volume", "create", "--opt", "colour=red").stderr
+
+
+def test_volumes_are_listed_by_filters(engine: RunningEngine) -> None:
+    for name in ("list-a", "list-b"):
+        assert engine.docker("volume", "create", "--label", f"of={name}", name).returncode == 0
+    assert engine.docker("create", "--name", "user", "-v", "list-a:/a", "busybox", "true").returncode == 0
+
+    def listed(*filters: str) -> list[str]:
+        words = [word for each in ("name=^list-", *filters) for word in ("--filter", each)]
+        return engine.docker("volume", "ls", "-q", *words).stdout.split()
+
+    assert listed() == ["list-a", "list-b"]
+    assert listed("dangling=true") == ["list-b"] and listed("dangling=false") == ["list-a"]
+    assert listed("label=of=list-b") == ["list-b"] and listed("driver=local") == ["list-a", "list-b"]
+    assert listed("driver=nfs") == []
+    assert "invalid filter" in engine.docker("volume", "ls", "--filter", "colour=red").stderr
+    assert engine.docker("rm", "user").returncode == 0
+
+
+def mounted_volumes(engine: RunningEngine) -> list[str]:
+    told = Path(f"/proc/{engine.children()['engine']}/mountinfo").read_text()
+    return [line for line in told.splitlines() if f"{engine.root}/data/volumes" in line]

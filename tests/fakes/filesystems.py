@@ -7,6 +7,7 @@ from pathlib import Path
 from tidegate.base.errors import InternalError, NotFoundError
 from tidegate.engine.file_ports import BindMount
 from tidegate.engine.mounts.points import MountPoint
+from tidegate.engine.mounts.volume_options import DeviceMount
 from tidegate.model.container import Container
 
 
@@ -46,9 +47,14 @@ class FakeRootFilesystems:
 
 
 class FakeVolumeStore:
-    """``volumes`` maps a name to what was copied into it."""
+    """``volumes`` maps a name to what was copied into it, ``mounted`` to what is mounted there.
+
+    It fits ``ContainerVolumes`` too: ``users`` are the containers that use volumes.
+    """
 
     def __init__(self) -> None:
+        self.mounted: dict[str, DeviceMount] = {}
+        self.users: list[str] = []
         self.volumes: dict[str, list[Path]] = {}
 
     async def create(self, name: str) -> Path:
@@ -62,7 +68,22 @@ class FakeVolumeStore:
         if not self.volumes[name]:
             self.volumes[name].append(source)
 
+    async def mount(self, name: str, wanted: DeviceMount) -> None:
+        if wanted.device == "/broken":
+            raise InternalError("failed to mount local volume")
+        self.mounted.setdefault(name, wanted)
+
+    async def unmount(self, name: str) -> None:
+        self.mounted.pop(name, None)
+
+    async def begin_use(self, container: Container) -> None:
+        self.users.append(container.id)
+
+    async def end_use(self, container_id: str) -> None:
+        self.users = [each for each in self.users if each != container_id]
+
     async def remove(self, name: str) -> None:
+        self.mounted.pop(name, None)
         self.volumes.pop(name, None)
 
     async def names(self) -> Sequence[str]:

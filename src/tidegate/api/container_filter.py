@@ -58,8 +58,8 @@ class ContainerFilter:
         self._around = around
         _check_words(filters, "status", STATUSES)
         _check_words(filters, "health", HEALTH_STATUSES)
-        self._names = [_expression("name", value) for value in filters.get("name", ())]
-        self._ids = [_expression("id", value) for value in filters.get("id", ())]
+        self._names = [expression("name", value) for value in filters.get("name", ())]
+        self._ids = [expression("id", value) for value in filters.get("id", ())]
         self._exposed, self._published = (_ports(filters, name) for name in ("expose", "publish"))
         self._tasks_only = parse_boolean_filter(filters, "is-task", False)
         born = {name: [self._created(value) for value in filters.get(name, ())] for name in ("before", "since")}
@@ -164,7 +164,8 @@ def _check_words(filters: Filters, name: str, known: frozenset[str]) -> None:
 
 
 @lru_cache(maxsize=128)
-def _expression(name: str, text: str) -> "re.Pattern[str]":
+def expression(name: str, text: str) -> "re.Pattern[str]":
+    """What a filter is matched by. Raises InvalidParameterError for one that could take exponential time."""
     repetitions = len(re.findall(r"(?<!\\)[*+{]", text))
     if re.search(r"\)[*+?{]", text) or repetitions > _MOST_REPETITIONS:
         raise InvalidParameterError(

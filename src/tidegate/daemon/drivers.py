@@ -129,7 +129,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
     runtimes = Runtimes(asked.runtimes, find_runtimes(), asked.default_runtime)
     rootfs = OverlayRootFilesystems(data, layers.diff_path)
 
-    volumes = LocalVolumeStore(data / "volumes")
+    volumes = LocalVolumeStore(data / "volumes", host_mounts)
     stage = MountStage(settings.exec_root / "mounts", volumes.path, layers.diff_path, host_mounts)
     mounts = StagedMounts(stage, os.uname().release)
 

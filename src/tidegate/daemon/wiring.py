@@ -87,7 +87,9 @@ class Engine:
             ),
             self._bus,
         )
-        self._archives = ArchiveService(self._containers, outside.files, outside.hold, outside.mounts.hold)
+        self._archives = ArchiveService(
+            self._containers, outside.files, outside.hold, volumes.hold, outside.mounts.hold
+        )
         self._stats = StatsService(self._containers, outside.meters, outside.clock)
         self._execs = ExecService(outside.runtime, self._containers, plans.exec)
         self._prober = HealthProber(self._execs, self._containers.probed, outside.clock)
@@ -173,6 +175,7 @@ class Engine:
         await self._drivers.bridge.ensure()
         await self._networks.load()
         await self._containers.recover(self._boot_order.hold)
+        await self._volumes.settle()
         in_use = [chain_id for each in self._containers.list() for chain_id in each.settings.layers]
         await self._images.collect_garbage(in_use)
         self._tasks.append(asyncio.create_task(self._containers.run(), name="runtime-events"))

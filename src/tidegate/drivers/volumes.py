@@ -3,6 +3,7 @@
 - a volume is ROOT/NAME/_data; names are checked here once more, since they become paths;
 - ``copy_up`` fills an empty volume through a temporary sibling directory that is renamed into place, so that a crash
   leaves it empty or filled, never half filled. Ownership, modes, times, xattrs, links and device nodes are kept;
+- a volume that is a device has it mounted there: it is filled in place;
 - no symlink of the source is followed.
 """
 
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
+from tidegate.drivers.mounts.devices import mount_device, unmount_all
+from tidegate.engine.mounts.volume_options import DeviceMount
+from tidegate.kernel.mounts import mount_points
 from tidegate.kernel.tree_size import tree_bytes
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -26,8 +30,9 @@ _T = TypeVar("_T")
 class LocalVolumeStore:
     """Volumes under one root directory."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, host_mounts: Path = Path("/proc/self/ns/mnt")) -> None:
+        """``host_mounts`` is the host's mount namespace."""
+        self._root, self._host_mounts = root, host_mounts
 
     def path(self, name: str) -> Path:
         """Where the volume's data is. Raises InvalidParameterError for a name that is none."""
@@ -49,8 +54,18 @@ class LocalVolumeStore:
         path = self.path(name)
         await _in_thread(lambda: _fill(path, source))
 
+    async def mount(self, name: str, wanted: DeviceMount) -> None:
+        """See ``VolumeStore``. Raises InternalError with the kernel's reason."""
+        path = self.path(name)
+        await _in_thread(lambda: _mount(wanted, path, self._host_mounts))
+
+    async def unmount(self, name: str) -> None:
+        """See ``VolumeStore``. Raises InternalError."""
+        path = self.path(name)
+        await _in_thread(lambda: unmount_all(path))
+
     async def remove(self, name: str) -> None:
-        """Remove volume and data; one already gone is success. Raises InternalError."""
+        """Remove volume and data, never what is mounted; one already gone is success. Raises InternalError."""
         path = self.path(name).parent
         await _in_thread(lambda: _remove(path))
 
@@ -77,9 +92,19 @@ def _make(path: Path) -> Path:
     return path
 
 
+def _mount(wanted: DeviceMount, path: Path, host_mounts: Path) -> None:
+    if str(path) not in mount_points(str(path)):
+        mount_device(wanted, path, host_mounts)
+
+
 def _remove(directory: Path) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)
+    if not directory.exists():
+        return
+    unmount_all(directory / "_data")
+    below = mount_points(str(directory))
+    if below:
+        raise InternalError(f"remove {directory.name}: something is mounted at {below[0]}")
+    shutil.rmtree(directory)
 
 
 def _names(root: Path) -> Sequence[str]:
@@ -93,14 +118,22 @@ def _fill(target: Path, source: Path) -> None:
         raise NotFoundError(f"get {target.parent.name}: no such volume")
     if source.is_symlink() or not source.is_dir() or any(target.iterdir()):
         return
+    if str(target) in mount_points(str(target)):  # of another filesystem: nothing can be renamed there
+        _copy_entries(source, target)
+        return
     filling = target.with_name(_FILLING)
-    _remove(filling)
+    if filling.exists():
+        shutil.rmtree(filling)
     _copy_tree(source, filling)
     filling.rename(target)  # rename(2) replaces an empty directory
 
 
 def _copy_tree(source: Path, target: Path) -> None:
     target.mkdir()
+    _copy_entries(source, target)
+
+
+def _copy_entries(source: Path, target: Path) -> None:
     links: dict[tuple[int, int], Path] = {}
     with os.scandir(source) as entries:
         for entry in entries:

@@ -29,15 +29,17 @@ from tidegate.spec.stored import stored_request
 
 _WITH_PROCESSES = frozenset({Phase.RUNNING, Phase.PAUSED, Phase.STOPPING})
 _WITHOUT_FILES = frozenset({Phase.CREATING, Phase.REMOVING, Phase.DEAD})
+HoldVolumes = Callable[[Container], AbstractAsyncContextManager[None]]
 HoldMounts = Callable[[Container], AbstractAsyncContextManager[Sequence[BindMount]]]
 
 
 class ArchiveService(msgspec.Struct, frozen=True):
-    """``hold_mounts`` answers what a container sees besides its root filesystem."""
+    """``hold_volumes`` has a container's volumes mounted, ``hold_mounts`` answers what it sees besides its rootfs."""
 
     containers: ContainerService
     files: ContainerFiles
     hold: HoldRootfs
+    hold_volumes: HoldVolumes
     hold_mounts: HoldMounts
 
     async def stat(self, name_or_id: str, path: str) -> PathStat:
@@ -106,7 +108,11 @@ class ArchiveService(msgspec.Struct, frozen=True):
         if container.state.phase in _WITH_PROCESSES:
             yield RunningTree(container.id, container.state.pid)
             return
-        async with self.hold(container.id) as rootfs, self.hold_mounts(container) as binds:
+        async with (
+            self.hold(container.id) as rootfs,
+            self.hold_volumes(container),
+            self.hold_mounts(container) as binds,
+        ):
             read_only = stored_request(container.document).host_config.readonly_rootfs
             yield RestingTree(rootfs, binds, read_only)
 

@@ -14,7 +14,7 @@ import msgspec
 from tidegate.base.errors import ConflictError, InternalError, NotFoundError, TidegateError, UnavailableError
 from tidegate.engine.early_streams import EarlyStreams
 from tidegate.engine.event_sources.container_events import ContainerEvents
-from tidegate.engine.file_ports import ContainerMounts
+from tidegate.engine.file_ports import ContainerMounts, ContainerVolumes
 from tidegate.engine.ports import (
     BridgeAttachment,
     BridgeNetwork,
@@ -24,7 +24,6 @@ from tidegate.engine.ports import (
     RootFilesystems,
     Runtime,
     StateStore,
-    VolumeStore,
 )
 from tidegate.model import phases as p
 from tidegate.model.container import Container
@@ -58,7 +57,7 @@ class Ports(msgspec.Struct, frozen=True):
     runtime: Runtime
     rootfs: RootFilesystems
     bridge: BridgeNetwork
-    volumes: VolumeStore
+    volumes: ContainerVolumes
     mounts: ContainerMounts
     state: StateStore
     clock: Clock
@@ -150,17 +149,20 @@ class ContainerEffects:
             return p.Prepared()
         rootfs = await self._ports.rootfs.mount(container.id)
         try:
+            await volumes.begin_use(container)
             for use in filled:
                 source = await asyncio.to_thread(self._ports.resolve_in_root, rootfs, use.container_path)
                 if source is not None:
                     await volumes.copy_up(use.name, source)
         finally:
             await self._ports.rootfs.unmount(container.id)
+            await volumes.end_use(container.id)
         return p.Prepared()
 
     async def _launch(self, container: Container) -> Event:
         ports = self._ports
         rootfs, netns_path = await _both(ports.rootfs.mount(container.id), self._join_network(container))
+        await ports.volumes.begin_use(container)
         self.events.begin_run(container)
         process = await ports.plan(container, rootfs, netns_path, self.attachments.get(container.id))
         await ports.runtime.create(process)
@@ -198,6 +200,7 @@ class ContainerEffects:
             self._ports.bridge.disconnect(container.id),
             self._ports.rootfs.unmount(container.id),
             self._ports.mounts.clear(container.id),
+            self._ports.volumes.end_use(container.id),
             *([self._ports.state.delete(ATTACHMENT, container.id, durable=False)] if attached else []),
             return_exceptions=True,
         )

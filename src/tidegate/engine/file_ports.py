@@ -77,6 +77,27 @@ class HoldRootfs(Protocol):
     def __call__(self, container_id: str) -> AbstractAsyncContextManager[Path]: ...
 
 
+class ContainerVolumes(Protocol):
+    """Volumes as containers use them."""
+
+    async def create(self, name: str) -> Path:
+        """A volume that a container names, made if need be."""
+        ...
+
+    async def begin_use(self, container: Container) -> None:
+        """Have its volumes mounted that are devices; ``end_use`` is owed, also after an error."""
+        ...
+
+    async def end_use(self, container_id: str) -> None: ...
+    async def copy_up(self, name: str, source: Path) -> None:
+        """See ``VolumeStore``."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """With the container that had it, unless another one names it."""
+        ...
+
+
 class ContainerMounts(Protocol):
     """What a container mounts of volumes, images and the host."""
 

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tidegate.engine.mounts.volume_options import DeviceMount
+
 # ----------------------------------------------------------------------------- runtime: processes and their stdio
 
 
@@ -351,7 +353,7 @@ class BridgeNetwork(Protocol):
 
 
 class VolumeStore(Protocol):
-    """Directories of local volumes, under DATA_ROOT/volumes/NAME/_data."""
+    """Directories of local volumes, under DATA_ROOT/volumes/NAME/_data, and what is mounted there."""
 
     async def create(self, name: str) -> Path: ...
     def path(self, name: str) -> Path: ...
@@ -359,7 +361,15 @@ class VolumeStore(Protocol):
         """Fill an empty volume from a directory of an image, with ownership, modes, xattrs; a filled one is left."""
         ...
 
-    async def remove(self, name: str) -> None: ...
+    async def mount(self, name: str, wanted: DeviceMount) -> None:
+        """Mount it on the volume's directory; where something is mounted already that is success."""
+        ...
+
+    async def unmount(self, name: str) -> None: ...
+    async def remove(self, name: str) -> None:
+        """Unmount, and remove the directory; what was mounted keeps its data."""
+        ...
+
     async def names(self) -> Sequence[str]: ...
     async def usage_bytes(self, name: str) -> int: ...
 

@@ -1,27 +1,30 @@
 """Volumes: records with labels beside the directories of the volume store, and who uses them.
 
-- ``LocalVolumes`` fits the port ``VolumeStore`` itself, so that a volume a container asks for gets its record here too;
+- ``LocalVolumes`` fits the port ``ContainerVolumes``, so that a volume a container asks for gets its record here too;
 - the record is stored before the directory is made, and forgotten after the directory is gone; ``load`` completes
   whatever a crash left half done, and records directories of an engine that kept no records;
-- a volume that a container names is in use, whether the container runs or not.
+- a volume that a container names is in use, whether the container runs or not; one that is a device is mounted while
+  it runs (``engine/mounts/volume_uses.py``).
 """
 
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import msgspec
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.engine.events import EventBus
+from tidegate.engine.mounts.volume_options import check_volume_options, device_mount
+from tidegate.engine.mounts.volume_uses import VolumeUses
 from tidegate.engine.ports import Clock, StateStore, VolumeStore
 from tidegate.model.container import Container
-from tidegate.model.phases import Phase
+from tidegate.model.phases import ALIVE, Phase
 from tidegate.spec.volume import ANONYMOUS_LABEL, VolumeCreateRequest
 
 VOLUME = "volume"
-_LOCAL_OPTIONS = ("type", "o", "device", "size")
 
 
 class Volume(msgspec.Struct, frozen=True):
@@ -53,6 +56,7 @@ class LocalVolumes:
         self._containers = containers
         self._volumes: dict[str, Volume] = {}
         self._making: dict[str, asyncio.Lock] = {}
+        self._uses = VolumeUses(store, self._options_of)
 
     async def load(self) -> None:
         """Read the records at boot. Raises InternalError."""
@@ -83,8 +87,9 @@ class LocalVolumes:
         """
         _check(request)
         if not request.name:
-            return await self._ensure(secrets.token_hex(32), {**request.labels, ANONYMOUS_LABEL: ""})
-        return await self._ensure(request.name, request.labels)
+            labels = {**request.labels, ANONYMOUS_LABEL: ""}
+            return await self._ensure(secrets.token_hex(32), labels, request.driver_opts)
+        return await self._ensure(request.name, request.labels, request.driver_opts)
 
     async def delete(self, name: str, *, force: bool = False) -> None:
         """Remove volume and data; with ``force`` one that is not there is success.
@@ -107,26 +112,48 @@ class LocalVolumes:
                 counts[name] = counts.get(name, 0) + 1
         return counts
 
-    # ------------------------------------------------------------------------- the port VolumeStore, for containers
+    # ------------------------------------------------------------------------- the port ContainerVolumes
 
     async def create(self, name: str) -> Path:
-        """See ``VolumeStore``: a volume that a container asks for; an anonymous one is marked."""
-        labels: dict[str, str] = {}
+        """See ``ContainerVolumes``: a volume that a container asks for; an anonymous one is marked."""
+        labels, options = dict[str, str](), dict[str, str]()
         for use in (use for each in self._containers() for use in each.settings.volumes if use.name == name):
             labels |= {**use.labels, ANONYMOUS_LABEL: ""} if use.anonymous else use.labels
-        await self._ensure(name, labels)
+            options |= use.driver_options
+        await self._ensure(name, labels, options)
         return self._store.path(name)
 
     def path(self, name: str) -> Path:
         """See ``VolumeStore``."""
         return self._store.path(name)
 
+    async def begin_use(self, container: Container) -> None:
+        """See ``ContainerVolumes``."""
+        await self._uses.begin({use.name for use in container.settings.volumes}, container.id)
+
+    async def end_use(self, container_id: str) -> None:
+        """See ``ContainerVolumes``."""
+        await self._uses.end(container_id)
+
+    def hold(self, container: Container) -> AbstractAsyncContextManager[None]:
+        """Its volumes mounted for as long as the context lasts, whether it runs or not."""
+        return self._uses.hold({use.name for use in container.settings.volumes})
+
+    async def settle(self) -> None:
+        """At boot, when it is known which containers run."""
+        running = {
+            each.id: [use.name for use in each.settings.volumes]
+            for each in self._containers()
+            if each.state.phase in ALIVE
+        }
+        await self._uses.settle(running, [name for name, volume in self._volumes.items() if volume.options])
+
     async def copy_up(self, name: str, source: Path) -> None:
         """See ``VolumeStore``."""
         await self._store.copy_up(name, source)
 
     async def remove(self, name: str) -> None:
-        """See ``VolumeStore``: gone with its container, unless another one that is not being removed names it."""
+        """See ``ContainerVolumes``: gone with its container, unless another one that is not being removed names it."""
         others = [each for each in self._containers() if each.state.phase is not Phase.REMOVING]
         if name in self._volumes and not any(_names(container, name) for container in others):
             await self._destroy(name)
@@ -136,16 +163,22 @@ class LocalVolumes:
         return sorted(self._volumes)
 
     async def usage_bytes(self, name: str) -> int:
-        """See ``VolumeStore``."""
-        return await self._store.usage_bytes(name)
+        """Of the engine's own disk: nothing where something else is mounted."""
+        is_elsewhere = device_mount(self._options_of(name)) is not None
+        return 0 if is_elsewhere else await self._store.usage_bytes(name)
 
     # ------------------------------------------------------------------------- records
 
-    async def _ensure(self, name: str, labels: Mapping[str, str]) -> Volume:
+    def _options_of(self, name: str) -> Mapping[str, str]:
+        return self._volumes[name].options if name in self._volumes else {}
+
+    async def _ensure(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> Volume:
         self._store.path(name)
+        if name not in self._volumes:
+            _check_options(name, options)
         async with self._making.setdefault(name, asyncio.Lock()):
             if name not in self._volumes:
-                await self._record(Volume(name, self._clock(), dict(labels)))
+                await self._record(Volume(name, self._clock(), dict(labels), dict(options)))
                 await self._store.create(name)
                 self._bus.publish("volume", "create", name, {"driver": "local"})
             return self._volumes[name]
@@ -175,9 +208,10 @@ def _check(request: VolumeCreateRequest) -> None:
     if request.driver not in ("", "local"):
         name = request.driver
         raise NotFoundError(f'create {request.name}: error looking up volume plugin {name}: plugin "{name}" not found')
-    for option in request.driver_opts:
-        if option in _LOCAL_OPTIONS:
-            raise NotSupportedError(
-                f"DriverOpts: option {option!r} of the local driver is not supported by this engine yet"
-            )
-        raise InvalidParameterError(f'create {request.name}: invalid option: "{option}"')
+
+
+def _check_options(name: str, options: Mapping[str, str]) -> None:
+    try:
+        check_volume_options(options)
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"create {name}: {error.message}") from error

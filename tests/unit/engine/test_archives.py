@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def play(body: Callable[[Life, FakeFiles, ArchiveService], Awaitable[None]], doc
         life.boot()
         await life.service.create(NewContainer("web", "demo", "sha256:1", document=document))
         try:
-            service = ArchiveService(life.service, files, files.hold, FakeMounts([BIND]).hold)
+            service = ArchiveService(life.service, files, files.hold, lambda _: nullcontext(), FakeMounts([BIND]).hold)
             await asyncio.wait_for(body(life, files, service), 30)
             assert files.held == []
         finally:

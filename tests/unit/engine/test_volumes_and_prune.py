@@ -10,10 +10,18 @@ from msgspec.structs import replace
 from tests.fakes.registry import FakeLayerStore, FakeRegistry
 from tests.unit.engine.life import Life
 
-from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, NotSupportedError, TidegateError
+from tidegate.base.errors import (
+    ConflictError,
+    InternalError,
+    InvalidParameterError,
+    NotFoundError,
+    NotSupportedError,
+    TidegateError,
+)
 from tidegate.drivers.content import ContentDirectory
 from tidegate.engine.containers import ContainerService, NewContainer
 from tidegate.engine.images import ImageService
+from tidegate.engine.mounts.volume_options import DeviceMount
 from tidegate.engine.prune import PruneService
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.model.container import Settings, VolumeUse
@@ -106,7 +114,7 @@ def test_a_volume_in_use_stays_and_an_anonymous_one_goes_with_its_container(tmp_
     ("request_", "kind", "words"),
     [
         (VolumeCreateRequest(name="a", driver="nfs"), NotFoundError, 'plugin "nfs" not found'),
-        (VolumeCreateRequest(name="a", driver_opts={"device": "/x"}), NotSupportedError, "option 'device'"),
+        (VolumeCreateRequest(name="a", driver_opts={"device": "/x"}), InvalidParameterError, 'required option: "type"'),
         (VolumeCreateRequest(name="a", driver_opts={"colour": "red"}), InvalidParameterError, 'option: "colour"'),
         (VolumeCreateRequest(name="a", cluster_volume_spec={}), NotSupportedError, "ClusterVolumeSpec"),
     ],
@@ -118,6 +126,56 @@ def test_what_is_not_done_is_refused_by_name(
         with pytest.raises(kind, match=words):
             await world.volumes.make(request_)
         assert not world.life.store.records
+
+    play(tmp_path, body)
+
+
+def test_a_volume_with_a_device_is_mounted_from_its_first_use_to_its_last(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,ro"}
+        await world.volumes.make(VolumeCreateRequest(name="data", driver_opts=options))
+        one = await world.container("one", VolumeUse("data", "/data"))
+        two = await world.container("two", VolumeUse("data", "/data"), VolumeUse("plain", "/plain"))
+        mounted = world.life.volumes.mounted
+        assert mounted == {}, "the copy of a create holds nothing"
+        await world.containers.start(one)
+        assert mounted == {"data": DeviceMount("tmpfs", "tmpfs", 1, "size=1m")}
+        await world.containers.start(two)
+        await world.volumes.end_use(one)
+        async with world.volumes.hold(world.containers.resolve(one)):
+            await world.volumes.end_use(two)
+            assert list(mounted) == ["data"]
+        assert mounted == {}
+        assert await world.volumes.usage_bytes("data") == 0 and await world.volumes.usage_bytes("plain") == 7
+
+    play(tmp_path, body)
+
+
+def test_after_a_crash_what_nobody_uses_is_unmounted(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        options = {"type": "none", "device": "/srv", "o": "bind"}
+        for name in ("used", "left"):
+            await world.volumes.make(VolumeCreateRequest(name=name, driver_opts=options))
+        identity = await world.container("one", VolumeUse("used", "/data"))
+        await world.containers.start(identity)
+        world.life.volumes.mounted["left"] = world.life.volumes.mounted["used"]
+        again = world.restarted_volumes()
+        await again.load()
+        await again.settle()
+        assert list(world.life.volumes.mounted) == ["used"]
+        await again.end_use(identity)
+        assert world.life.volumes.mounted == {}
+
+    play(tmp_path, body)
+
+
+def test_a_device_that_cannot_be_mounted_fails_the_start(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        use = VolumeUse("data", "/d", copy_up=False, driver_options={"type": "ext4", "device": "/broken"})
+        identity = await world.container("one", use)
+        with pytest.raises(InternalError, match="failed to mount local volume"):
+            await world.containers.start(identity)
+        assert world.volumes.resolve("data").options == {"type": "ext4", "device": "/broken"}
 
     play(tmp_path, body)
 

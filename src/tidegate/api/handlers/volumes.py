@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tidegate.api.container_filter import expression
 from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
 from tidegate.api.profile import ApiProfile
@@ -75,7 +76,7 @@ class VolumeHandlers(msgspec.Struct, frozen=True):
 def _matches(volume: Volume, filters: Filters, is_used: bool) -> bool:
     names, drivers = filters.get("name", ()), filters.get("driver", ())
     return (
-        (not names or any(name in volume.name for name in names))
+        (not names or any(expression("name", name).search(volume.name) for name in names))
         and (not drivers or "local" in drivers)
         and parse_boolean_filter(filters, "dangling", not is_used) == (not is_used)
         and labels_match(filters.get("label", ()), volume.labels)

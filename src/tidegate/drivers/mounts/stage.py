@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
+from tidegate.drivers.mounts.devices import clone_path, unmount_all
 from tidegate.drivers.overlay import mount_layers
 from tidegate.engine.mounts.points import MountPoint
 from tidegate.kernel import mounts
@@ -59,8 +60,7 @@ class MountStage:
             return
         try:
             for entry in home.iterdir():
-                while _make_private(entry):
-                    mounts.umount2(str(entry), mounts.MNT_DETACH | mounts.UMOUNT_NOFOLLOW)
+                unmount_all(entry)
                 if entry.is_dir():
                     entry.rmdir()
                 else:
@@ -143,17 +143,6 @@ def _attach(tree_fd: int, slot: Path, *, is_shared: bool = False) -> str:
     return str(slot)
 
 
-def _make_private(path: Path) -> bool:
-    """A mount and all below it; False for what is none."""
-    try:
-        mounts.mount("none", str(path), flags=mounts.MS_REC | mounts.MS_PRIVATE)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return False
-    return True
-
-
 def _clone_of_host(point: MountPoint) -> int:
     """In the host's mount namespace."""
     source = Path(os.path.normpath(point.source))  # as the gate has read it
@@ -165,11 +154,7 @@ def _clone_of_host(point: MountPoint) -> int:
         source.mkdir(parents=True, mode=0o755)
     if point.propagation in _SHARED | _SLAVE:
         _check_propagates(source, is_shared=point.propagation in _SHARED)
-    fd = os.open(source, os.O_PATH | os.O_CLOEXEC)
-    try:
-        return clone_tree(fd, recursive=point.recursive)
-    finally:
-        os.close(fd)
+    return clone_path(str(source), recursive=point.recursive)
 
 
 def _check_propagates(source: Path, *, is_shared: bool) -> None:
