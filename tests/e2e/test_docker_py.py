@@ -63,6 +63,9 @@ def test_every_version_of_the_api_runs_a_container(converse: Any, version: str) 
         assert client.version()["MinAPIVersion"] == "1.24"
         assert client.containers.run("busybox", ["sh", "-c", "echo out; echo err >&2"], remove=True) == b"out\n"
         assert client.info()["Containers"] == 0
+        if version != "1.24":  # the disk usage is of 1.25
+            usage = client.df()
+            assert usage["LayersSize"] == usage["Images"][0]["Size"] > usage["Images"][0]["SharedSize"] == 0
 
     converse(conversation, version=version)
 

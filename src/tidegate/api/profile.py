@@ -80,6 +80,11 @@ class ApiProfile(msgspec.Struct, frozen=True):
         return self.version < (1, 41)
 
     @property
+    def whole_disk_usage_only(self) -> bool:
+        """The disk usage cannot be asked for by ``type`` (below 1.42)."""
+        return self.version < (1, 42)
+
+    @property
     def streams_as_plain_json(self) -> bool:
         """Streams of JSON documents are announced as one document, and not as JSON lines (below 1.52)."""
         return self.version < (1, 52)

@@ -148,7 +148,7 @@ class Engine:
                 Surroundings(self._containers, self._images, self._networks.id_of),
                 self._inspection,
                 self._sizes,
-                SummaryRows(self._networks.id_of),
+                SummaryRows(self._networks.id_of, self._volumes.path),
                 clock,
                 self._links,
             ).table(),

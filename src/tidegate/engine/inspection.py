@@ -1,6 +1,6 @@
 """Everything told of one container: what it is, and what other services know of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from tidegate.model.container import Container
 
 
 class Inspection(msgspec.Struct, frozen=True):
-    """``volume_paths`` are on the host, by name; ``exec_ids`` those that run; ``links`` as clients read them."""
+    """``volume_path`` answers where a volume is; ``exec_ids`` are those that run; ``links`` as clients read them."""
 
     container: Container
     attachment: BridgeAttachment | None
@@ -24,7 +24,7 @@ class Inspection(msgspec.Struct, frozen=True):
     directory: Path
     log_path: Path | None
     exec_ids: Sequence[str]
-    volume_paths: Mapping[str, Path]
+    volume_path: Callable[[str], Path]
     links: Sequence[str] = ()
 
 
@@ -60,7 +60,7 @@ class InspectionService:
             self._places.directory(container.id),
             self._places.log_path(container),
             self._execs.of_container(container.id),
-            {use.name: self._volumes.path(use.name) for use in container.settings.volumes},
+            self._volumes.path,
             self._links.shown(container),
         )
 

@@ -1,6 +1,7 @@
 """Rows of the list, remembered until something of them changes."""
 
 import json
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -20,12 +21,16 @@ ADDRESS = BridgeAttachment(
 )
 
 
+def volume_path(name: str) -> Path:
+    return Path("/volumes") / name / "_data"
+
+
 def shown(row: msgspec.Raw) -> dict[str, object]:
     return dict(json.loads(bytes(row)))
 
 
 def test_a_row_is_encoded_anew_only_when_something_of_it_changed() -> None:
-    rows = SummaryRows(lambda name: f"id of {name}")
+    rows = SummaryRows(lambda name: f"id of {name}", volume_path)
     first = rows.row(RUNNING, ADDRESS, 5 * SECOND, (), NEWEST)
     assert rows.row(RUNNING, ADDRESS, 5 * SECOND, (), NEWEST) is first
     assert shown(first)["Status"] == "Up 4 seconds"
@@ -36,14 +41,14 @@ def test_a_row_is_encoded_anew_only_when_something_of_it_changed() -> None:
 
 
 def test_rows_of_containers_that_are_gone_are_forgotten() -> None:
-    rows = SummaryRows(lambda name: f"id of {name}")
+    rows = SummaryRows(lambda name: f"id of {name}", volume_path)
     first = rows.row(RUNNING, None, SECOND, (), NEWEST)
     rows.keep_only(set())
     assert rows.row(RUNNING, None, SECOND, (), NEWEST) is not first
 
 
 def test_health_is_shown_in_the_status_and_beside_it() -> None:
-    rows = SummaryRows(lambda name: name)
+    rows = SummaryRows(lambda name: name, volume_path)
 
     def row(state: State) -> tuple[object, object]:
         view = shown(rows.row(replace(RUNNING, state=state), None, 5 * SECOND, (), NEWEST))
@@ -59,7 +64,7 @@ def test_health_is_shown_in_the_status_and_beside_it() -> None:
 
 
 def test_older_clients_have_rows_of_their_own_shape() -> None:
-    rows = SummaryRows(lambda name: name)
+    rows = SummaryRows(lambda name: name, volume_path)
     old, older = decide_profile("1.51"), decide_profile("1.50")
     assert "Health" in shown(rows.row(RUNNING, None, SECOND, (), NEWEST))
     assert "Health" not in shown(rows.row(RUNNING, None, SECOND, (), old))

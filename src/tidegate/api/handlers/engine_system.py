@@ -41,7 +41,8 @@ class SystemHandlers(msgspec.Struct, frozen=True):
 
     async def disk_usage(self, call: Call) -> Response:
         """GET /system/df."""
-        kinds = frozenset(call.query.texts("type")) or frozenset(KINDS)
+        asked = () if call.profile.whole_disk_usage_only else call.query.texts("type")
+        kinds = frozenset(asked) or frozenset(KINDS)
         if kinds - frozenset(KINDS):
             raise InvalidParameterError(f"unknown object type: {min(kinds - frozenset(KINDS))}")
         usage = await self.system.disk_usage(
@@ -68,7 +69,8 @@ class SystemHandlers(msgspec.Struct, frozen=True):
     def _container_row(self, size: ContainerSize) -> Mapping[str, Any]:
         attachment = self.system.holdings.containers.attachment(size.container.id)
         status = status_text(size.container.state, self.system.clock())
-        row = summary_view(size.container, attachment, self.network_id(size.container.settings.network), status)
+        network_id = self.network_id(size.container.settings.network)
+        row = summary_view(size.container, attachment, network_id, status, self.system.holdings.volumes.path)
         return {**row, "SizeRw": size.written_bytes, "SizeRootFs": size.total_bytes}
 
     def _volume_row(self, size: VolumeSize) -> Mapping[str, Any]:

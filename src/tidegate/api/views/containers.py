@@ -2,7 +2,8 @@
 ``mounts``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from tidegate.api.profile import ApiProfile
@@ -68,7 +69,7 @@ def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
         "ExecIDs": list(found.exec_ids) or None,
         "HostConfig": host_config,
         "GraphDriver": {"Name": "overlay2", "Data": {}},
-        "Mounts": mounts_view(container, found.volume_paths),
+        "Mounts": mounts_view(container, found.volume_path),
         "Config": config,
         "NetworkSettings": network_settings_view(container, request, found.attachment, found.network_id),
     }
@@ -122,6 +123,7 @@ def summary_view(
     attachment: BridgeAttachment | None,
     network_id: str,
     status: str,
+    volume_path: Callable[[str], Path],
     link_names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A row of GET /containers/json; ``status`` is the text of ``status_text``, ``link_names`` are further names."""
@@ -132,7 +134,7 @@ def summary_view(
         "Names": [f"/{container.name}", *link_names],
         "Image": container.image,
         "ImageID": container.image_id,
-        "Command": " ".join([*(request.entrypoint or ()), *(request.cmd or ())]),
+        "Command": command_text([*(request.entrypoint or ()), *(request.cmd or ())]),
         "Created": container.created_at_ns // 1_000_000_000,
         "Ports": port_rows(request, attachment),
         "Labels": dict(container.labels),
@@ -140,12 +142,18 @@ def summary_view(
         "Status": status,
         "HostConfig": {"NetworkMode": network, **({"Annotations": annotations} if annotations else {})},
         "NetworkSettings": {"Networks": networks_view(container, endpoint_view(container, attachment, network_id))},
-        "Mounts": mounts_view(container),
+        "Mounts": mounts_view(container, volume_path),
         "Health": {
             "Status": health_status_of(container.state) if container.state.phase in ALIVE else "none",
             "FailingStreak": container.state.health.failing_streak if container.state.health else 0,
         },
     }
+
+
+def command_text(words: Sequence[str]) -> str:
+    """The command as one text; an argument with a space is quoted, as Docker does it."""
+    program, *arguments = words or [""]
+    return " ".join([program, *(f"'{word}'" if " " in word else word for word in arguments)])
 
 
 def status_text(state: State, now_ns: int) -> str:

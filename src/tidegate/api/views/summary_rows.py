@@ -4,6 +4,7 @@ Monitoring tools ask for the list every few seconds; with a thousand containers 
 """
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -29,10 +30,13 @@ class _Row(NamedTuple):
 
 
 class SummaryRows:
-    """The rows last shown, by container id. ``network_id`` answers the id of a network, which never changes."""
+    """The rows last shown, by container id.
 
-    def __init__(self, network_id: Callable[[str], str]) -> None:
-        self._network_id = network_id
+    ``network_id`` answers the id of a network, ``volume_path`` where a volume is; neither changes.
+    """
+
+    def __init__(self, network_id: Callable[[str], str], volume_path: Callable[[str], Path]) -> None:
+        self._network_id, self._volume_path = network_id, volume_path
         self._rows: dict[str, _Row] = {}
 
     def row(
@@ -68,7 +72,7 @@ class SummaryRows:
 
     def _view(self, row: _Row) -> View:
         network_id = self._network_id(row.container.settings.network)
-        return summary_view(row.container, row.attachment, network_id, row.status, row.link_names)
+        return summary_view(row.container, row.attachment, network_id, row.status, self._volume_path, row.link_names)
 
     def keep_only(self, container_ids: Collection[str]) -> None:
         """Forget the rows of containers that are gone."""

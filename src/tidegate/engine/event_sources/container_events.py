@@ -7,7 +7,7 @@
 Attributes: moby ``daemon/events.go``, ``container_operations.go``, ``volumes_unix.go``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from tidegate.engine.events import EventBus
 from tidegate.engine.mounts.points import mount_points
@@ -33,8 +33,16 @@ class ContainerEvents:
         """Its network is joined and its volumes are about to be mounted."""
         self._running.add(container.id)
         self._tell_network(container, "connect")
-        for name, shared in _mounts(container):
-            self._bus.publish("volume", "mount", name, {**shared, "container": container.id})
+        for point in mount_points(container):
+            if point.kind == "volume":
+                mounted = {
+                    "driver": "local",
+                    "container": container.id,
+                    "destination": point.container_path,
+                    "read/write": str(not point.read_only).lower(),
+                    "propagation": point.propagation,
+                }
+                self._bus.publish("volume", "mount", point.source, mounted)
 
     def adopt(self, container_id: str) -> None:
         """A run that an earlier engine began goes on."""
@@ -55,20 +63,3 @@ class ContainerEvents:
             return
         attributes = {"container": container.id, "name": name, "type": _DRIVERS.get(name, "bridge")}
         self._bus.publish("network", action, self._network_id(name), attributes)
-
-
-def _mounts(container: Container) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The name of each volume, with the attributes of its mount."""
-    if not container.settings.volumes:
-        return
-    for point in mount_points(container):
-        if point.kind == "volume":
-            yield (
-                point.source,
-                {
-                    "driver": "local",
-                    "destination": point.container_path,
-                    "read/write": str(not point.read_only).lower(),
-                    "propagation": "",
-                },
-            )
