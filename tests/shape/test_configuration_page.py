@@ -22,7 +22,7 @@ _KEYS = """
     deprecated-key-path dns dns-opts dns-search exec-opts exec-root experimental features firewall-backend
     fixed-cidr fixed-cidr-v6 group host-gateway-ip host-gateway-ips hosts icc init insecure-registries ip
     ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore log-driver log-format
-    log-level log-opts max-concurrent-downloads max-concurrent-uploads max-download-attempts mtu
+    log-level log-opts max-concurrent-downloads max-concurrent-uploads max-download-attempts metrics-addr mtu
     network-control-plane-mtu network-diagnostic-port no-new-privileges node-generic-resources oom-score-adjust
     pidfile proxies raw-logs registry-mirrors resolv-conf rootless selinux-enabled shutdown-timeout
     storage-driver storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick

@@ -84,7 +84,7 @@ def decide_gate_config(flags: Mapping[str, Any], file: Mapping[str, Any]) -> Dae
 def _supervise(config: DaemonConfig, upstream: Path, pid_path: str | None, read: Callable[[], DaemonConfig]) -> int:
     from tidegate.cli.gate_family import prepare_gate, start_gate
 
-    gate = gate_settings(config)
+    gate = gate_settings(config, own_engine=upstream == config.exec_root / GATE_SOCKET)
     if gate is None:
         raise InvalidParameterError("host: there is no door: name a tcp host, or a --gate-socket")
     if not upstream.is_socket():

@@ -25,7 +25,7 @@ from tidegate.base.reload_link import Commit, ReloadedChild
 from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family
 from tidegate.cli.reloading import ReloadedProcess
-from tidegate.cli.up_settings import decoy_settings, log_level, plugin_names, registrar_settings
+from tidegate.cli.up_settings import FIGURES_SOCKET, decoy_settings, log_level, plugin_names, registrar_settings
 from tidegate.daemon.config import DaemonConfig
 from tidegate.gate.audit.start import FILE, file_opener
 from tidegate.gate.behind.authz_plugins import find_plugin
@@ -33,9 +33,11 @@ from tidegate.gate.behind.dialer import serve_dialer
 from tidegate.gate.decoy.process import SIGNER, DecoyProcessSettings, run_decoy
 from tidegate.gate.process import (
     ENGINE,
+    FIGURES,
     PLUGIN,
     REGISTRAR,
     Entrance,
+    FiguresPlace,
     GateProcessSettings,
     GateReload,
     WorkerResources,
@@ -125,6 +127,7 @@ def start_gate(family: Family, prepared: PreparedGate, engine_socket: Path, noti
     if prepared.decoy is not None and prepared.registrar.decoy_socket is not None:
         diallings.append(_fork_decoy(family, *prepared.decoy, prepared.registrar.decoy_socket))
     addresses = {ENGINE: engine_socket, REGISTRAR: prepared.registrar.socket, **prepared.plugins}
+    addresses[FIGURES] = engine_socket.with_name(FIGURES_SOCKET)
     workers, processes = _fork_workers(family, prepared.gate, prepared.entrances, addresses)
     diallings.append(workers)
     links = [link for dialling in diallings for link in dialling.links]
@@ -201,22 +204,31 @@ def _fork_workers(
     files: dict[str, Callable[[], int]] = {}
     processes: list[ReloadedProcess] = []
     shared = os.memfd_create("tidegate-quotas", os.MFD_CLOEXEC), open_rates()
+    board = None if settings.metrics is None else _open_board(settings.workers)
     syscalls = worker_filter(settings.audit.kind != FILE)
     for number, (row, link) in enumerate(zip(entrances, theirs, strict=True), start=1):
         name = "tidegate-gate" if number == 1 else f"tidegate-gate-{number}"
         audit = settings.audit.of_worker(number)
         files[audit.next_file] = file_opener(audit)
         reloads = family.reload_link()
-        resources = WorkerResources(row, link, *shared, syscalls, reloads.theirs)
+        place = None if board is None else FiguresPlace(board, number)
+        resources = WorkerResources(row, link, *shared, place, syscalls, reloads.theirs)
         family.start(
             name,
             partial(run_gate, replace(settings, audit=audit), resources),
             keep=[link, reloads.theirs, *(each.sock for each in row)],
         )
         processes.append(ReloadedProcess(ReloadedChild(name, reloads.ours), _reload_document))
-    for fd in shared:
+    for fd in shared if board is None else (*shared, board):
         os.close(fd)
     return Dialling(list(ours), addresses, files), processes
+
+
+def _open_board(workers: int) -> int:
+    """Imported here and now: most have no figures."""
+    from tidegate.gate.figures.board import open_board
+
+    return open_board(workers)
 
 
 def _tls_files(config: DaemonConfig) -> tuple[Path, Path, Path]:

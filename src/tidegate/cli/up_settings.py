@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.logs import FORMATS, TEXT
-from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig
+from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig, parse_hosts
 from tidegate.daemon.engine_options import (
     parse_bridge_rules,
     parse_container_defaults,
@@ -33,6 +33,7 @@ from tidegate.spec.host_config import LogConfig
 
 DEFAULT_BRIDGE = "tidegate0"
 GATE_SOCKET = "gate.sock"
+FIGURES_SOCKET = "figures.sock"
 """In the exec root: where the engine serves the gate."""
 MOST_GATE_WORKERS = 64
 _DEFAULT_MOST_GATE_WORKERS = 4
@@ -61,16 +62,18 @@ def engine_settings(config: DaemonConfig, gate_socket: Path, parent_pid: int | N
         cgroup_namespace=parse_cgroup_namespace(values.get("default-cgroupns-mode")),
         restart_unhealthy=bool(values.get("restart-unhealthy", False)),
         labels=parse_labels(values),
+        figures_socket=None if parse_metrics_address(config) is None else gate_socket.with_name(FIGURES_SOCKET),
         bridge_rules=rules,
         transfers=parse_transfers(values, os.environ),
         containers=parse_container_defaults(values),
     )
 
 
-def gate_settings(config: DaemonConfig) -> GateProcessSettings | None:
-    """What the gate is told; None without a door."""
+def gate_settings(config: DaemonConfig, *, own_engine: bool = True) -> GateProcessSettings | None:
+    """What the gate is told; None without a door. ``own_engine``: the one behind is ours, and tells figures."""
     sockets = tuple(parse_scoped_socket(text) for text in config.settings.get("gate-sockets", ()))
-    if not config.tcp_hosts and not sockets:
+    metrics = parse_metrics_address(config)
+    if not config.tcp_hosts and not sockets and metrics is None:
         if "decoy" in config.settings:
             raise InvalidParameterError("decoy: needs a gate beside it: listen on 2376 too (-H tcp://ADDRESS:2376)")
         return None
@@ -89,6 +92,8 @@ def gate_settings(config: DaemonConfig) -> GateProcessSettings | None:
         default_role=config.settings.get("default-role", ""),
         tls_profile=parse_tls_profile(config.settings.get("tls-profile", TLSProfile.MODERN)),
         plugins=plugin_names(config.settings),
+        metrics=metrics,
+        own_engine=own_engine,
         workers=parse_gate_workers(config.settings.get("gate-workers"), len(os.sched_getaffinity(0))),
     )
 
@@ -187,6 +192,21 @@ def log_level(values: Mapping[str, Any]) -> str:
 def plugin_names(values: Mapping[str, Any]) -> tuple[str, ...]:
     """Of Docker's authorization plugins, each once."""
     return tuple(dict.fromkeys(values.get("authorization-plugins", ())))
+
+
+def parse_metrics_address(config: DaemonConfig) -> Listener | None:
+    """``metrics-addr``; None without. Raises InvalidParameterError."""
+    given = config.settings.get("metrics-addr")
+    if not given:
+        return None
+    _, hosts = parse_hosts([f"tcp://{given}"], secured=False)
+    host = hosts[0]
+    if not host.is_loopback and config.settings.get("allow-plaintext") != "public":
+        raise InvalidParameterError(
+            f"metrics-addr: {given} is open beyond this machine, and tells of clients and containers to whoever asks; "
+            "use a loopback address, or insist with --allow-plaintext=public"
+        )
+    return Listener(host.address, host.port, tls=False)
 
 
 def log_format(values: Mapping[str, Any]) -> str:

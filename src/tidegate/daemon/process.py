@@ -45,9 +45,14 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     engine = Engine(settings, linux_drivers(settings, host_mounts))
     await engine.start()
-    server = Server(Api(engine.handlers()).handle)
+    figures = engine.figures() if settings.figures_socket is not None else None
+    server = Server(Api(engine.handlers(), None if figures is None else figures.observe).handle)
     for sock in sockets:
         await server.listen(sock)
+    servers = [server]
+    if figures is not None and settings.figures_socket is not None:
+        servers.append(Server(figures.handle))
+        await servers[-1].listen(bind_unix(settings.figures_socket, 0o600))
     reloading = reloads(partial(prepare_reload, engine)) if reloads is not None else None
     if reloading is not None:
         reloading.listen()
@@ -56,7 +61,7 @@ async def serve(
     if reloading is not None:
         reloading.close()
     memory.cancel()
-    await server.close()
+    await asyncio.gather(*(each.close() for each in servers))
     await engine.close()
 
 

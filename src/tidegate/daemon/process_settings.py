@@ -72,6 +72,7 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_namespace: str | None = None
     restart_unhealthy: bool = False
     labels: tuple[str, ...] = ()
+    figures_socket: Path | None = None
     bridge_rules: BridgeRules = BridgeRules()
     transfers: Transfers = Transfers()
     containers: ContainerDefaults = ContainerDefaults()

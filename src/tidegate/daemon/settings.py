@@ -68,6 +68,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("log-level", "log-level", T, short="l", help="debug, info, warn, error or fatal", reloadable=True),
     Setting("debug", "debug", F, short="D", help="the same as --log-level debug", reloadable=True),
     Setting("log-format", "log-format", T, help="what the processes log: text, or json with fields"),
+    Setting(
+        "metrics-addr",
+        "metrics-addr",
+        T,
+        help="serve figures for Prometheus here, ADDRESS:PORT: on loopback, unless --allow-plaintext=public",
+    ),
     Setting("labels", "label", L, help="KEY=VALUE that clients are told of this engine", reloadable=True),
     Setting("registry-mirrors", "registry-mirror", L, help="ask this mirror before Docker Hub", reloadable=True),
     Setting(
@@ -163,7 +169,8 @@ _OF_A_GATE = frozenset(
     {
         "hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "tls-san", "tls-profile", "allow-plaintext",
         "default-role", "authorization-plugins", "gate-sockets", "gate-workers", "data-root", "exec-root",
-        "config-file", "validate", "audit", "audit-files", "decoy", "pidfile", "log-level", "log-format", "debug",
+        "config-file", "validate", "audit", "audit-files", "decoy", "pidfile", "log-level", "log-format",
+        "metrics-addr", "debug",
     }
 )  # fmt: skip
 GATE_SETTINGS: tuple[Setting, ...] = tuple(setting for setting in SETTINGS if setting.name in _OF_A_GATE)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -52,6 +53,9 @@ from tidegate.engine.system import EngineFacts, Holdings, SystemService
 from tidegate.engine.updates import UpdateService
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.spec.oci_image import Platform
+
+if TYPE_CHECKING:
+    from tidegate.daemon.figures import EngineFigures
 
 
 class Engine:
@@ -181,6 +185,14 @@ class Engine:
         self._tasks.append(asyncio.create_task(self._containers.run(), name="runtime-events"))
         self._tasks.append(asyncio.create_task(self._stats.run(), name="stats-sampler"))
         self._tasks.append(asyncio.create_task(self._boot_order.run(), name="boot-order"))
+
+    def figures(self) -> "EngineFigures":
+        """Counted from now on; imported by whoever wants them."""
+        from tidegate.daemon.figures import Counted, EngineFigures
+
+        return EngineFigures(
+            Counted(self._containers, self._bus, self._prober, self._stats, self._host, lambda: self._system.id)
+        )
 
     def reload(self, settings: EngineProcessSettings) -> None:
         """Go on with what of ``settings`` can change while all runs, and tell of it."""

@@ -121,6 +121,7 @@ class EventBus:
         self._clock = clock
         self._history: deque[EngineEvent] = deque(maxlen=HISTORY)
         self._listeners: set[Listener] = set()
+        self.published = 0
 
     @property
     def listeners(self) -> int:
@@ -131,6 +132,7 @@ class EventBus:
         """Record the event and hand it to every listener."""
         event = EngineEvent(kind, action, actor_id, attributes, self._clock())
         self._history.append(event)
+        self.published += 1
         for listener in tuple(self._listeners):
             listener.offer(event)
 

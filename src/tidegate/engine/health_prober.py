@@ -58,12 +58,14 @@ class Output:
 
 
 class HealthProber:
-    """Fits ``engine.effects.Prober``."""
+    """Fits ``engine.effects.Prober``. ``probes`` and ``failures`` are counted since the engine's start."""
 
     def __init__(self, execs: Execs, probed: Probed, clock: Clock) -> None:
         self._execs, self._probed, self._clock = execs, probed, clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self.probes = 0
+        self.failures = 0
 
     def begin(self, container: Container) -> None:
         """Run the container's check, unless it is being run."""
@@ -91,6 +93,8 @@ class HealthProber:
         started_at_ns = self._clock()
         exit_code, output = await self._run(container_id, check)
         del self._tasks[container_id]
+        self.probes += 1
+        self.failures += exit_code != 0
         self._probed(container_id, ProbeResult(started_at_ns, self._clock(), exit_code, output))
 
     async def _run(self, container_id: str, check: HealthCheck) -> tuple[int, str]:

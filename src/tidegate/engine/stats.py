@@ -9,7 +9,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -78,6 +78,13 @@ class StatsService:
                 except OSError as error:
                     _log.warning("no statistics of container %s: %s", container.id[:12], error)
             await self._pause(IDLE_S)
+
+    def newest(self) -> Iterable[tuple[Container, Sample]]:
+        """The last look at each container that runs, without another one."""
+        for container in self._containers.list():
+            kept = self._samples.get(_key(container))
+            if kept and container.state.phase in _WITH_PROCESSES:
+                yield container, kept[-1]
 
     async def once(self, name_or_id: str, *, one_shot: bool = False) -> Reading:
         """A reading; with ``one_shot`` without an earlier one. Raises NotFoundError."""

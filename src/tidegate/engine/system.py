@@ -120,6 +120,11 @@ class SystemService:
     read_host: Callable[[], HostFacts]
     _id: str = field(default="", init=False)
 
+    @property
+    def id(self) -> str:
+        """The engine's identity; "" before ``load``."""
+        return self._id
+
     async def load(self) -> None:
         """The engine's identity, made at its first start. Raises InternalError."""
         known = (await self.state.load(ENGINE)).get("id")

@@ -85,6 +85,7 @@ class Live:
         self._standings = standings
         self._certificates: dict[bytes, _Certificate] = {}
         self.snapshot = Snapshot(generation=0)
+        self.cuts = 0
         self._context: ssl.SSLContext | None = None
         self.policy = Policy({})
 
@@ -109,6 +110,7 @@ class Live:
     def _cut(self, why_not: Callable[[tuple[Door, Peer], Asked], Cut | None]) -> int:
         count = self.presences.cut(why_not)
         if count:
+            self.cuts += count
             _log.warning("%d open connections were cut", count)
         return count
 

@@ -15,6 +15,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
@@ -50,11 +51,16 @@ from tidegate.pki.snapshot import Snapshot
 from tidegate.spec.catalogue import OPERATIONS
 from tidegate.spec.documents import body_of
 
+if TYPE_CHECKING:
+    from tidegate.gate.figures.worker import WorkerFigures
+
 PR_SET_NO_NEW_PRIVS = 38
 ENGINE = "engine"
 REGISTRAR = "registrar"
 PLUGIN = "plugin "
 """The dialer's names for what is behind the gate; a plugin's own name follows."""
+FIGURES = "figures"
+METRICS = Door("metrics")
 EXPIRY_LOOK_S = 5.0
 
 
@@ -67,7 +73,10 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class GateProcessSettings(msgspec.Struct, frozen=True):
-    """``owner`` is (uid, gid); ``plugins`` are authorization plugins by name. Workers end with ``parent_pid``."""
+    """``owner`` is (uid, gid); ``plugins`` are authorization plugins by name. Workers end with ``parent_pid``.
+
+    ``metrics`` is where the first worker serves figures; ``own_engine``: the engine behind has some to add.
+    """
 
     parent_pid: int
     listeners: tuple[Listener, ...]
@@ -80,6 +89,8 @@ class GateProcessSettings(msgspec.Struct, frozen=True):
     default_role: str = ""
     tls_profile: TLSProfile = TLSProfile.MODERN
     plugins: tuple[str, ...] = ()
+    metrics: Listener | None = None
+    own_engine: bool = True
 
 
 _log = logging.getLogger("tidegate.gate")
@@ -108,17 +119,25 @@ class Entrance(msgspec.Struct, frozen=True):
     door: Door
 
 
+class FiguresPlace(msgspec.Struct, frozen=True):
+    """The board of figures, and the worker's number on it, from 1 on."""
+
+    fd: int
+    number: int
+
+
 class WorkerResources(msgspec.Struct, frozen=True):
     """What a worker is given besides its settings: ``link`` leads to the dialer.
 
-    ``quota_fd`` and ``rates_fd`` are shared by all workers; ``syscalls`` is the program of a worker's seccomp filter;
-    what it shall change comes on ``reloads``.
+    ``quota_fd``, ``rates_fd`` and what is behind ``figures`` are shared by all workers. ``syscalls`` is the program of
+    a worker's seccomp filter; what it shall change comes on ``reloads``.
     """
 
     entrances: list[Entrance]
     link: socket.socket
     quota_fd: int
     rates_fd: int
+    figures: FiguresPlace | None
     syscalls: bytes
     reloads: socket.socket
 
@@ -137,6 +156,9 @@ def open_entrances(settings: GateProcessSettings) -> list[list[Entrance]]:
         shared = Entrance(bind_unix(scoped.path, scoped.mode, scoped.group_id), scoped.door)
         for row in rows:
             row.append(shared)
+    if settings.metrics is not None:
+        where = settings.metrics
+        rows[0].append(Entrance(bind_tcp(where.address, where.port)[0], METRICS))
     return rows
 
 
@@ -149,6 +171,8 @@ def run_gate(settings: GateProcessSettings, resources: WorkerResources) -> None:
     configure_log("gate", settings.log_level, settings.log_format)
     load_for_later(settings.audit.data_root)
     audit = start_audit(settings.audit)
+    if resources.figures is not None:
+        importlib.import_module("tidegate.gate.figures.worker")
     give_up_root(*settings.owner)
     end_with_parent(settings.parent_pid)
     install_filter(resources.syscalls)
@@ -189,8 +213,9 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     plugins = AuthzPlugins(_plugin_clients(dialer, settings.plugins))
     log = RequestLog(_log_writer(), settings.log_format)
     behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins, EnrolmentDoor(registrar))
-    gate = Gate(behind, live, Trail(audit.log, log), Rates(resources.rates_fd))
-    servers = await _listen(resources.entrances, gate, live)
+    figures = _figures(settings, resources.figures, dialer, live, audit)
+    trail = Trail(audit.log, log, tally=None if figures is None else figures.tally)
+    servers = await _listen(resources.entrances, Gate(behind, live, trail, Rates(resources.rates_fd)), live, figures)
     next_file = partial(dialer.open, audit.settings.next_file)
     tasks = [
         asyncio.create_task(follow(snapshots, live), name="gate-follow"),
@@ -199,6 +224,8 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
         asyncio.create_task(standings.keep(live.cut_refused), name="gate-standings"),
         asyncio.create_task(audit.log.keep(registrar.sign_checkpoint, next_file), name="gate-audit"),
     ]
+    if figures is not None:
+        tasks.append(asyncio.create_task(figures.keep_shown(), name="gate-figures"))
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
     reloading = ReloadingChild(resources.reloads, partial(_prepare_reload, dialer, plugins, log))
@@ -240,17 +267,38 @@ def _prepare_reload(dialer: Dialer, plugins: AuthzPlugins, log: RequestLog, docu
     return commit
 
 
-async def _listen(entrances: list[Entrance], gate: Gate, live: Live) -> list[Server]:
-    tls = TLSListener(live.context, on_failure=_note_failed_handshake)
+def _figures(
+    settings: GateProcessSettings, place: FiguresPlace | None, dialer: Dialer, live: Live, audit: Audit
+) -> "WorkerFigures | None":
+    if place is None:
+        return None
+    from tidegate.gate.figures.worker import Sources, WorkerFigures
+
+    sources = Sources(
+        connections=lambda: len(live.presences),
+        cut=lambda: live.cuts,
+        audit_position=lambda: audit.log.head.seq,
+        snapshot=lambda: live.snapshot,
+        engine=UnixClient(partial(dialer.connect, FIGURES)) if settings.own_engine else None,
+    )
+    return WorkerFigures(place.fd, place.number, settings.workers, sources)
+
+
+async def _listen(entrances: list[Entrance], gate: Gate, live: Live, figures: "WorkerFigures | None") -> list[Server]:
+    def failed(peer: object, reason: str) -> None:
+        _log.warning("TLS handshake with %s failed: %s", peer, reason)
+        if figures is not None:
+            figures.note_failed_handshake()
+
+    tls = TLSListener(live.context, on_failure=failed, on_success=None if figures is None else figures.note_handshake)
     servers = []
     for entrance in entrances:
-        servers.append(Server(partial(gate.handle, entrance.door)))
+        if entrance.door is METRICS and figures is not None:
+            servers.append(figures.server())
+        else:
+            servers.append(Server(partial(gate.handle, entrance.door)))
         await servers[-1].listen(entrance.sock, tls if entrance.door.secured else None)
     return servers
-
-
-def _note_failed_handshake(peer: object, reason: str) -> None:
-    _log.warning("TLS handshake with %s failed: %s", peer, reason)
 
 
 async def first_snapshot(snapshots: AsyncIterator[Snapshot]) -> Snapshot:

@@ -27,12 +27,14 @@ _PLAIN_HTTP_ANSWER = (
 class TLSListener(msgspec.Struct, frozen=True):
     """How a listener speaks TLS. ``context`` is asked for each connection, so that reloading needs no restart.
 
-    ``on_failure`` hears of each failed handshake: the peer's address (as of the socket) and the reason.
+    ``on_failure`` hears of each failed handshake: the peer's address (as of the socket) and the reason. ``on_success``
+    hears of the others.
     """
 
     context: Callable[[], ssl.SSLContext]
     handshake_timeout_s: float = 10.0
     on_failure: Callable[[object, str], None] | None = None
+    on_success: Callable[[], None] | None = None
 
 
 class TLSTransport(asyncio.Transport):
@@ -173,6 +175,8 @@ class TLSProtocol(asyncio.Protocol):
         self._flush()
         self._cancel_timer()
         self._established = True
+        if self._listener.on_success is not None:
+            self._listener.on_success()
         self._connection.connection_made(TLSTransport(self))
         return True
 

@@ -20,12 +20,14 @@ from tidegate.cli.up_settings import (
     parse_gate_workers,
     parse_group,
     parse_log_defaults,
+    parse_metrics_address,
     parse_ocsp,
     registrar_settings,
 )
 from tidegate.daemon.config import decide_config
 from tidegate.daemon.process_settings import decode_settings, encode_settings
 from tidegate.gate.audit.start import parse_audit_kind
+from tidegate.gate.process import Listener
 from tidegate.registrar.ocsp_checks import OCSPSettings
 from tidegate.spec.host_config import LogConfig
 
@@ -34,6 +36,18 @@ def test_the_engine_reads_what_it_is_told() -> None:
     settings = engine_settings(decide_config({"hosts": ["unix:///a"], "tlsverify": True}, {}), Path("/g"), None)
     assert decode_settings(encode_settings(settings)) == settings
     assert (settings.sockets, settings.live_restore) == ((Path("/a"),), True)
+
+
+def test_figures_are_served_on_loopback_unless_one_insists() -> None:
+    assert parse_metrics_address(decide_config({}, {})) is None
+    config = decide_config({"hosts": ["unix:///a"], "metrics-addr": "127.0.0.1:9323"}, {})
+    gate = gate_settings(config)
+    assert gate is not None and gate.metrics == Listener("127.0.0.1", 9323, False)
+    assert engine_settings(config, Path("/g/gate.sock"), None).figures_socket == Path("/g/figures.sock")
+    with pytest.raises(InvalidParameterError, match="metrics-addr: 0.0.0.0:9323 is open beyond this machine"):
+        parse_metrics_address(decide_config({"metrics-addr": "0.0.0.0:9323"}, {}))
+    insisted = decide_config({"metrics-addr": "0.0.0.0:9323", "allow-plaintext": "public"}, {})
+    assert parse_metrics_address(insisted) == Listener("0.0.0.0", 9323, False)
 
 
 def test_log_options_from_flags_and_from_the_file() -> None:

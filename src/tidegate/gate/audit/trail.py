@@ -6,6 +6,7 @@ An answer that is a stream has a line of its own when it ends; the pings of a co
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -33,6 +34,15 @@ BUDGET_BYTES_PER_S = 4096.0
 
 _LINES_BYTES = 1000
 _CHEAP = frozenset({"identity", "rate"})
+
+
+class Tally(Protocol):
+    """What counts requests, where figures are asked for; ``gate.figures.tally`` fits."""
+
+    streams: int
+
+    def answered(self, operation: str, status: int, elapsed_s: float) -> None: ...
+    def decided(self, role: str, allowed: bool) -> None: ...
 
 
 class Entry:
@@ -75,6 +85,7 @@ class Entry:
     async def refuse(self, rule: str, reason: str) -> None:
         """The audit's line for what is refused before the policy is asked. Raises UnavailableError."""
         decision = self._decision(allowed=False, rule=rule, reason=reason)
+        self._count_decision(allowed=False)
         if rule not in _CHEAP:
             await self._write(decision)
             return
@@ -90,6 +101,7 @@ class Entry:
         Raises UnavailableError; ProtocolError (429) when strangers have asked for too many.
         """
         decision = self._decision(allowed=True, rule=rule)
+        self._count_decision(allowed=True)
         if not decision.certificate and not self._trail.enrolments.take(_LINES_BYTES + len(decision.object)):
             raise ProtocolError("tidegate: too many strangers ask at once; try again later", 429)
         await self._write(decision)
@@ -99,6 +111,7 @@ class Entry:
 
         An allowed ping that is like those before it is only counted.
         """
+        self._count_decision(allowed=permit.allowed)
         ping = None
         if permit.allowed and reading.operation_id in PINGS:
             ping = Ping(self._identity, self._request.method, self._request.target, permit.verdict.rule)
@@ -120,6 +133,7 @@ class Entry:
 
     def counted(self, run: PingRun) -> None:
         """It is one more of ``run``."""
+        self._count_decision(allowed=True)
         self._run, self._counts_in_run, self._operation = run, True, run.operation_id
 
     def stands(self, policy: Policy, target: str) -> None:
@@ -134,6 +148,8 @@ class Entry:
         """
         self._close(101 if isinstance(response, Hijack) else response.status, stream=True)
         self.carriage.at_end = partial(self._end, why_cut)
+        if self._trail.tally is not None:
+            self._trail.tally.streams += 1
 
     def close(self, status: int, error: str = "") -> None:
         """The outcome: what the client was answered, if that did not begin as a stream."""
@@ -149,10 +165,18 @@ class Entry:
             received_bytes = 0 if stream else self.carriage.from_client
             outcome = Outcome(self._decided, status, elapsed_ms, self._made, error, stream, received_bytes)
             self._trail.audit.outcome(outcome)
+        if self._trail.tally is not None:
+            self._trail.tally.answered(self._operation, status, elapsed_ms / 1e3)
         who, method = str(self._identity.principal), self._request.method
         self._trail.log.record(Answered(who, self._where, method, self._operation, status, elapsed_ms))
 
+    def _count_decision(self, *, allowed: bool) -> None:
+        if self._trail.tally is not None:
+            self._trail.tally.decided(self._identity.role, allowed)
+
     def _end(self, why_cut: Callable[[], Cut | None]) -> None:
+        if self._trail.tally is not None:
+            self._trail.tally.streams -= 1
         if self._decided is not None:
             carriage = self.carriage
             by, reason = _ended_by(carriage, why_cut())
@@ -189,9 +213,16 @@ class Entry:
 class Trail:
     """Where entries go."""
 
-    def __init__(self, audit: AuditLog, log: RequestLog, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        audit: AuditLog,
+        log: RequestLog,
+        now_s: Callable[[], float] = time.monotonic,
+        tally: Tally | None = None,
+    ) -> None:
         self.audit = audit
         self.log = log
+        self.tally = tally
         self.pings = PingRuns(audit)
         self.refusals = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)
         self.enrolments = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)
