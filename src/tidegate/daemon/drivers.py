@@ -21,6 +21,7 @@ from tidegate.drivers.bridge.driver import LinuxBridge
 from tidegate.drivers.bridge.names import DEFAULT_SUBNETS
 from tidegate.drivers.bridge.ports import WILDCARD
 from tidegate.drivers.bridge.settings import BridgeSettings
+from tidegate.drivers.cdi.specs import DEFAULT_DIRECTORIES
 from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.files.compared_layers import ComparedLayers
 from tidegate.drivers.files.container_files import ConfinedFiles
@@ -139,7 +140,9 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
 
         gateway = settings.containers.host_gateway
         logs = LogPlanner(home)
-        return ProcessPlanner(home, mounts, cgroup_parent, SeccompCompiler(), logs, links, gateway, runtimes)
+        return ProcessPlanner(
+            home, mounts, cgroup_parent, SeccompCompiler(), logs, links, gateway, runtimes, cdi_directories(settings)
+        )
 
     async def open_all() -> None:
         await state.open()
@@ -181,6 +184,11 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         reload=lambda changed: registry.configure(registry_config(changed)),
         runtimes=runtimes,
     )
+
+
+def cdi_directories(settings: EngineProcessSettings) -> tuple[Path, ...]:
+    """Where devices are described."""
+    return settings.containers.cdi_directories or DEFAULT_DIRECTORIES
 
 
 def find_runtimes() -> Mapping[str, RuntimeCommand]:

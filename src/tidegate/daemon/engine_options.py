@@ -5,6 +5,7 @@ Every function raises InvalidParameterError naming the setting.
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -100,6 +101,7 @@ def parse_container_defaults(values: Mapping[str, Any]) -> ContainerDefaults:
         shm_size_bytes=_shm_size(values["default-shm-size"]) if "default-shm-size" in values else 64 << 20,
         ulimits=tuple(parse_default_ulimits(values.get("default-ulimits", {}))),
         runtimes=(named := parse_runtimes(values.get("runtimes", {}))),
+        cdi_directories=tuple(_directory("cdi-spec-dirs", text) for text in values.get("cdi-spec-dirs", ())),
         default_runtime=_default_runtime(values.get("default-runtime") or OWN, named),
     )
 
@@ -124,6 +126,12 @@ def parse_runtimes(given: Mapping[str, Any] | Sequence[str]) -> dict[str, Runtim
             raise InvalidParameterError(f"runtimes: {name!r} has no name or no path")
         found[str(name)] = command
     return found
+
+
+def _directory(setting: str, text: str) -> Path:
+    if not text.startswith("/"):
+        raise InvalidParameterError(f"{setting}: {text!r} is no absolute path")
+    return Path(text)
 
 
 def _default_runtime(name: str, named: Mapping[str, RuntimeCommand]) -> str:

@@ -45,6 +45,7 @@ class ContainerDefaults(msgspec.Struct, frozen=True):
     ulimits: tuple[Ulimit, ...] = ()
     runtimes: dict[str, RuntimeCommand] = {}
     default_runtime: str = OWN
+    cdi_directories: tuple[Path, ...] = ()
 
 
 class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,6 +139,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("default-runtime", "default-runtime", T, help="OCI runtime of containers that do not say (default crun)"),
     Setting("runtimes", "add-runtime", M, help="a further OCI runtime with runc's command line: NAME=PATH"),
+    Setting("cdi-spec-dirs", "cdi-spec-dir", L, help="where devices are described (/etc/cdi and /var/run/cdi)"),
     Setting("default-ipc-mode", "default-ipc-mode", T, help="of containers that do not say: private or shareable"),
     Setting(
         "default-shm-size", "default-shm-size", T, help="shared memory of containers that do not say (default 64m)"

@@ -25,7 +25,7 @@ from tidegate.api.handlers.volumes import VolumeHandlers
 from tidegate.api.pipeline import Handler
 from tidegate.api.views.summary_rows import SummaryRows
 from tidegate.base.host import go_architecture
-from tidegate.daemon.drivers import Drivers, linux_drivers
+from tidegate.daemon.drivers import Drivers, cdi_directories, linux_drivers
 from tidegate.daemon.process_settings import EngineProcessSettings
 from tidegate.daemon.reload import reload_attributes
 from tidegate.engine.archives import ArchiveService
@@ -232,6 +232,7 @@ def engine_facts(settings: EngineProcessSettings, defaults: Defaults, runtimes: 
         registry_mirrors=settings.registry_mirrors,
         insecure_registries=settings.insecure_registries,
         runtimes=runtimes,
+        cdi_directories=cdi_directories(settings),
         labels=settings.labels,
         proxies=settings.transfers.proxies,
         address_pools=settings.bridge_rules.pools,

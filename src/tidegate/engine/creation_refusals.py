@@ -5,6 +5,7 @@ import msgspec
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.engine.device_rules import check_access, parse_device_rule
 from tidegate.engine.isolation.cgroup_parent import plan_cgroup_parent
+from tidegate.engine.isolation.device_requests import check_device_requests
 from tidegate.engine.isolation.namespace_modes import check_modes
 from tidegate.engine.isolation.ulimits import check_ulimit
 from tidegate.engine.links.names import check_names
@@ -18,7 +19,7 @@ LOWEST_BLOCK_WEIGHT, HIGHEST_BLOCK_WEIGHT = 10, 1000
 
 # Fields of HostConfig that would change what runs, and that this engine does not act on yet.
 _UNSUPPORTED = (
-    "device_requests", "storage_opt", "cgroup",
+    "storage_opt", "cgroup",
 )  # fmt: skip
 
 _OF_WINDOWS = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwidth")
@@ -32,6 +33,7 @@ def refuse_what_is_not_done(request: CreateRequest) -> None:
     _refuse_resources(request.host_config)
     _refuse_devices(request.host_config)
     check_sysctls(request.host_config)
+    check_device_requests(request.host_config.device_requests)
     check_names(request.host_config)
     for limit in request.host_config.ulimits:
         check_ulimit(limit)

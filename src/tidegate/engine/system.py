@@ -43,6 +43,7 @@ class EngineFacts(msgspec.Struct, frozen=True):
     proxies: Mapping[str, str] = {}
     address_pools: Sequence[tuple[str, int]] = ()
     runtimes: Runtimes = Runtimes()
+    cdi_directories: Sequence[Path] = ()
 
 
 class EngineInfo(msgspec.Struct, frozen=True):

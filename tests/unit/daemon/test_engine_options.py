@@ -104,6 +104,7 @@ def test_what_containers_get_that_do_not_say() -> None:
         ({"runtimes": {"kata": {"runtimeType": "io.containerd.kata.v2"}}}, "runtimes: kata: path and runtimeArgs"),
         ({"runtimes": {"x": {"path": 7}}}, "runtimes: x: Expected `str`"),
         ({"runtimes": ["x"]}, "runtimes: 'x' has no name or no path"),
+        ({"cdi-spec-dirs": ["cdi"]}, "cdi-spec-dirs: 'cdi' is no absolute path"),
         ({"default-runtime": "kata"}, "default-runtime: 'kata' is none of runtimes"),
     ],
 )

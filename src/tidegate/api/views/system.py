@@ -101,7 +101,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "InitCommit": unknown,
         "SecurityOptions": ["name=seccomp,profile=builtin", *(["name=cgroupns"] if facts.private_cgroups else [])],
         "FirewallBackend": {"Driver": "nftables"},
-        "CDISpecDirs": [],
+        "CDISpecDirs": [str(path) for path in facts.cdi_directories],
         **({"DefaultAddressPools": _pools_view(facts)} if facts.address_pools else {}),
         "Warnings": _warnings(host),
     }  # fmt: skip

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
+from tidegate.drivers.cdi.injection import inject_devices
+from tidegate.drivers.cdi.specs import DEFAULT_DIRECTORIES
 from tidegate.drivers.devices import find_devices
 from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.mountpoints import make_mountpoints
@@ -74,6 +76,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     links: LinkTable
     host_gateway: str = ""
     runtimes: Runtimes = Runtimes()
+    cdi_directories: tuple[Path, ...] = DEFAULT_DIRECTORIES
 
     async def container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
@@ -121,6 +124,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         )
         stdio = Stdio(document.tty, document.open_stdin, document.stdin_once, host.console_size)
         config = plan_config(request)
+        inject_devices(config, host.device_requests, self.cdi_directories, every_device=host.privileged)
         make_mountpoints(rootfs, config["mounts"])
         self._tell_holders(container, attachment)
         log = self.logs.target(container, document)

@@ -1,0 +1,1 @@
+"""Devices that the host describes in files (Container Device Interface), and what a container gets of them."""
