@@ -352,6 +352,10 @@ def side_doors() -> Iterator[Attack]:
         "outputs=%5B%7B%22Type%22%3A%22image%22%2C%22Attrs%22%3A%7B%22push%22%3A%22true%22%7D%7D%5D",
         "securityopt=%5B%22seccomp%3Dunconfined%22%5D",
         "privileged=1",
+        "volume=/:/host",
+        "dockerfile=..%2F..%2Fetc%2Fshadow",
+        "dockerfile=%5B%22..%2Fx%22%5D",
+        "dockerfile=%5B%22%5Cu002e.%2F%5Cu002e.%2Fetc%2Fshadow%22%5D",
     ):
         yield post("build", f"/v1.41/build?{query}")
     for name in ("from an address inside", "from a file"):

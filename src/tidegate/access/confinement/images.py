@@ -116,8 +116,10 @@ def build_claims(asked: Asked) -> Claims:
     query = asked.query.tree
     if text(query, "remote") not in _HARMLESS_REMOTES:
         yield Demand(DemandKind.URL, "remote", text(query, "remote"))
-    if ".." in text(query, "dockerfile").split("/"):
-        yield Demand(DemandKind.FIELD, "dockerfile", text(query, "dockerfile"))
+    dockerfile = text(query, "dockerfile")
+    # Podman reads a list in JSON there, whose escapes can spell anything.
+    if ".." in dockerfile.split("/") or dockerfile.startswith("["):
+        yield Demand(DemandKind.FIELD, "dockerfile", dockerfile)
     yield from mode_claims(text(query, "networkmode"), "networkmode")
     yield from security_claims(texts(query, "securityopt"), "securityopt")
     yield from ulimit_claims(query, "ulimits", "ulimits")
