@@ -1,30 +1,19 @@
 """Everyday sessions of real clients, asked of the policy: a developer is denied nothing, and rules fail on nothing."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
+from tests.corpus.recordings import everyday
 from tests.unit.access.asking import ALICE
 
-from tidegate.access.asked import Asked, read_asked
+from tidegate.access.asked import read_asked
 from tidegate.access.decision import decide
 from tidegate.access.files import parse_policy
 from tidegate.access.policy import built_in_policy
 from tidegate.access.roles import BUILT_IN_ROLES
 
-SESSIONS = Path(__file__).resolve().parents[2] / "corpus/sessions"
 RULES = parse_policy({"a.cedar": 'permit(principal, action == Action::"SwarmInit", resource);'})
 
 
-def requests() -> Iterator[Asked]:
-    for path in sorted(SESSIONS.glob("*.jsonl")):
-        for line in path.read_text().splitlines():
-            request = json.loads(line)
-            yield read_asked(request["method"], request["target"], request.get("body", "").encode())
-
-
-REQUESTS = list(requests())
+REQUESTS = [read_asked(method, target, body.encode()) for method, target, body in everyday()]
 
 
 def test_a_developer_is_denied_nothing() -> None:

@@ -1,31 +1,19 @@
-"""Everything that real clients send is known: requests recorded from two docker CLIs, and docker-py's own documents.
-
-``recorded/`` has one line a request, ``[method, target, body]``, of commands that use every flag.
-"""
+"""Everything that real clients send is known: the recordings of the corpus, and docker-py's own documents."""
 
 import inspect
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from docker.types import ContainerConfig, EndpointConfig, HostConfig
+from tests.corpus.recordings import everything
 
 from tidegate.spec.catalogue import match
 from tidegate.spec.documents import Body, body_of, read_document
 from tidegate.spec.queries import read_query
 
-RECORDED = Path(__file__).parent / "recorded"
 
-
-def requests() -> Iterator[tuple[str, str, str]]:
-    for path in sorted(RECORDED.glob("*.jsonl")):
-        for line in path.read_text().splitlines():
-            yield tuple(json.loads(line))
-
-
-@pytest.mark.parametrize(("method", "target", "body"), list(requests()))
-def test_the_docker_cli_sends_nothing_unknown(method: str, target: str, body: str) -> None:
+@pytest.mark.parametrize(("method", "target", "body"), sorted(set(everything())))
+def test_clients_send_nothing_unknown(method: str, target: str, body: str) -> None:
     path, _, raw_query = target.partition("?")
     operation_id = match(method, path).operation.operation_id
     query = read_query(operation_id, raw_query)
