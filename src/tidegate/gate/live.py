@@ -27,7 +27,7 @@ from tidegate.access.principal import (
 )
 from tidegate.base.errors import InvalidParameterError
 from tidegate.gate.doors import Door
-from tidegate.gate.expiry import expiry_headers
+from tidegate.gate.expiry import expiry_headers, expiry_warning
 from tidegate.gate.presences import Cut, Presences
 from tidegate.gate.reading import NOTHING
 from tidegate.gate.standings import Standings
@@ -146,6 +146,12 @@ class Live:
         if peer.certificate is None:
             return ()
         return expiry_headers(self._read_certificate(peer).facts, self._clock_s())
+
+    def expiry_warning(self, peer: Peer) -> str:
+        """What the client shall do about the end of its certificate; "" for nothing yet."""
+        if peer.certificate is None:
+            return ""
+        return expiry_warning(self._read_certificate(peer).facts, self._clock_s())
 
     def _of_certificate(self, peer: Peer) -> Identity:
         known = self._read_certificate(peer)

@@ -159,7 +159,8 @@ class Gate:
         self, identity: Identity, request: Request, reading: Reading, permit: Permit, carriage: Carriage
     ) -> Response | Hijack:
         sending = _sending(request, reading, permit)
-        screening = Screening(self._behind.plugins, identity, request, sending, permit.verdict)
+        warning = self._live.expiry_warning(request.peer)
+        screening = Screening(self._behind.plugins, identity, request, sending, permit.verdict, warning)
         await screening.ask_before()
         await self._behind.permits.make_volumes(permit, identity.owner)
         try:

@@ -16,12 +16,14 @@ from tidegate.access.verdict import Verdict
 from tidegate.base.errors import InternalError
 from tidegate.gate.behind.authz_plugins import AuthzPlugins, Question
 from tidegate.gate.behind.forward import Sending
+from tidegate.gate.expiry import with_warning
 from tidegate.gate.live import Identity
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Headers, Request, Response
 
 WHOLE_BYTES = 64 * 1024 * 1024
 _EVENTS = "SystemEvents"
+_INFO = "SystemInfo"
 _JSON = "application/json"
 _STREAMS = frozenset(
     {
@@ -41,13 +43,14 @@ _STREAMS = frozenset(
 
 
 class Screening(msgspec.Struct, frozen=True):
-    """Of one request's answer."""
+    """Of one request's answer; ``warning`` is what its client has to be told in ``docker info``."""
 
     plugins: AuthzPlugins
     identity: Identity
     request: Request
     sending: Sending
     verdict: Verdict
+    warning: str = ""
 
     async def ask_before(self) -> None:
         """Ask the plugins about the request. Raises ForbiddenError, InternalError."""
@@ -72,7 +75,7 @@ class Screening(msgspec.Struct, frozen=True):
             if operation_id == _EVENTS and self.verdict.own_only:
                 events = _OwnEvents(response.body, self.identity.owner)
                 response = Response(response.status, _without_length(response), events)
-            elif self.verdict.own_only or redacts(operation_id, self.verdict.redact):
+            elif self.verdict.own_only or redacts(operation_id, self.verdict.redact) or self._warns(operation_id):
                 response = await self._rewritten(operation_id, response)
         if self.plugins:
             if _is_document(operation_id, response):
@@ -90,7 +93,12 @@ class Screening(msgspec.Struct, frozen=True):
         if self.verdict.own_only:
             answer = keep_own(operation_id, answer, self.identity.owner)
         answer = redact(operation_id, answer, self.verdict.redact, self.identity.owner)
+        if self._warns(operation_id):
+            answer = with_warning(answer, self.warning)
         return replace(whole, body=msgspec.json.encode(answer) + b"\n")
+
+    def _warns(self, operation_id: str) -> bool:
+        return operation_id == _INFO and bool(self.warning)
 
     def _question(self) -> Question:
         principal = self.identity.principal

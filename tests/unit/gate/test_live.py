@@ -146,6 +146,8 @@ def test_answers_say_when_the_certificate_ends(holder: Holder) -> None:
     late = live(holder.snapshot(), now_s=holder.facts.not_after_s - 86400)
     assert [name for name, _ in late.expiry_headers(holder.peer)] == ["Tidegate-Certificate-Expires", "Warning"]
     assert late.expiry_headers(Peer(credentials=(1, 2, 3))) == ()
+    assert late.expiry_warning(holder.peer).startswith("the client certificate ends in ")
+    assert (live(holder.snapshot()).expiry_warning(holder.peer), late.expiry_warning(Peer())) == ("", "")
 
 
 def test_the_door_decides_where_there_is_no_certificate() -> None:
