@@ -38,6 +38,11 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(document, ensure_ascii=False, default=str)
 
 
+def printable(text: str) -> str:
+    """``text`` with what would begin a line, or move a terminal, written out: others have chosen it."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def timestamp(at_s: float) -> str:
     """RFC 3339 in UTC, with milliseconds."""
     whole = int(at_s)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tidegate.base.logs import JSON, TEXT, timestamp
+from tidegate.base.logs import JSON, TEXT, printable, timestamp
 
 FLUSH_S = 0.05
 
@@ -63,7 +63,8 @@ class RequestLog:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
         principal, address, method, operation, status, elapsed_ms = answered
-        return f"{self._stamp} gate {principal} {address} {method} {operation} {status} {elapsed_ms:.1f}ms\n"
+        told = f"{principal} {address} {method} {operation} {status} {elapsed_ms:.1f}ms"
+        return f"{self._stamp} gate {printable(told)}\n"
 
 
 def _as_json(answered: Answered) -> str:

@@ -9,12 +9,12 @@ from tidegate.gate.request_log import Answered, RequestLog
 ANSWERED = Answered("alice", "10.0.0.1:5", "GET", "ContainerList", 200, 1.2345)
 
 
-def written(log_format: str) -> str:
+def written(log_format: str, answered: Answered = ANSWERED) -> str:
     pieces: list[bytes] = []
 
     async def record() -> None:
         log = RequestLog(pieces.append, log_format)
-        log.record(ANSWERED)
+        log.record(answered)
         assert pieces == []
         log.flush()
         log.flush()
@@ -27,6 +27,12 @@ def written(log_format: str) -> str:
 def test_as_text() -> None:
     line = written("text")
     assert re.fullmatch(r"[0-9-]{10} [0-9:]{8} gate alice 10\.0\.0\.1:5 GET ContainerList 200 1\.2ms\n", line)
+
+
+def test_a_name_makes_no_line_of_its_own() -> None:
+    named = ANSWERED._replace(principal="CN=a\n2026-01-01 00:00:00 gate CN=b\x1b[2J")
+    assert "gate CN=a\\n2026-01-01 00:00:00 gate CN=b\\x1b[2J 10.0.0.1:5" in written("text", named)
+    assert written("text", named).count("\n") == written("json", named).count("\n") == 1
 
 
 def test_as_json_with_fields() -> None:

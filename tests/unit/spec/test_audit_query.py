@@ -70,3 +70,9 @@ def test_an_entry_is_over_when_nothing_more_can_be_said() -> None:
     decision = Decision("CN=a", "SystemInfo", True, "r")
     assert not Entry(attach, decision).is_over
     assert Entry(begun, decision, Outcome(1, 200, 1.0)).is_over
+
+
+def test_what_clients_sent_does_not_move_a_terminal() -> None:
+    decision = Decision("CN=a", "-", False, "unreadable", object="/\x1b[2J", reason="field \x9b1m\n of it, ö")
+    (entry,) = entries(lines((Kind.DECISION, decision)))
+    assert describe(entry).endswith("/\\x1b[2J refused by unreadable - field \\x9b1m\\n of it, ö")

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from tidegate.base.logs import printable
 from tidegate.spec.audit.chain import Line
 from tidegate.spec.audit.records import Decision, End, Kind, Outcome, Repeated
 
@@ -116,12 +117,12 @@ def _repetition(line: Line) -> Entry:
 
 
 def describe(entry: Entry) -> str:
-    """One line for a person: when, who, what, on what, the verdict and what came of it."""
+    """One line for a person and a terminal: when, who, what, on what, the verdict and what came of it."""
     decision, outcome = entry.decision, entry.outcome
     subject = decision.object or (outcome.object if outcome is not None else "")
     role = f"({decision.role})" if decision.role else ""
     words = [entry.line.time, decision.principal + role, decision.address or "unix", decision.operation, subject[:64]]
-    return " ".join(word for word in [*words, *_what_came(entry), decision.reason] if word)
+    return printable(" ".join(word for word in [*words, *_what_came(entry), decision.reason] if word))
 
 
 def _what_came(entry: Entry) -> Iterator[str]:
