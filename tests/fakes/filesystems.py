@@ -19,7 +19,7 @@ class FakeRootFilesystems:
         self.mounted: set[str] = set()
         self.busy = False
 
-    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
+    async def prepare(self, container_id: str, chain_ids: Sequence[str], most_bytes: int = 0) -> None:
         if "missing" in chain_ids:
             raise NotFoundError("No such layer: missing")
         self.prepared[container_id] = chain_ids

@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.drivers.rootfs_limits import RootfsLimits
 from tidegate.drivers.shared_memory import unmount_shared_memory
 from tidegate.drivers.trash import Trash
 from tidegate.engine.file_ports import WritableLayer
@@ -43,12 +44,14 @@ class OverlayRootFilesystems:
         self._root = data_root / "rootfs"
         self._layer_path = layer_path
         self.trash = Trash(data_root / "trash")
+        self._limits = RootfsLimits((self._root, data_root / "trash"))
         self._holds: Counter[str] = Counter()
         self._left_mounted: set[str] = set()
 
-    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
-        """Raises NotFoundError when a layer is missing; InternalError when the disk refuses."""
-        await asyncio.to_thread(self._prepare, self._home(container_id), tuple(chain_ids))
+    async def prepare(self, container_id: str, chain_ids: Sequence[str], most_bytes: int = 0) -> None:
+        """Raises NotFoundError when a layer is missing; NotSupportedError for a limit that the disk does not keep;
+        InternalError when the disk refuses."""
+        await asyncio.to_thread(self._prepare, self._home(container_id), tuple(chain_ids), most_bytes)
 
     async def mount(self, container_id: str) -> Path:
         """Raises NotFoundError when it was never prepared, NotSupportedError on a kernel too old for the layers."""
@@ -101,7 +104,7 @@ class OverlayRootFilesystems:
     def _container_ids(self) -> Sequence[str]:
         return sorted(entry.name for entry in self._root.iterdir()) if self._root.is_dir() else ()
 
-    def _prepare(self, home: Path, chain_ids: Sequence[str]) -> None:
+    def _prepare(self, home: Path, chain_ids: Sequence[str], most_bytes: int) -> None:
         layers = [self._existing_layer(chain_id) for chain_id in chain_ids]
         try:
             home.mkdir(mode=0o710, parents=True, exist_ok=True)
@@ -111,6 +114,8 @@ class OverlayRootFilesystems:
                 top = layers[-1].stat()
                 os.chown(home / "upper", top.st_uid, top.st_gid)
                 (home / "upper").chmod(top.st_mode & 0o7777)
+            if most_bytes:
+                self._limits.limit(home, most_bytes)
             temporary = home / "lower.tmp"
             temporary.write_text("".join(f"{chain_id}\n" for chain_id in chain_ids))
             temporary.replace(home / "lower")

@@ -15,6 +15,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
+from tidegate.engine.isolation.storage_options import parse_storage_size
 from tidegate.engine.isolation.ulimits import with_defaults
 from tidegate.engine.logging.options import DEFAULT_DRIVER, check_log_options, merge_log_config
 from tidegate.engine.mounts.binds import split_bind
@@ -102,6 +103,7 @@ def plan_new_container(
             images=image.mounted,
             stop_timeout_s=stop_timeout_s,
             links=tuple(related.links),
+            rootfs_bytes=parse_storage_size(host.storage_opt),
         ),
         rules=Rules(
             restart=parse_restart_policy(host),

@@ -17,11 +17,6 @@ from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig
 LOWEST_MEMORY_BYTES = 6 * 1024 * 1024
 LOWEST_BLOCK_WEIGHT, HIGHEST_BLOCK_WEIGHT = 10, 1000
 
-# Fields of HostConfig that would change what runs, and that this engine does not act on yet.
-_UNSUPPORTED = (
-    "storage_opt", "cgroup",
-)  # fmt: skip
-
 _OF_WINDOWS = ("cpu_count", "cpu_percent", "io_maximum_iops", "io_maximum_bandwidth")
 
 
@@ -50,9 +45,8 @@ def _wire_name(field: str) -> str:
 
 
 def _refuse_fields(host: HostConfig) -> None:
-    for name in _UNSUPPORTED:
-        if getattr(host, name):
-            raise NotSupportedError(f"HostConfig.{_wire_name(name)} is not supported by this engine yet")
+    if host.cgroup:
+        raise NotSupportedError("HostConfig.Cgroup: the control groups of another container cannot be joined")
     for name in _OF_WINDOWS:
         if getattr(host, name):
             raise InvalidParameterError(f"HostConfig.{_wire_name(name)} has a meaning on Windows only")

@@ -140,7 +140,7 @@ class ContainerEffects:
                 return None
 
     async def _prepare(self, container: Container) -> Event:
-        await self._ports.rootfs.prepare(container.id, container.settings.chain_ids)
+        await self._ports.rootfs.prepare(container.id, container.settings.chain_ids, container.settings.rootfs_bytes)
         volumes = self._ports.volumes
         for use in container.settings.volumes:
             await volumes.create(use.name)

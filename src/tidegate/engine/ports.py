@@ -248,8 +248,11 @@ class LayerStore(Protocol):
 class RootFilesystems(Protocol):
     """Writable overlay root filesystems of containers, under DATA_ROOT/rootfs/CONTAINER_ID."""
 
-    async def prepare(self, container_id: str, chain_ids: Sequence[str]) -> None:
-        """Make the upper and work directories; ``chain_ids`` are base first."""
+    async def prepare(self, container_id: str, chain_ids: Sequence[str], most_bytes: int = 0) -> None:
+        """Make the upper and work directories; ``chain_ids`` are base first, ``most_bytes`` can be written (0: all).
+
+        Raises NotSupportedError for a limit that the disk does not keep.
+        """
         ...
 
     async def mount(self, container_id: str) -> Path: ...

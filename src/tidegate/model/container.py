@@ -75,7 +75,9 @@ JOINS = "container:"
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """``network``: ``bridge``, ``none``, ``host`` or ``container:ID``; ``chain_ids``: the image's layers, base up."""
+    """``network``: ``bridge``, ``none``, ``host`` or ``container:ID``; ``chain_ids``: the image's layers, base up;
+    ``rootfs_bytes``: how much may be written, 0 for no limit.
+    """
 
     chain_ids: tuple[str, ...] = ()
     network: str = "bridge"
@@ -86,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True):
     images: tuple[MountedImage, ...] = ()
     stop_timeout_s: int = 10
     links: tuple[Link, ...] = ()
+    rootfs_bytes: int = 0
 
     @property
     def layers(self) -> tuple[str, ...]:
