@@ -108,13 +108,20 @@ class RunningEngine:
 
     def pids_of(self, name: str) -> list[int]:
         """Of the processes that outlive the engine on this root: ``shim``, ``relay``."""
+        return self._pids_on(f"{self.root}/exec/{name}")
+
+    def forwarder_pids(self) -> list[int]:
+        """Of what sends logs to remotes."""
+        return self._pids_on(f"{self.root}/data/logs")
+
+    def _pids_on(self, directory: str) -> list[int]:
         found = []
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = entry.read_bytes().split(b"\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if f"{self.root}/exec/{name}".encode() in words:
+            if directory.encode() in words:
                 found.append(int(entry.parent.name))
         return found
 
@@ -167,6 +174,7 @@ def _take_down(engine: RunningEngine) -> None:
     while left := [
         *engine.shim_pids(),
         *engine.pids_of("relay"),
+        *engine.forwarder_pids(),
     ]:  # who sees another part of the shim die puts a new one in its place
         pids += _killed(left)
     engine.process.wait()

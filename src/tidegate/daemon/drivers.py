@@ -26,6 +26,8 @@ from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.files.compared_layers import ComparedLayers
 from tidegate.drivers.files.container_files import ConfinedFiles
 from tidegate.drivers.layers import LayerDirectories
+from tidegate.drivers.logs.forwarding.places import Places
+from tidegate.drivers.logs.forwarding.process import LogForwarder
 from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.logs.reader import read_log
 from tidegate.drivers.mounts.container_mounts import StagedMounts
@@ -45,6 +47,7 @@ from tidegate.engine.execs import PlanExec
 from tidegate.engine.file_ports import ContainerFiles, ContainerLayers, ContainerMounts, HoldRootfs
 from tidegate.engine.isolation.runtimes import NO_OTHERS, SECOND, RuntimeCommand, Runtimes
 from tidegate.engine.links.table import LinkTable
+from tidegate.engine.logging.remote import RemoteLogs
 from tidegate.engine.networks import BridgeFacts
 from tidegate.engine.ports import (
     BridgeNetwork,
@@ -105,6 +108,7 @@ class Drivers:
     plan_resources: PlanResources
     resolve_in_root: ResolveInRoot
     read_log: ReadLog
+    remote_logs: RemoteLogs
     list_processes: ListProcesses
     meters: Meters
     read_host: Callable[[], HostFacts]
@@ -134,12 +138,15 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
     stage = MountStage(settings.exec_root / "mounts", volumes.path, layers.diff_path, host_mounts)
     mounts = StagedMounts(stage, os.uname().release)
 
+    forwarded = Places(data / "logs")
+    forwarder = LogForwarder(forwarded)
+
     def plans(links: LinkTable) -> ProcessPlanner:
         def home(identity: str) -> Path:
             return data / "rootfs" / identity
 
         gateway = settings.containers.host_gateway
-        logs = LogPlanner(home)
+        logs = LogPlanner(home, forwarded)
         return ProcessPlanner(
             home, mounts, cgroup_parent, SeccompCompiler(), logs, links, gateway, runtimes, cdi_directories(settings)
         )
@@ -153,6 +160,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
 
     async def close_all() -> None:
         await runtime.close()
+        await forwarder.close()
         await bridge.close()
         registry.close()
         await state.close()
@@ -175,6 +183,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         plan_resources=process_limits,
         resolve_in_root=directory_in_root,
         read_log=read_log,
+        remote_logs=forwarder,
         list_processes=list_host_processes,
         meters=Meters(cgroups.usage, host_cpu_ns, interfaces_of),
         read_host=lambda: replace(read_host(), obstacles=bridge.obstacles),

@@ -147,7 +147,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("default-ulimits", "default-ulimit", M, help="limits of processes unless a container says otherwise"),
     Setting("group", "group", T, short="G", help="group that owns the unix socket"),
     Setting("log-opts", "log-opt", M, help="an option of the log driver, NAME=VALUE"),
-    Setting("log-driver", "log-driver", T, help="json-file (default), local or none"),
+    Setting("log-driver", "log-driver", T, help="json-file (default), local, journald, syslog, fluentd, gelf or none"),
     Setting(
         "default-cgroupns-mode",
         "default-cgroupns-mode",

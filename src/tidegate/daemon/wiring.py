@@ -86,6 +86,7 @@ class Engine:
                 state=outside.state,
                 clock=outside.clock,
                 plan=plans.container,
+                remote_logs=outside.remote_logs,
                 resolve_in_root=outside.resolve_in_root,
                 network_id=lambda name: self._networks.id_of(name),
             ),

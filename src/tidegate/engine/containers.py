@@ -251,6 +251,7 @@ class ContainerService:
         for container in containers:
             self._directory.reserve(container.name, container.id)
             self._admit(container)
+        await self._ports.remote_logs.recover([container.id for container in containers])
         for stray in found.keys() - {container.id for container in containers}:
             await self._ports.runtime.release(stray)
         findings = [(container, self._finding(found.get(container.id))) for container in containers]

@@ -9,7 +9,6 @@ from tidegate.engine.isolation.device_requests import check_device_requests
 from tidegate.engine.isolation.namespace_modes import check_modes
 from tidegate.engine.isolation.ulimits import check_ulimit
 from tidegate.engine.links.names import check_names
-from tidegate.engine.logging.options import REMOTE_OPTIONS
 from tidegate.engine.mounts.validation import check_mounts
 from tidegate.engine.sysctls import check_sysctls
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig
@@ -52,8 +51,6 @@ def _refuse_fields(host: HostConfig) -> None:
             raise InvalidParameterError(f"HostConfig.{_wire_name(name)} has a meaning on Windows only")
     if host.isolation not in ("", "default"):
         raise InvalidParameterError(f'invalid isolation "{host.isolation}" on linux')
-    if host.log_config.type in REMOTE_OPTIONS:
-        raise NotSupportedError(f"log driver {host.log_config.type!r} is not supported by this engine yet")
     for field in ("masked_paths", "readonly_paths"):
         for path in getattr(host, field) or ():
             if not path.startswith("/"):

@@ -15,6 +15,7 @@ from tidegate.base.errors import ConflictError, InternalError, NotFoundError, Ti
 from tidegate.engine.early_streams import EarlyStreams
 from tidegate.engine.event_sources.container_events import ContainerEvents
 from tidegate.engine.file_ports import ContainerMounts, ContainerVolumes
+from tidegate.engine.logging.remote import RemoteLogs
 from tidegate.engine.ports import (
     BridgeAttachment,
     BridgeNetwork,
@@ -62,6 +63,7 @@ class Ports(msgspec.Struct, frozen=True):
     state: StateStore
     clock: Clock
     plan: Planner
+    remote_logs: RemoteLogs
     resolve_in_root: ResolveInRoot
     network_id: Callable[[str], str]
 
@@ -165,6 +167,8 @@ class ContainerEffects:
         await ports.volumes.begin_use(container)
         self.events.begin_run(container)
         process = await ports.plan(container, rootfs, netns_path, self.attachments.get(container.id))
+        if process.log is not None and process.log.remote is not None:
+            await ports.remote_logs.begin(process.log.remote, process.log.path)
         await ports.runtime.create(process)
         await self.streams.bind(container.id, ports.runtime)
         started_at_ns = ports.clock()  # taken before: an exit that is older belongs to an earlier run
@@ -199,6 +203,7 @@ class ContainerEffects:
         undone = await asyncio.gather(
             self._ports.bridge.disconnect(container.id),
             self._ports.rootfs.unmount(container.id),
+            self._ports.remote_logs.end(container.id),
             self._ports.mounts.clear(container.id),
             self._ports.volumes.end_use(container.id),
             *([self._ports.state.delete(ATTACHMENT, container.id, durable=False)] if attached else []),
@@ -212,6 +217,7 @@ class ContainerEffects:
         self.streams.end(container.id)
         if container.state.release_owed:
             await self._release(container)
+        await self._ports.remote_logs.remove(container.id)
         await self._ports.rootfs.remove(container.id)
         if container.state.rules.auto_remove:
             for use in container.settings.volumes:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tidegate.engine.logging.remote import RemoteLog
 from tidegate.engine.mounts.volume_options import DeviceMount
 
 # ----------------------------------------------------------------------------- runtime: processes and their stdio
@@ -32,7 +33,7 @@ class Stdio(msgspec.Struct, frozen=True):
 class LogTarget(msgspec.Struct, frozen=True):
     """Where a container's output is recorded, on this host: files of JSON records, rotated by size.
 
-    ``max_size_bytes`` below zero is no limit. ``attributes`` stand in each record.
+    ``max_size_bytes`` below zero is no limit. ``attributes`` stand in each record. ``remote`` is where it goes then.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class LogTarget(msgspec.Struct, frozen=True):
     max_files: int
     compress: bool = False
     attributes: Mapping[str, str] = msgspec.field(default_factory=dict)
+    remote: RemoteLog | None = None
 
 
 class ProcessLimits(msgspec.Struct, frozen=True):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from tests.fakes.filesystems import FakeMounts, FakeRootFilesystems, FakeVolumeStore
 from tests.fakes.network import FakeBridgeNetwork
+from tests.fakes.remote_logs import FakeRemoteLogs
 from tests.fakes.runtime import FakeRuntime
 from tests.fakes.state import FakeStateStore
 
 from tidegate.engine.boot_order import BootOrder
 from tidegate.engine.containers import ContainerService
-from tidegate.engine.effects import Ports
+from tidegate.engine.effects import Planner, Ports
 from tidegate.engine.events import EventBus, EventFilter
 from tidegate.engine.ports import BridgeAttachment, ContainerProcess, LogTarget, Stdio
 from tidegate.model.container import Container
@@ -52,14 +53,16 @@ class Life:
     volumes: FakeVolumeStore = field(default_factory=FakeVolumeStore)
     mounts: FakeMounts = field(default_factory=FakeMounts)
     store: FakeStateStore = field(default_factory=FakeStateStore)
+    remote_logs: FakeRemoteLogs = field(default_factory=FakeRemoteLogs)
     timers: Timers = field(default_factory=Timers)
     now_ns: int = 1_000
+    plan: Planner = plan
 
     def boot(self) -> None:
         self.bus = EventBus(lambda: self.now_ns)
         self.ports = Ports(
-            self.runtime, self.rootfs, self.bridge, self.volumes, self.mounts, self.store, lambda: self.now_ns, plan,
-            lambda rootfs, path: rootfs / path.lstrip("/"), lambda name: f"id of {name}",
+            self.runtime, self.rootfs, self.bridge, self.volumes, self.mounts, self.store, lambda: self.now_ns,
+            self.plan, self.remote_logs, lambda rootfs, path: rootfs / path.lstrip("/"), lambda name: f"id of {name}",
         )  # fmt: skip
         self.service = ContainerService(self.ports, self.bus, self.timers)
         self.order = BootOrder(self.service.states, self.service.let_go, self.bus, lambda: self.now_ns, self.timers)

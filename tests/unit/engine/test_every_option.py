@@ -16,6 +16,7 @@ import pytest
 from tests.fakes.filesystems import FakeStage
 
 from tidegate.base.errors import NotFoundError, TidegateError
+from tidegate.drivers.logs.forwarding.places import Places
 from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.mounts.container_mounts import StagedMounts
 from tidegate.drivers.oci.plan import ProcessPlanner
@@ -201,7 +202,7 @@ def outcome(document: Mapping[str, object], home: Path) -> object:
         StagedMounts(FakeStage(), "6.12.0"),
         "tidegate",
         Unfiltered(),
-        LogPlanner(lambda _identity: home),
+        LogPlanner(lambda _identity: home, Places(home / "logs")),
         LinkTable(missing, list, missing_attachment),
     )
     attachment = BridgeAttachment(container.id, "172.17.0.2", 16, "172.17.0.1", "02:42:ac:11:00:02", ())

@@ -9,7 +9,7 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.engine.isolation.runtimes import Runtimes
-from tidegate.engine.logging.options import DRIVERS, REMOTE_OPTIONS
+from tidegate.engine.logging.options import DRIVERS
 from tidegate.engine.system import DiskUsage, EngineFacts, EngineInfo
 from tidegate.kernel.host import HostFacts
 from tidegate.spec.timestamps import format_time
@@ -56,7 +56,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "DockerRootDir": str(facts.data_root),
         "Plugins": {
             "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": [],
-            "Log": [driver for driver in DRIVERS if driver not in REMOTE_OPTIONS],
+            "Log": list(DRIVERS),
         },
         "MemoryLimit": cgroups.memory,
         "SwapLimit": cgroups.swap,

@@ -42,6 +42,14 @@ class LogFile:
         return os.fstat(self.plain.fileno()).st_size
 
     @property
+    def expanded_bytes(self) -> int:
+        """Of the lines, as far as it can be told without expanding them."""
+        size = os.fstat(self._raw.fileno()).st_size
+        if not self._is_compressed():
+            return size
+        return int.from_bytes(os.pread(self._raw.fileno(), 4, max(0, size - 4)), "little")  # RFC 1952: ISIZE
+
+    @property
     def first_line(self) -> bytes:
         """With its newline; empty while there is none."""
         if not self._first_line:

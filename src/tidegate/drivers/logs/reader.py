@@ -112,14 +112,15 @@ def _read_batch(log_file: LogFile, request: LogRequest, render: Render) -> tuple
         block += piece
         end = block.rfind(b"\n") + 1
     file.seek(start + end)
-    records = _decode(block[:end])
+    records = decode_records(block[:end])
     return end > 0, b"".join(render(record) for record in records if request.accepts(record))
 
 
 _decoder = msgspec.json.Decoder(LogRecord)
 
 
-def _decode(lines: bytes) -> Sequence[LogRecord]:
+def decode_records(lines: bytes) -> Sequence[LogRecord]:
+    """Whole lines as records; what is none is left out, with a warning."""
     try:
         return _decoder.decode_lines(lines)
     except msgspec.DecodeError:

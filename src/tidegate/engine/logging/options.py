@@ -18,7 +18,7 @@ from tidegate.spec.host_config import LogConfig
 Options = Mapping[str, str]
 Check = Callable[[str, str], object]
 
-JSON_FILE, LOCAL, NONE = "json-file", "local", "none"
+JSON_FILE, LOCAL, NONE, JOURNALD = "json-file", "local", "none", "journald"
 DEFAULT_DRIVER = JSON_FILE
 
 _ATTRIBUTES: Mapping[str, Check] = {
@@ -58,7 +58,7 @@ REMOTE_OPTIONS: Mapping[str, Mapping[str, Check]] = MappingProxyType(
             "gelf-tcp-max-reconnect": values.gelf_count,
             "gelf-tcp-reconnect-delay": values.gelf_count,
         },
-        "journald": {},
+        JOURNALD: {},
         "syslog": {
             "syslog-address": syslog_address,
             "syslog-facility": values.syslog_facility,

@@ -5,6 +5,7 @@ Every driver but ``none`` has a local log: it is the log itself, or the cache of
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +16,7 @@ from tidegate.spec.host_config import LogConfig
 DEFAULT_SIZE_BYTES = 20_000_000
 DEFAULT_FILES = 5
 DEFAULT_BUFFER_BYTES = 1 << 20
+SHORTEST_PAUSE_S, FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.1, 5.0
 
 Matching = Callable[[str, Collection[str]], Collection[str]]
 """(regular expression, names) -> the names in which it is found."""
@@ -75,3 +77,31 @@ def log_warnings(config: LogConfig) -> Sequence[str]:
         f"LogConfig: {name}={options[name]}: the container does not wait for its remote log; lines wait in the cache"
         for name in waits
     ]
+
+
+class Retries(NamedTuple):
+    """``most`` attempts after the first; None is for ever. ``first_s`` doubles up to ``longest_s``."""
+
+    most: int | None
+    first_s: float
+    longest_s: float
+
+    def pause_s(self, failures: int) -> float:
+        """Before the next attempt, after so many."""
+        return float(min(self.longest_s, self.first_s * 2 ** min(failures - 1, 30)))
+
+
+def plan_retries(options: Options) -> Retries:
+    """As the drivers' own options say; where they do not, a remote is waited for as long as the cache lasts."""
+    most = options.get("fluentd-max-retries", options.get("gelf-tcp-max-reconnect"))
+    if delay := options.get("gelf-tcp-reconnect-delay"):
+        first_s = longest_s = float(delay)
+    elif interval := options.get("fluentd-async-reconnect-interval"):
+        first_s = longest_s = values.reconnect_interval_s("", interval)
+    elif wait := options.get("fluentd-retry-wait"):
+        first_s, longest_s = values.duration_s("", wait), max(LONGEST_PAUSE_S, values.duration_s("", wait))
+    else:
+        first_s, longest_s = FIRST_PAUSE_S, LONGEST_PAUSE_S
+    return Retries(
+        None if most is None else int(most), max(first_s, SHORTEST_PAUSE_S), max(longest_s, SHORTEST_PAUSE_S)
+    )

@@ -1,0 +1,1 @@
+"""The forwarder: a process that sends what stands in local logs to their remotes, and outlives the engine."""

@@ -1,0 +1,1 @@
+"""The remotes of log drivers: what they are sent, and how."""
