@@ -15,6 +15,7 @@ import msgspec
 
 ENGINE, GATE, TARGET = "tidegate-engine.service", "tidegate-gate.service", "tidegate.target"
 WATCHDOG_S = 60
+ENVIRONMENT_FILE = "/etc/default/tidegate"
 _STATE, _RUNTIME = Path("/var/lib"), Path("/run")
 _CAPABILITIES = (
     "CAP_SETUID", "CAP_SETGID",  # workers become nobody
@@ -40,7 +41,6 @@ _GATE_CONFINED = (
     "RestrictSUIDSGID=yes",
     "LockPersonality=yes",
     "MemoryDenyWriteExecute=yes",
-    "RemoveIPC=yes",
     "KeyringMode=private",
     "SystemCallArchitectures=native",
     "SystemCallFilter=@system-service chroot",
@@ -135,10 +135,13 @@ def _gate(facts: UnitFacts) -> str:
 
 def _served(facts: UnitFacts, command: str) -> list[str]:
     words = [*facts.program, command, "--config-file", str(facts.config_file)]
+    flags = f"TIDEGATE_{command.upper()}_FLAGS"
     return [
         "Type=notify",
         "NotifyAccess=main",
-        f"ExecStart={' '.join(_word(word) for word in words)}",
+        f"# {flags}: what the settings file has no key for.",
+        f"EnvironmentFile=-{ENVIRONMENT_FILE}",
+        f"ExecStart={' '.join(_word(word) for word in words)} ${flags}",
         "Restart=always",
         "RestartSec=1",
         f"WatchdogSec={WATCHDOG_S}",

@@ -53,7 +53,9 @@ def test_the_gate_is_confined_and_reaches_what_it_writes() -> None:
 
 def test_words_are_escaped() -> None:
     facts = UnitFacts(("/opt/a b/100%/$x",), Path("/etc/t.json"), Path("/var/lib/t"), Path("/run/t"))
-    assert 'ExecStart="/opt/a b/100%%/$$x" engine --config-file /etc/t.json' in units(facts)[ENGINE]
+    assert (
+        'ExecStart="/opt/a b/100%%/$$x" engine --config-file /etc/t.json $TIDEGATE_ENGINE_FLAGS' in units(facts)[ENGINE]
+    )
 
 
 @needs_analysis
