@@ -142,6 +142,7 @@ def _served(facts: UnitFacts, command: str) -> list[str]:
         f"# {flags}: what the settings file has no key for.",
         f"EnvironmentFile=-{ENVIRONMENT_FILE}",
         f"ExecStart={' '.join(_word(word) for word in words)} ${flags}",
+        "ExecReload=kill -HUP $MAINPID",
         "Restart=always",
         "RestartSec=1",
         f"WatchdogSec={WATCHDOG_S}",
