@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,7 @@ from tidegate.drivers.cdi.specs import DEFAULT_DIRECTORIES
 from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.files.compared_layers import ComparedLayers
 from tidegate.drivers.files.container_files import ConfinedFiles
+from tidegate.drivers.installation import read_installation
 from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.logs.forwarding.places import Places
 from tidegate.drivers.logs.forwarding.process import LogForwarder
@@ -133,6 +135,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
     asked = settings.containers
     runtimes = Runtimes(asked.runtimes, find_runtimes(), asked.default_runtime)
     rootfs = OverlayRootFilesystems(data, layers.diff_path)
+    installed = cache(partial(read_installation, runtimes, data))
 
     volumes = LocalVolumeStore(data / "volumes", host_mounts)
     stage = MountStage(settings.exec_root / "mounts", volumes.path, layers.diff_path, host_mounts)
@@ -186,7 +189,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         remote_logs=forwarder,
         list_processes=list_host_processes,
         meters=Meters(cgroups.usage, host_cpu_ns, interfaces_of),
-        read_host=lambda: replace(read_host(), obstacles=bridge.obstacles),
+        read_host=lambda: replace(read_host(), obstacles=bridge.obstacles, installation=installed()),
         clock=time.time_ns,
         open=open_all,
         close=close_all,

@@ -147,7 +147,7 @@ class Engine:
         """Operation id to handler."""
         clock = self._drivers.clock
         return {
-            **system.handlers(),
+            **system.handlers(self._host.installation.programs),
             **SystemHandlers(self._system, self._networks.id_of).table(),
             **ContainerHandlers(
                 Surroundings(self._containers, self._images, self._networks.id_of),
@@ -237,4 +237,5 @@ def engine_facts(settings: EngineProcessSettings, defaults: Defaults, runtimes: 
         labels=settings.labels,
         proxies=settings.transfers.proxies,
         address_pools=settings.bridge_rules.pools,
+        no_new_privileges=settings.containers.no_new_privileges,
     )

@@ -4,6 +4,7 @@ What the host is comes from ``kernel/host.py``; what the wire shows of it all fr
 """
 
 import asyncio
+import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -44,10 +45,11 @@ class EngineFacts(msgspec.Struct, frozen=True):
     address_pools: Sequence[tuple[str, int]] = ()
     runtimes: Runtimes = Runtimes()
     cdi_directories: Sequence[Path] = ()
+    no_new_privileges: bool = False
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
-    """A look at the engine at one moment."""
+    """A look at the engine at one moment; ``open_files`` are its descriptors, ``tasks`` what it does at once."""
 
     id: str
     facts: EngineFacts
@@ -58,6 +60,8 @@ class EngineInfo(msgspec.Struct, frozen=True):
     images: int
     listeners: int
     at_ns: int
+    open_files: int = 0
+    tasks: int = 0
 
 
 class ImageSize(msgspec.Struct, frozen=True):
@@ -151,6 +155,8 @@ class SystemService:
             images=len(self.holdings.images.list()),
             listeners=self.bus.listeners,
             at_ns=self.clock(),
+            open_files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - names only, as cheap as can be
+            tasks=len(asyncio.all_tasks()),
         )
 
     async def disk_usage(self, *, images: bool, containers: bool, volumes: bool) -> DiskUsage:

@@ -39,10 +39,35 @@ class AccessControls(msgspec.Struct, frozen=True):
     selinux: bool = False
 
 
+class Program(msgspec.Struct, frozen=True):
+    """A program of this host that the engine runs; "" is what it does not say of itself."""
+
+    name: str
+    path: str
+    version: str = ""
+    commit: str = ""
+
+
+class Installation(msgspec.Struct, frozen=True):
+    """What the engine stands on: the runtime that starts containers unless they name another, the program that reaps
+    in containers that ask for one, and the type of the filesystem that holds the data.
+    """
+
+    runtime: Program | None = None
+    init: Program | None = None
+    backing_filesystem: str = ""
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """Those that there are."""
+        return tuple(program for program in (self.runtime, self.init) if program is not None)
+
+
 class HostFacts(msgspec.Struct, frozen=True):
     """``operating_system`` is the distribution's pretty name; ``machine`` the kernel's name of the architecture.
 
-    ``obstacles`` are what else keeps containers from working as asked, in words; whoever finds one adds it.
+    ``obstacles`` are what else keeps containers from working as asked, in words; whoever finds one adds it. So does
+    who knows the ``installation``.
     """
 
     hostname: str
@@ -56,6 +81,7 @@ class HostFacts(msgspec.Struct, frozen=True):
     cgroups: CgroupAbilities
     obstacles: tuple[str, ...] = ()
     controls: AccessControls = AccessControls()
+    installation: Installation = Installation()
 
 
 def read_host(root: Path = Path("/")) -> HostFacts:

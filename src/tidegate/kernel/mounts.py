@@ -139,13 +139,24 @@ def mount_points(under: str) -> tuple[str, ...]:
 
 def mount_of(path: str, mountinfo: str) -> tuple[str, tuple[str, ...]]:
     """Which mount a resolved path is on, by the text of a mountinfo: its mount point, and its optional fields."""
-    found, fields = "/", tuple[str, ...]()
+    words = _words_of_mount(path, mountinfo)
+    return (_unescape(words[4]), tuple(words[6 : words.index("-")])) if words else ("/", ())
+
+
+def filesystem_of(path: str, mountinfo: str) -> str:
+    """The type of the filesystem that a resolved path is on, by the text of a mountinfo; "" when it does not tell."""
+    words = _words_of_mount(path, mountinfo)
+    return words[words.index("-") + 1] if words else ""
+
+
+def _words_of_mount(path: str, mountinfo: str) -> list[str]:
+    found, longest = [], ""
     for line in mountinfo.splitlines():
         words = line.split(" ")
         point = _unescape(words[4])
-        if len(point) >= len(found) and (path == point or path.startswith(point.rstrip("/") + "/")):
-            found, fields = point, tuple(words[6 : words.index("-")])
-    return found, fields
+        if len(point) >= len(longest) and (path == point or path.startswith(point.rstrip("/") + "/")):
+            found, longest = words, point
+    return found
 
 
 def _unescape(text: str) -> str:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tidegate.api.views.system import UsageRows, info_view, legacy_usage_view, usage_view
+from tidegate.api.views.system import UsageRows, component_view, info_view, legacy_usage_view, usage_view
 from tidegate.engine.system import ContainerSize, DiskUsage, EngineFacts, EngineInfo, VolumeSize
 from tidegate.engine.volumes import Volume
-from tidegate.kernel.host import CgroupAbilities, HostFacts
+from tidegate.kernel.host import CgroupAbilities, HostFacts, Installation, Program
 from tidegate.model.container import Container
 from tidegate.model.phases import Phase, State
 
-ABLE = CgroupAbilities("1", True, True, True, True, True, True, True)
+ABLE = CgroupAbilities("1", True, True, True, True, True, True, True, block_throttle=True)
 HOST = HostFacts("box", "Debian", "13", "6.12", "x86_64", 2, 4096, True, ABLE)
 FACTS = EngineFacts(Path("/data"), "json-file", False, True, ("https://mirror",), ("10.0.0.0/8", "registry:5000"))
 INFO = EngineInfo("id", FACTS, HOST, running=3, paused=1, stopped=2, images=4, listeners=0, at_ns=0)
@@ -55,6 +55,39 @@ def test_cgroup_namespaces_by_default_are_a_security_option() -> None:
     private = replace(INFO, facts=replace(FACTS, private_cgroups=True))
     assert info_view(private)["SecurityOptions"] == ["name=seccomp,profile=builtin", "name=cgroupns"]
     assert info_view(INFO)["SecurityOptions"] == ["name=seccomp,profile=builtin"]
+
+
+def test_the_programs_and_the_filesystem_below_are_told() -> None:
+    unknown = info_view(INFO)
+    assert (unknown["RuncCommit"], unknown["InitBinary"], unknown["InitCommit"]) == ({"ID": "N/A"}, "", {"ID": "N/A"})
+    installed = Installation(
+        Program("crun", "/usr/bin/crun", "1.8.1", "f8a0"), Program("docker-init", "/usr/bin/tini-static"), "extfs"
+    )
+    shown = info_view(replace(INFO, host=replace(HOST, installation=installed), open_files=9, tasks=4))
+    assert (shown["RuncCommit"], shown["InitCommit"]) == ({"ID": "f8a0"}, {"ID": "N/A"})
+    assert shown["InitBinary"] == "/usr/bin/tini-static"
+    assert shown["DriverStatus"][0] == ["Backing Filesystem", "extfs"]
+    assert (shown["NFd"], shown["NGoroutines"]) == (9, 4)
+    assert component_view(installed.programs[0]) == {
+        "Name": "crun", "Version": "1.8.1", "Details": {"GitCommit": "f8a0"},
+    }  # fmt: skip
+
+
+def test_limits_of_block_devices_are_warned_of_in_the_words_of_the_hierarchy() -> None:
+    def warned(cgroups: CgroupAbilities) -> list[str]:
+        return [
+            text.removeprefix("WARNING: No ")
+            for text in info_view(replace(INFO, host=replace(HOST, cgroups=cgroups)))["Warnings"]
+        ]
+
+    assert warned(replace(ABLE, block_throttle=False, oom_kill_disable=False)) == [
+        "oom kill disable support", "blkio throttle.read_bps_device support", "blkio throttle.write_bps_device support",
+        "blkio throttle.read_iops_device support", "blkio throttle.write_iops_device support",
+    ]  # fmt: skip
+    assert warned(replace(ABLE, version="2", oom_kill_disable=False, block_throttle=False)) == [
+        "io.weight support", "io.weight (per device) support", "io.max (rbps) support", "io.max (wbps) support",
+        "io.max (riops) support", "io.max (wiops) support",
+    ]  # fmt: skip
 
 
 def test_what_a_host_cannot_do_is_a_warning() -> None:

@@ -2,7 +2,7 @@
 SystemDataUsage; the legacy disk usage is of version 1.51.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from tidegate import __version__
 from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.logging.options import DRIVERS
 from tidegate.engine.system import DiskUsage, EngineFacts, EngineInfo
-from tidegate.kernel.host import HostFacts
+from tidegate.kernel.host import CgroupAbilities, HostFacts, Program
 from tidegate.spec.timestamps import format_time
 
 _NO_SWARM = {
@@ -43,7 +43,7 @@ class UsageRows(msgspec.Struct, frozen=True):
 def info_view(info: EngineInfo) -> dict[str, Any]:
     """GET /info."""
     host, facts, cgroups = info.host, info.facts, info.host.cgroups
-    unknown = {"ID": "N/A"}
+    runtime, init = host.installation.runtime, host.installation.init
     return {
         "ID": info.id,
         "Containers": info.running + info.paused + info.stopped,
@@ -52,7 +52,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "ContainersStopped": info.stopped,
         "Images": info.images,
         "Driver": "overlay2",
-        "DriverStatus": [],
+        "DriverStatus": _driver_status(host),
         "DockerRootDir": str(facts.data_root),
         "Plugins": {
             "Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": [],
@@ -68,6 +68,8 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "OomKillDisable": cgroups.oom_kill_disable,
         "IPv4Forwarding": host.ipv4_forwarding,
         "Debug": facts.debug,
+        "NFd": info.open_files,
+        "NGoroutines": info.tasks,
         "NEventsListener": info.listeners,
         "SystemTime": format_time(info.at_ns),
         "LoggingDriver": facts.log_driver,
@@ -95,16 +97,36 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "Swarm": _NO_SWARM,
         "LiveRestoreEnabled": facts.live_restore,
         "Isolation": "",
-        "InitBinary": "",
-        "ContainerdCommit": unknown,
-        "RuncCommit": unknown,
-        "InitCommit": unknown,
-        "SecurityOptions": ["name=seccomp,profile=builtin", *(["name=cgroupns"] if facts.private_cgroups else [])],
+        "InitBinary": init.path if init else "",
+        "ContainerdCommit": _commit(None),
+        "RuncCommit": _commit(runtime),
+        "InitCommit": _commit(init),
+        "SecurityOptions": [
+            "name=seccomp,profile=builtin",
+            *(["name=cgroupns"] if facts.private_cgroups else []),
+            *(["name=no-new-privileges"] if facts.no_new_privileges else []),
+        ],
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [str(path) for path in facts.cdi_directories],
         **({"DefaultAddressPools": _pools_view(facts)} if facts.address_pools else {}),
         "Warnings": _warnings(host),
     }  # fmt: skip
+
+
+def _driver_status(host: HostFacts) -> list[list[str]]:
+    """As the docker CLI prints it; what is not known is left out."""
+    filesystem = host.installation.backing_filesystem
+    known = [["Backing Filesystem", filesystem]] if filesystem else []
+    return [*known, ["Native Overlay Diff", "true"], ["userxattr", "false"]]
+
+
+def _commit(program: Program | None) -> dict[str, str]:
+    return {"ID": (program.commit if program else "") or "N/A"}
+
+
+def component_view(program: Program) -> dict[str, Any]:
+    """A part of GET /version."""
+    return {"Name": program.name, "Version": program.version, "Details": {"GitCommit": program.commit}}
 
 
 def _runtimes_view(runtimes: Runtimes) -> dict[str, Any]:
@@ -140,18 +162,27 @@ def _registry_view(facts: EngineFacts) -> Mapping[str, Any]:
 
 
 def _warnings(host: HostFacts) -> list[str]:
-    cgroups = host.cgroups
-    able = {
-        "No memory limit support": cgroups.memory,
-        "No swap limit support": cgroups.swap,
-        "No cpu cfs quota support": cgroups.cpu_quota,
-        "No cpu shares support": cgroups.cpu_shares,
-        "No cpuset support": cgroups.cpu_set,
-        "No pids limit support": cgroups.pids,
-        "IPv4 forwarding is disabled": host.ipv4_forwarding,
-    }
-    missing = [text for text, is_able in able.items() if not is_able]
-    return [f"WARNING: {text}" for text in (*missing, *host.obstacles)]
+    missing = [text for text, is_able in _abilities(host.cgroups) if not is_able]
+    forwarding = [] if host.ipv4_forwarding else ["IPv4 forwarding is disabled"]
+    return [f"WARNING: {text}" for text in (*missing, *forwarding, *host.obstacles)]
+
+
+def _abilities(cgroups: CgroupAbilities) -> Iterator[tuple[str, bool]]:
+    """What Docker warns of, in its words and its order."""
+    second = cgroups.version == "2"
+    yield "No memory limit support", cgroups.memory
+    yield "No swap limit support", cgroups.swap
+    yield "No oom kill disable support", cgroups.oom_kill_disable or second
+    yield "No cpu cfs quota support", cgroups.cpu_quota
+    yield "No cpu cfs period support", cgroups.cpu_quota
+    yield "No cpu shares support", cgroups.cpu_shares
+    yield "No cpuset support", cgroups.cpu_set
+    yield "No pids limit support", cgroups.pids
+    yield "No io.weight support", cgroups.block_weight or not second
+    yield "No io.weight (per device) support", cgroups.block_weight or not second
+    for new, old in (("rbps", "read_bps"), ("wbps", "write_bps"), ("riops", "read_iops"), ("wiops", "write_iops")):
+        name = f"io.max ({new})" if second else f"blkio throttle.{old}_device"
+        yield f"No {name} support", cgroups.block_throttle
 
 
 def usage_view(usage: DiskUsage, rows: UsageRows, *, verbose: bool) -> dict[str, Any]:

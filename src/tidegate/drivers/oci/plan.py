@@ -16,6 +16,7 @@ from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundE
 from tidegate.drivers.cdi.injection import inject_devices
 from tidegate.drivers.cdi.specs import DEFAULT_DIRECTORIES
 from tidegate.drivers.devices import find_devices
+from tidegate.drivers.installation import find_init
 from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.mountpoints import make_mountpoints
 from tidegate.drivers.mounts.container_mounts import StagedMounts
@@ -61,7 +62,6 @@ from tidegate.spec.container import CreateRequest, ExecCreateRequest, HostConfig
 from tidegate.spec.stored import stored_request
 
 _ACCOUNTS_LIMIT_BYTES = 1 << 20
-_INIT_PATHS = (Path("/usr/bin/docker-init"), Path("/usr/bin/tini-static"), Path("/usr/bin/catatonit"))
 
 
 class ProcessPlanner(msgspec.Struct, frozen=True):
@@ -295,7 +295,7 @@ def _system_paths(host: HostConfig, wanted: tuple[str, ...] | None, defaults: tu
 
 
 def _init_path() -> str:
-    found = next((path for path in _INIT_PATHS if path.exists()), None)
+    found = find_init()
     if found is None:
         raise NotFoundError("HostConfig.Init: no init program on this host (Debian package: tini)")
     return str(found)
