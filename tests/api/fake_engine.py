@@ -14,6 +14,7 @@ from tests.fakes.files import FakeFiles
 from tests.fakes.filesystems import FakeMounts, FakeRootFilesystems, FakeVolumeStore
 from tests.fakes.network import FakeBridgeNetwork
 from tests.fakes.registry import FakeLayerStore, FakeRegistry, layer_tar
+from tests.fakes.remote_logs import FakeRemoteLogs
 from tests.fakes.runtime import FakeRuntime
 from tests.fakes.state import FakeStateStore
 
@@ -169,6 +170,7 @@ class FakeEngine:
             bridge_facts=lambda: BridgeFacts("172.17.0.0/16", "172.17.0.1", {"com.docker.network.bridge.name": "tg0"}),
             registry=self.registry,
             mounts=self.mounts,
+            remote_logs=FakeRemoteLogs(),
             plans=lambda _links: FakePlans(),
             plan_resources=process_limits,
             resolve_in_root=lambda rootfs, path: rootfs / path.lstrip("/"),
