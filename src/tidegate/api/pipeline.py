@@ -4,7 +4,6 @@ target -> operation of the catalogue -> profile of the client's version -> handl
 An operation that has no handler answers 501 with its name; an error becomes its status in ``api/errors.py``.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from tidegate import __version__
 from tidegate.api.profile import ApiProfile, decide_profile
 from tidegate.api.query import Query
-from tidegate.base.errors import InvalidParameterError, NotSupportedError, TidegateError
+from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.http.errors import error_response
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import ProtocolError, Request, Response, split_target
@@ -49,29 +48,15 @@ class Call(msgspec.Struct, frozen=True):
 Handler = Callable[[Call], Awaitable[Response | Hijack]]
 
 
-Observe = Callable[[str, int, float], None]
-"""(operation id, status, seconds)."""
-
-
 class Api:
     """The handler of the engine's HTTP server."""
 
-    def __init__(self, handlers: Mapping[str, Handler], observe: Observe | None = None) -> None:
-        """``handlers`` by operation id; ``observe`` hears of each answer when it begins."""
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        """``handlers`` by operation id."""
         self._handlers = handlers
-        self._observe = observe
 
     async def handle(self, request: Request) -> Response | Hijack:
         """Answer one request; never raises but for what ends the connection."""
-        if self._observe is None:
-            return await self._respond(request)
-        began_s = time.perf_counter()
-        response = await self._respond(request)
-        status = 101 if isinstance(response, Hijack) else response.status
-        self._observe(_operation_of(request), status, time.perf_counter() - began_s)
-        return response
-
-    async def _respond(self, request: Request) -> Response | Hijack:
         try:
             response = await self._answer(request)
         except ProtocolError:
@@ -90,11 +75,3 @@ class Api:
         if handler is None:
             raise NotSupportedError(f"{operation.operation_id} is not implemented by this engine yet")
         return await handler(call)
-
-
-def _operation_of(request: Request) -> str:
-    """Its id, or "-" for what is none."""
-    try:
-        return match(request.method, split_target(request.target)[0])[1].operation_id
-    except TidegateError:
-        return "-"

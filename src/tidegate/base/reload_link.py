@@ -90,7 +90,7 @@ class ReloadedChild:
                 await loop.sock_sendall(self._link, _PREPARE + document)
                 answer = await loop.sock_recv(self._link, _MESSAGE_BYTES)
         except (OSError, TimeoutError) as error:
-            raise UnavailableError(f"{self.name} does not answer: {error or 'it takes too long'}") from error
+            raise UnavailableError(f"{self.name} does not answer: {str(error) or 'it takes too long'}") from error
         if answer != _READY:
             raise InvalidParameterError(f"{self.name}: {answer.removeprefix(_NO).decode() or 'it has ended'}")
 

@@ -23,15 +23,17 @@ from tidegate.base.errors import ConflictError, InvalidParameterError
 from tidegate.base.logs import configure_log, set_level
 from tidegate.base.reload_link import Commit, ReloadedChild
 from tidegate.base.service_notices import ServiceNotices
+from tidegate.base.tracing.settings import TracingSettings
 from tidegate.cli.family import Family
 from tidegate.cli.reloading import ReloadedProcess
 from tidegate.cli.up_settings import FIGURES_SOCKET, decoy_settings, log_level, plugin_names, registrar_settings
 from tidegate.daemon.config import DaemonConfig
 from tidegate.gate.audit.start import FILE, file_opener
 from tidegate.gate.behind.authz_plugins import find_plugin
-from tidegate.gate.behind.dialer import serve_dialer
+from tidegate.gate.behind.dialer import Address, serve_dialer
 from tidegate.gate.decoy.process import SIGNER, DecoyProcessSettings, run_decoy
 from tidegate.gate.process import (
+    COLLECTOR,
     ENGINE,
     FIGURES,
     PLUGIN,
@@ -75,13 +77,14 @@ class PreparedGate(msgspec.Struct, frozen=True):
     entrances: list[list[Entrance]]
     plugins: dict[str, Path]
     decoy: tuple[DecoyProcessSettings, socket.socket] | None
+    collector: Address | None
 
 
 class Dialling(msgspec.Struct, frozen=True):
     """What a dialer serves: our ends of links, and what may be asked for on them."""
 
     links: list[socket.socket]
-    addresses: dict[str, Path]
+    addresses: dict[str, Address]
     files: Mapping[str, Callable[[], int]]
 
     def begin(self) -> None:
@@ -105,7 +108,17 @@ def prepare_gate(family: Family, config: DaemonConfig, gate: GateProcessSettings
     registrar = registrar_settings(config, gate, _tls_files)
     sockets = prepare_registrar(registrar)
     family.hold(sockets.all())
-    return PreparedGate(replace(gate, owner=owner), registrar, sockets, entrances, plugins, decoy)
+    collector = None if gate.tracing is None else find_collector(gate.tracing)
+    return PreparedGate(replace(gate, owner=owner), registrar, sockets, entrances, plugins, decoy, collector)
+
+
+def find_collector(tracing: TracingSettings) -> Address:
+    """Where workers are dialled to; its name is looked up once. Raises InvalidParameterError."""
+    try:
+        found = socket.getaddrinfo(tracing.host, tracing.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise InvalidParameterError(f"OTEL_EXPORTER_OTLP_ENDPOINT: {tracing.host}: {error.strerror}") from error
+    return found[0][0], found[0][4]
 
 
 def lock_data_root(data_root: Path) -> None:
@@ -126,7 +139,9 @@ def start_gate(family: Family, prepared: PreparedGate, engine_socket: Path, noti
     diallings = []
     if prepared.decoy is not None and prepared.registrar.decoy_socket is not None:
         diallings.append(_fork_decoy(family, *prepared.decoy, prepared.registrar.decoy_socket))
-    addresses = {ENGINE: engine_socket, REGISTRAR: prepared.registrar.socket, **prepared.plugins}
+    addresses: dict[str, Address] = {ENGINE: engine_socket, REGISTRAR: prepared.registrar.socket, **prepared.plugins}
+    if prepared.collector is not None:
+        addresses[COLLECTOR] = prepared.collector
     addresses[FIGURES] = engine_socket.with_name(FIGURES_SOCKET)
     workers, processes = _fork_workers(family, prepared.gate, prepared.entrances, addresses)
     diallings.append(workers)
@@ -139,7 +154,7 @@ def start_gate(family: Family, prepared: PreparedGate, engine_socket: Path, noti
     return StartedGate(serve, processes, partial(_prepare_reload, addresses))
 
 
-def _prepare_reload(addresses: dict[str, Path], config: DaemonConfig) -> Commit:
+def _prepare_reload(addresses: dict[str, Address], config: DaemonConfig) -> Commit:
     """Of this process, which is dialer and registrar. Raises InvalidParameterError for a plugin that is not there."""
     plugins = {f"{PLUGIN}{name}": find_plugin(name) for name in plugin_names(config.settings)}
 
@@ -195,7 +210,7 @@ def _fork_decoy(family: Family, settings: DecoyProcessSettings, sock: socket.soc
 
 
 def _fork_workers(
-    family: Family, settings: GateProcessSettings, entrances: list[list[Entrance]], addresses: dict[str, Path]
+    family: Family, settings: GateProcessSettings, entrances: list[list[Entrance]], addresses: dict[str, Address]
 ) -> tuple[Dialling, list[ReloadedProcess]]:
     """A worker for each row of ``entrances``."""
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in entrances]

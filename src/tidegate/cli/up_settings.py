@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.base.logs import FORMATS, TEXT
+from tidegate.base.tracing.settings import read_tracing
 from tidegate.daemon.config import PLAINTEXT_PORT, TLS_PORT, DaemonConfig, parse_hosts
 from tidegate.daemon.engine_options import (
     parse_bridge_rules,
@@ -62,6 +63,7 @@ def engine_settings(config: DaemonConfig, gate_socket: Path, parent_pid: int | N
         cgroup_namespace=parse_cgroup_namespace(values.get("default-cgroupns-mode")),
         restart_unhealthy=bool(values.get("restart-unhealthy", False)),
         labels=parse_labels(values),
+        tracing=read_tracing(os.environ),
         figures_socket=None if parse_metrics_address(config) is None else gate_socket.with_name(FIGURES_SOCKET),
         bridge_rules=rules,
         transfers=parse_transfers(values, os.environ),
@@ -94,6 +96,7 @@ def gate_settings(config: DaemonConfig, *, own_engine: bool = True) -> GateProce
         plugins=plugin_names(config.settings),
         metrics=metrics,
         own_engine=own_engine,
+        tracing=read_tracing(os.environ),
         workers=parse_gate_workers(config.settings.get("gate-workers"), len(os.sched_getaffinity(0))),
     )
 

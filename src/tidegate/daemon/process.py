@@ -23,6 +23,7 @@ from tidegate.base.service_notices import ServiceNotices
 from tidegate.daemon.drivers import linux_drivers
 from tidegate.daemon.mount_namespace import enter_mount_namespace
 from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
+from tidegate.daemon.watching import Watching
 from tidegate.daemon.wiring import Engine
 from tidegate.http.listeners import bind_unix
 from tidegate.http.server import Server
@@ -44,15 +45,12 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = Engine(settings, linux_drivers(settings, host_mounts))
+    watching = Watching(engine, settings)
     await engine.start()
-    figures = engine.figures() if settings.figures_socket is not None else None
-    server = Server(Api(engine.handlers(), None if figures is None else figures.observe).handle)
+    servers = [Server(watching.answer(Api(engine.handlers()).handle))]
     for sock in sockets:
-        await server.listen(sock)
-    servers = [server]
-    if figures is not None and settings.figures_socket is not None:
-        servers.append(Server(figures.handle))
-        await servers[-1].listen(bind_unix(settings.figures_socket, 0o600))
+        await servers[0].listen(sock)
+    servers += await watching.begin()
     reloading = reloads(partial(prepare_reload, engine)) if reloads is not None else None
     if reloading is not None:
         reloading.listen()
@@ -62,6 +60,7 @@ async def serve(
         reloading.close()
     memory.cancel()
     await asyncio.gather(*(each.close() for each in servers))
+    await watching.end()
     await engine.close()
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from tidegate.base.tracing.settings import TracingSettings
 from tidegate.engine.isolation.runtimes import OWN, RuntimeCommand
 from tidegate.engine.logging.options import DEFAULT_DRIVER
 from tidegate.spec.container import Ulimit
@@ -74,6 +75,7 @@ class EngineProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     restart_unhealthy: bool = False
     labels: tuple[str, ...] = ()
     figures_socket: Path | None = None
+    tracing: TracingSettings | None = None
     bridge_rules: BridgeRules = BridgeRules()
     transfers: Transfers = Transfers()
     containers: ContainerDefaults = ContainerDefaults()

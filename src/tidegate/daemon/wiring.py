@@ -55,6 +55,7 @@ from tidegate.engine.volumes import LocalVolumes
 from tidegate.spec.oci_image import Platform
 
 if TYPE_CHECKING:
+    from tidegate.base.tracing.spans import Tracer
     from tidegate.daemon.figures import EngineFigures
 
 
@@ -194,6 +195,12 @@ class Engine:
         return EngineFigures(
             Counted(self._containers, self._bus, self._prober, self._stats, self._host, lambda: self._system.id)
         )
+
+    def trace_with(self, tracer: "Tracer") -> None:
+        """Record what is done to containers; before ``start``."""
+        from tidegate.daemon.observation import TracedEffects
+
+        self._containers.act_through(lambda effects: TracedEffects(effects, tracer))
 
     def reload(self, settings: EngineProcessSettings) -> None:
         """Go on with what of ``settings`` can change while all runs, and tell of it."""

@@ -21,6 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.base.errors import InternalError, TidegateError
+from tidegate.base.tracing.context import TraceContext, carried, current_trace
 from tidegate.model import phases as p
 from tidegate.model.container import Container
 from tidegate.model.lifecycle import NotAllowedError, step
@@ -63,6 +64,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class _Letter:
     content: Event | Edit
     reply: "asyncio.Future[Outcome] | None" = None
+    trace: TraceContext | None = None
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ class ContainerActor:
         reply: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         if self._gone:
             raise NotAllowedError(Phase.REMOVING, p.RemoveRequested())
-        self._mailbox.put_nowait(_Letter(content, reply))
+        self._mailbox.put_nowait(_Letter(content, reply, current_trace.get()))
         return await reply
 
     def waiter(self, what: Literal["exit", "removal"]) -> "asyncio.Future[State]":
@@ -137,7 +139,8 @@ class ContainerActor:
         before = self.state
         error: Exception | None
         try:
-            error = await self._handle(letter.content, requested=letter.reply is not None)
+            with carried(letter.trace):
+                error = await self._handle(letter.content, requested=letter.reply is not None)
         except (TidegateError, NotAllowedError) as refused:
             error = refused
         if letter.reply is None or letter.reply.done():

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, InvalidParameterError
 from tidegate.engine import ports as outside
-from tidegate.engine.actor import ContainerActor, Edit, Outcome, SetTimer, loop_timer
+from tidegate.engine.actor import ContainerActor, Edit, Effects, Outcome, SetTimer, loop_timer
 from tidegate.engine.directory import ContainerDirectory
 from tidegate.engine.early_streams import Wanted
 from tidegate.engine.effects import ATTACHMENT, CONTAINER, ContainerEffects, Ports, Prober
@@ -61,6 +61,7 @@ class ContainerService:
     def __init__(self, ports: Ports, bus: EventBus, set_timer: SetTimer = loop_timer) -> None:
         self._ports = ports
         self._effects = ContainerEffects(ports, ContainerEvents(bus, ports.network_id))
+        self._acting: Effects = self._effects
         self._set_timer = set_timer
         self._directory = ContainerDirectory()
         self._on_exec_exit: Callable[[outside.Exited], None] = lambda _exit: None
@@ -305,6 +306,10 @@ class ContainerService:
         """Who is told of the ends of execs (``engine/execs.py``)."""
         self._on_exec_exit = call
 
+    def act_through(self, wrap: Callable[[Effects], Effects]) -> None:
+        """What actors do goes through what ``wrap`` makes; before the first one acts."""
+        self._acting = wrap(self._effects)
+
     def probe_with(self, prober: Prober) -> None:
         """Who runs health checks (``engine/health_prober.py``)."""
         self._effects.prober = prober
@@ -342,7 +347,7 @@ class ContainerService:
             actor.post(p.Exited(event.exit_code, event.finished_at_ns, event.oom_killed))
 
     def _admit(self, container: Container) -> ContainerActor:
-        actor = ContainerActor(container, self._effects, self._set_timer, lambda gone: self._directory.forget(gone.id))
+        actor = ContainerActor(container, self._acting, self._set_timer, lambda gone: self._directory.forget(gone.id))
         self._directory.add(actor)
         return actor
 

@@ -24,7 +24,7 @@ from tidegate.base.errors import (
 from tidegate.gate.audit.trail import Entry, Trail
 from tidegate.gate.behind import ping
 from tidegate.gate.behind.authz_plugins import AuthzPlugins
-from tidegate.gate.behind.forward import Carriage, Sending, end_to_end_headers, forward
+from tidegate.gate.behind.forward import Sending, end_to_end_headers, forward
 from tidegate.gate.behind.made import made_by
 from tidegate.gate.behind.ping import PingCache
 from tidegate.gate.doors import Door
@@ -117,7 +117,7 @@ class Gate:
                 raise ForbiddenError(permit.verdict.reason)
             if reading.operation_id in ping.OPERATIONS:
                 entry.stands(policy, canonical_target(reading, permit))
-            response = await self._carry_out(identity, request, reading, permit, entry.carriage)
+            response = await self._carry_out(identity, request, reading, permit, entry)
             response, made = await made_by(reading.operation_id, response)
         entry.made(made)
         if is_stream(reading.operation_id, request.method, response):
@@ -156,9 +156,10 @@ class Gate:
         return self._rates.wait_s(identity.owner, role.rate, time.monotonic())
 
     async def _carry_out(
-        self, identity: Identity, request: Request, reading: Reading, permit: Permit, carriage: Carriage
+        self, identity: Identity, request: Request, reading: Reading, permit: Permit, entry: Entry
     ) -> Response | Hijack:
-        sending = _sending(request, reading, permit)
+        sending, carriage = _sending(request, reading, permit), entry.carriage
+        sending = msgspec.structs.replace(sending, headers=entry.carry(sending.headers))
         warning = self._live.expiry_warning(request.peer)
         screening = Screening(self._behind.plugins, identity, request, sending, permit.verdict, warning)
         await screening.ask_before()

@@ -27,6 +27,7 @@ from tidegate.base.logs import TEXT, configure_log, set_level
 from tidegate.base.parent_death import end_with_parent
 from tidegate.base.reload_link import Commit, ReloadingChild
 from tidegate.base.syscall_filter import install_filter
+from tidegate.base.tracing.settings import TracingSettings
 from tidegate.gate.audit.start import Audit, AuditSettings, start_audit
 from tidegate.gate.audit.trail import Trail
 from tidegate.gate.behind.authz_plugins import AuthzPlugins
@@ -53,6 +54,7 @@ from tidegate.spec.documents import body_of
 
 if TYPE_CHECKING:
     from tidegate.gate.figures.worker import WorkerFigures
+    from tidegate.gate.tracing import WorkerTracing
 
 PR_SET_NO_NEW_PRIVS = 38
 ENGINE = "engine"
@@ -60,6 +62,7 @@ REGISTRAR = "registrar"
 PLUGIN = "plugin "
 """The dialer's names for what is behind the gate; a plugin's own name follows."""
 FIGURES = "figures"
+COLLECTOR = "collector"
 METRICS = Door("metrics")
 EXPIRY_LOOK_S = 5.0
 
@@ -91,6 +94,7 @@ class GateProcessSettings(msgspec.Struct, frozen=True):
     plugins: tuple[str, ...] = ()
     metrics: Listener | None = None
     own_engine: bool = True
+    tracing: TracingSettings | None = None
 
 
 _log = logging.getLogger("tidegate.gate")
@@ -171,6 +175,8 @@ def run_gate(settings: GateProcessSettings, resources: WorkerResources) -> None:
     configure_log("gate", settings.log_level, settings.log_format)
     load_for_later(settings.audit.data_root)
     audit = start_audit(settings.audit)
+    if settings.tracing is not None:
+        importlib.import_module("tidegate.gate.tracing")
     if resources.figures is not None:
         importlib.import_module("tidegate.gate.figures.worker")
     give_up_root(*settings.owner)
@@ -214,7 +220,13 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     log = RequestLog(_log_writer(), settings.log_format)
     behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins, EnrolmentDoor(registrar))
     figures = _figures(settings, resources.figures, dialer, live, audit)
-    trail = Trail(audit.log, log, tally=None if figures is None else figures.tally)
+    tracing = _tracing(settings, dialer)
+    trail = Trail(
+        audit.log,
+        log,
+        tally=None if figures is None else figures.tally,
+        traces=None if tracing is None else tracing.traces,
+    )
     servers = await _listen(resources.entrances, Gate(behind, live, trail, Rates(resources.rates_fd)), live, figures)
     next_file = partial(dialer.open, audit.settings.next_file)
     tasks = [
@@ -226,6 +238,8 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     ]
     if figures is not None:
         tasks.append(asyncio.create_task(figures.keep_shown(), name="gate-figures"))
+    if tracing is not None:
+        tasks.append(asyncio.create_task(tracing.exporter.run(), name="gate-traces"))
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
     reloading = ReloadingChild(resources.reloads, partial(_prepare_reload, dialer, plugins, log))
@@ -238,6 +252,8 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await audit.log.close(registrar.sign_checkpoint)
+    if tracing is not None:
+        await tracing.exporter.flush()
     await asyncio.gather(plugins.close(), engine.close(), registrar.close())
     dialer.close()
     log.flush()
@@ -282,6 +298,14 @@ def _figures(
         engine=UnixClient(partial(dialer.connect, FIGURES)) if settings.own_engine else None,
     )
     return WorkerFigures(place.fd, place.number, settings.workers, sources)
+
+
+def _tracing(settings: GateProcessSettings, dialer: Dialer) -> "WorkerTracing | None":
+    if settings.tracing is None:
+        return None
+    from tidegate.gate.tracing import WorkerTracing
+
+    return WorkerTracing(settings.tracing, partial(dialer.connect, COLLECTOR))
 
 
 async def _listen(entrances: list[Entrance], gate: Gate, live: Live, figures: "WorkerFigures | None") -> list[Server]:

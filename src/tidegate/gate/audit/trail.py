@@ -45,6 +45,15 @@ class Tally(Protocol):
     def decided(self, role: str, allowed: bool) -> None: ...
 
 
+class RequestTrace(Protocol):
+    """The spans of a request, where traces are asked for; ``gate.tracing`` fits."""
+
+    def deciding(self) -> None: ...
+    def decided(self, role: str, rule: str, allowed: bool) -> None: ...
+    def answered(self, operation: str, principal: str, status: int) -> None: ...
+    def carry(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]: ...
+
+
 class Entry:
     """The object is the path until it is known which operation the path names."""
 
@@ -63,10 +72,17 @@ class Entry:
         self._made = ""
         self._has_begun = False
         self.carriage = Carriage()
+        self._trace = None if trail.traces is None else trail.traces(request)
 
     def identified(self, identity: Identity) -> None:
-        """Who the client is by now."""
+        """Who the client is by now; its request has been read."""
         self._identity = identity
+        if self._trace is not None:
+            self._trace.deciding()
+
+    def carry(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """The request's headers as the engine gets them."""
+        return headers if self._trace is None else self._trace.carry(headers)
 
     def found(self, found: Match) -> None:
         """The operation that the request names."""
@@ -112,6 +128,8 @@ class Entry:
         An allowed ping that is like those before it is only counted.
         """
         self._count_decision(allowed=permit.allowed)
+        if self._trace is not None:
+            self._trace.decided(self._identity.role, permit.verdict.rule, permit.allowed)
         ping = None
         if permit.allowed and reading.operation_id in PINGS:
             ping = Ping(self._identity, self._request.method, self._request.target, permit.verdict.rule)
@@ -167,6 +185,8 @@ class Entry:
             self._trail.audit.outcome(outcome)
         if self._trail.tally is not None:
             self._trail.tally.answered(self._operation, status, elapsed_ms / 1e3)
+        if self._trace is not None:
+            self._trace.answered(self._operation, str(self._identity.principal), status)
         who, method = str(self._identity.principal), self._request.method
         self._trail.log.record(Answered(who, self._where, method, self._operation, status, elapsed_ms))
 
@@ -219,10 +239,12 @@ class Trail:
         log: RequestLog,
         now_s: Callable[[], float] = time.monotonic,
         tally: Tally | None = None,
+        traces: Callable[[Request], RequestTrace] | None = None,
     ) -> None:
         self.audit = audit
         self.log = log
         self.tally = tally
+        self.traces = traces
         self.pings = PingRuns(audit)
         self.refusals = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)
         self.enrolments = LineBudget(now_s, BUDGET_BYTES, BUDGET_BYTES_PER_S)

@@ -16,17 +16,21 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tidegate.base.errors import UnavailableError
 
 _MESSAGE_BYTES = 4096
 _BUSY_RETRY_S = 0.005
 DIAL_TIMEOUT_S = 5.0
+Address = Path | tuple[socket.AddressFamily, Any]
+"""A unix socket, or a family and what connect(2) takes for it."""
+
 _NO_FILES: Mapping[str, Callable[[], int]] = {}
 
 
 def serve_dialer(
-    links: list[socket.socket], addresses: Mapping[str, Path], files: Mapping[str, Callable[[], int]] = _NO_FILES
+    links: list[socket.socket], addresses: Mapping[str, Address], files: Mapping[str, Callable[[], int]] = _NO_FILES
 ) -> None:
     """Answer on ``links`` (SOCK_SEQPACKET) until all of them are closed at the other end.
 
@@ -43,7 +47,7 @@ def serve_dialer(
                 open_links.pop(fd).close()
 
 
-def _answer(link: socket.socket, addresses: Mapping[str, Path], files: Mapping[str, Callable[[], int]]) -> bool:
+def _answer(link: socket.socket, addresses: Mapping[str, Address], files: Mapping[str, Callable[[], int]]) -> bool:
     """One question; False when the gate is gone."""
     try:
         asked = link.recv(_MESSAGE_BYTES)
@@ -57,11 +61,13 @@ def _answer(link: socket.socket, addresses: Mapping[str, Path], files: Mapping[s
         if path is None:
             link.send(b"error the dialer knows no such address")
             return True
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        family, address = (socket.AF_UNIX, str(path)) if isinstance(path, Path) else path
+        with socket.socket(family, socket.SOCK_STREAM) as connection:
             connection.setblocking(False)
-            # EAGAIN of a unix socket is a full backlog (unix(7)): the gate asks again.
-            code = connection.connect_ex(str(path))
-            if code == 0:
+            # EAGAIN of a unix socket is a full backlog (unix(7)): the gate asks again. EINPROGRESS is TCP on its way:
+            # the gate waits for that, not the dialer.
+            code = connection.connect_ex(address)
+            if code in (0, errno.EINPROGRESS):
                 socket.send_fds(link, [b"ok"], [connection.fileno()])
             else:
                 link.send(b"busy" if code == errno.EAGAIN else b"error " + os.strerror(code).encode())
