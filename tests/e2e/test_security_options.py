@@ -13,6 +13,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"),
     pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine"),
 ]
+HAS_APPARMOR = Path("/sys/module/apparmor/parameters/enabled").exists()
 NO_CHMOD = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "flags": ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"],
@@ -58,6 +59,27 @@ def test_what_the_host_cannot_enforce(engine: RunningEngine) -> None:
     assert run(engine, *option("label=disable"), script="echo runs")[0] == "runs"
     if not Path("/sys/fs/selinux/enforce").exists():
         assert "this host has no SELinux" in run(engine, *option("label=type:x_t"), script="true")[1]
-    if not Path("/sys/module/apparmor").exists():
+    if not HAS_APPARMOR:
         assert run(engine, *option("apparmor=unconfined"), script="echo runs")[0] == "runs"
         assert "this host has no AppArmor" in run(engine, *option("apparmor=mine"), script="true")[1]
+
+
+@pytest.mark.skipif(not HAS_APPARMOR, reason="no AppArmor on this machine")
+@pytest.mark.skipif(shutil.which("apparmor_parser") is None, reason="apparmor_parser is not installed")
+def test_containers_are_confined_by_apparmor(engine: RunningEngine) -> None:
+    script = "cat /proc/self/attr/current; echo 1 > /proc/sys/kernel/shm_rmid_forced && echo written"
+    unmasked = option("systempaths=unconfined")
+    assert run(engine, *unmasked, script=script)[0].splitlines() == ["tidegate-default (enforce)", "written"]
+    mount = [*unmasked, "--cap-add", "SYS_ADMIN"]
+    out, error = run(engine, *mount, script="mount -t tmpfs x /mnt || cat /sys/kernel/security/lsm")
+    assert out == "" and error.count("ermission denied") == 2
+    unconfined = option("apparmor=unconfined")
+    assert run(engine, *mount, *unconfined, script="mount -t tmpfs x /mnt && echo mounted")[0] == "mounted"
+    assert run(engine, *unconfined, script="cat /proc/self/attr/current")[0] == "unconfined"
+    assert "no such profile is loaded" in run(engine, *option("apparmor=mine"), script="true")[1]
+    started = engine.docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    assert started.returncode == 0, started.stderr
+    assert engine.docker("exec", "box", "cat", "/proc/1/attr/current").stdout.startswith("tidegate-default")
+    assert engine.docker("exec", "box", "cat", "/proc/self/attr/current").stdout.startswith("tidegate-default")
+    assert engine.docker("stop", "-t", "5", "box").returncode == 0
+    engine.docker("rm", "-f", "box")

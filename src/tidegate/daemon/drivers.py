@@ -18,6 +18,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from tidegate.daemon.process_settings import EngineProcessSettings
+from tidegate.drivers.apparmor import AppArmor
 from tidegate.drivers.bridge.driver import LinuxBridge
 from tidegate.drivers.bridge.names import DEFAULT_SUBNETS
 from tidegate.drivers.bridge.ports import WILDCARD
@@ -132,6 +133,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
     runtime = ShimRuntime(settings.exec_root, cgroups, bundles)
     bridge = LinuxBridge(bridge_settings(settings))
     registry = HTTPRegistry(registry_config(settings))
+    apparmor = AppArmor()
     asked = settings.containers
     runtimes = Runtimes(asked.runtimes, find_runtimes(), asked.default_runtime)
     rootfs = OverlayRootFilesystems(data, layers.diff_path)
@@ -151,11 +153,21 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         gateway = settings.containers.host_gateway
         logs = LogPlanner(home, forwarded)
         return ProcessPlanner(
-            home, mounts, cgroup_parent, SeccompCompiler(), logs, links, gateway, runtimes, cdi_directories(settings)
+            home,
+            mounts,
+            cgroup_parent,
+            SeccompCompiler(),
+            logs,
+            links,
+            gateway,
+            runtimes,
+            cdi_directories(settings),
+            apparmor,
         )
 
     async def open_all() -> None:
         await state.open()
+        await asyncio.to_thread(apparmor.load)
         await asyncio.to_thread(content.recover)
         await asyncio.to_thread(layers.recover)
         await asyncio.to_thread(stage.clear_all)
@@ -189,7 +201,9 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         remote_logs=forwarder,
         list_processes=list_host_processes,
         meters=Meters(cgroups.usage, host_cpu_ns, interfaces_of),
-        read_host=lambda: replace(read_host(), obstacles=bridge.obstacles, installation=installed()),
+        read_host=lambda: replace(
+            read_host(), obstacles=(*bridge.obstacles, *apparmor.obstacles), installation=installed()
+        ),
         clock=time.time_ns,
         open=open_all,
         close=close_all,

@@ -10,6 +10,7 @@ from tidegate.api.profile import ApiProfile
 from tidegate.api.views.endpoints import endpoint_view, network_settings_view, networks_view, port_rows
 from tidegate.api.views.mounts import mounts_view
 from tidegate.engine.inspection import Inspection
+from tidegate.engine.isolation.security_options import parse_security_options
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container
 from tidegate.model.health import Health
@@ -65,7 +66,7 @@ def inspect_view(found: Inspection, profile: ApiProfile) -> dict[str, Any]:
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": parse_security_options(request.host_config.security_opt).apparmor,
         "ExecIDs": list(found.exec_ids) or None,
         "HostConfig": host_config,
         "GraphDriver": {"Name": "overlay2", "Data": {}},

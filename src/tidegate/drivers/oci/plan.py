@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
+from tidegate.drivers.apparmor import AppArmor
 from tidegate.drivers.cdi.injection import inject_devices
 from tidegate.drivers.cdi.specs import DEFAULT_DIRECTORIES
 from tidegate.drivers.devices import find_devices
@@ -77,6 +78,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     host_gateway: str = ""
     runtimes: Runtimes = Runtimes()
     cdi_directories: tuple[Path, ...] = DEFAULT_DIRECTORIES
+    apparmor: AppArmor = msgspec.field(default_factory=AppArmor)
 
     async def container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
@@ -191,6 +193,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             privileged=wanted.privileged or host.privileged,
             available_capabilities=held_capabilities(),
             no_new_privileges=parse_security_options(host.security_opt).no_new_privileges,
+            apparmor_profile=self.apparmor.profile_of(host, privileged=wanted.privileged or host.privileged),
         )
         stdio = Stdio(wanted.tty, wanted.attach_stdin, True, wanted.console_size)
         return ExecProcess(container.id, exec_id, plan_process(request), stdio)
@@ -216,6 +219,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             privileged=host.privileged,
             available_capabilities=held_capabilities(),
             no_new_privileges=parse_security_options(host.security_opt).no_new_privileges,
+            apparmor_profile=self.apparmor.profile_of(host, privileged=host.privileged),
             ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in host.ulimits),
             oom_score_adj=host.oom_score_adj or None,
         )

@@ -44,6 +44,7 @@ class ProcessRequest(msgspec.Struct, frozen=True):
     no_new_privileges: bool = False
     ulimits: tuple[tuple[str, int, int], ...] = ()  # (name, soft, hard)
     oom_score_adj: int | None = None
+    apparmor_profile: str = ""
 
 
 # ----------------------------------------------------------------------------- users
@@ -137,6 +138,8 @@ def plan_process(request: ProcessRequest) -> dict[str, Any]:
         ],
         "noNewPrivileges": request.no_new_privileges,
     }
+    if request.apparmor_profile:
+        process["apparmorProfile"] = request.apparmor_profile
     if request.oom_score_adj is not None:
         process["oomScoreAdj"] = request.oom_score_adj
     if request.console_size and request.tty:
