@@ -137,7 +137,7 @@ def test_the_log_of_a_removed_container_waits_for_its_remote(engine: RunningEngi
     assert receiver.texts() == [str(number) for number in range(1, 1001)]
     assert engine.docker("rm", "-f", "far").returncode == 0
     deadline = time.monotonic() + 20
-    while engine.forwarder_pids() or list((engine.root / "data/logs").glob("*.log*")):
+    while engine.forwarder_pids() or list((engine.root / "data/logs").glob("*/*.log*")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

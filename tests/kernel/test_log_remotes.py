@@ -20,6 +20,7 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.drivers.logs.remote_logs import append, remote_log
 
+import tidegate
 from tidegate.drivers.logs.forwarding.places import Assignment, Places, Stage
 from tidegate.drivers.logs.forwarding.spool import Spool
 from tidegate.drivers.logs.remotes.fluentd import FluentdRemote
@@ -29,6 +30,15 @@ from tidegate.drivers.logs.remotes.messages import Message, Remote
 from tidegate.drivers.logs.remotes.syslog import SyslogRemote
 
 ID = "c" * 64
+JOURNALD = "/lib/systemd/systemd-journald"
+SEND_TO_JOURNAL = """
+import asyncio
+from tests.unit.drivers.logs.remote_logs import remote_log
+from tidegate.drivers.logs.remotes.journald import JournaldRemote
+from tidegate.drivers.logs.remotes.messages import Message
+messages = [Message("one", "stdout", 0), Message("two\\nlines", "stderr", 0)]
+asyncio.run(JournaldRemote(remote_log("journald")).send(messages))
+"""
 MESSAGES = [Message(f"line {n}", "stdout", 0) for n in range(100)]
 TEXTS = [message.text for message in MESSAGES]
 
@@ -177,6 +187,29 @@ def test_journald_entries_even_those_that_are_too_long_for_a_datagram(tmp_path: 
     data, fds, _, _ = socket.recv_fds(sock, 65536, 1)
     with open(fds[0], "rb") as file:
         assert data == b"" and f"BIG={'x' * 1_000_000}\n".encode() in os.pread(file.fileno(), 2_000_000, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not Path(JOURNALD).exists(), reason="needs root, and journald's program")
+def test_the_journal_itself_takes_the_entries(tmp_path: Path) -> None:
+    (tmp_path / "send.py").write_text(SEND_TO_JOURNAL)
+    script = f"""
+        mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal
+        {JOURNALD} 2>/dev/null & journald=$!
+        while [ ! -S /run/systemd/journal/socket ]; do sleep 0.05; done
+        {sys.executable} {tmp_path}/send.py
+        for try in $(seq 100); do
+            journalctl -D /run/log/journal -o json CONTAINER_NAME=web > {tmp_path}/found 2>/dev/null
+            [ "$(wc -l < {tmp_path}/found)" = 2 ] && break; sleep 0.05
+        done
+        kill $journald
+    """
+    environment = {**os.environ, "PYTHONPATH": f"{Path(tidegate.__file__).parents[1]}:{Path(__file__).parents[2]}"}
+    subprocess.run(["unshare", "-m", "sh", "-c", script], check=True, env=environment, timeout=60)
+    entries = [json.loads(line) for line in (tmp_path / "found").read_text().splitlines()]
+    assert [(entry["MESSAGE"], entry["PRIORITY"], entry["CONTAINER_TAG"]) for entry in entries] == [
+        ("one", "6", "tag"),
+        ("two\nlines", "3", "tag"),
+    ]
 
 
 class FluentPeer:

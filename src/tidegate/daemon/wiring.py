@@ -226,6 +226,8 @@ class Engine:
         await self._prober.close()
         if not self._settings.live_restore:
             await stop_all(self._containers.list(), self._drivers.runtime, self._settings.shutdown_timeout_s)
+            for container in self._containers.list():
+                await self._drivers.remote_logs.end(container.id)
         await self._drivers.close()
 
 

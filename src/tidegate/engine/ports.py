@@ -175,7 +175,7 @@ class LogRecord(msgspec.Struct):
     log: str
     stream: str
     time: str
-    attrs: Mapping[str, str] = msgspec.field(default_factory=dict)
+    attrs: Mapping[str, str] | None = None
 
 
 class LogRequest(msgspec.Struct, frozen=True):

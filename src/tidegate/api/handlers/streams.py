@@ -197,7 +197,7 @@ def render_for(container: Container, timestamps: bool, *, details: bool = False,
 
 def _details(record: LogRecord) -> str:
     """The record's attributes, in order and escaped as in a query string."""
-    return ",".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in sorted(record.attrs.items()))
+    return ",".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in sorted((record.attrs or {}).items()))
 
 
 def _log_time(text: str, now_ns: int) -> str:

@@ -25,5 +25,6 @@ def lines(*numbers: int) -> str:
 
 
 def append(path: Path, *numbers: int) -> None:
+    path.parent.mkdir(exist_ok=True)
     with path.open("a") as file:
         file.write(lines(*numbers))

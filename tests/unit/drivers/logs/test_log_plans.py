@@ -45,7 +45,7 @@ def test_a_remote_log() -> None:
     container, document = made("gelf", **options)
     target = PLANNER.target(container, document)
     assert target is not None and target.attributes == {}
-    assert (target.path, target.max_size_bytes, target.compress) == (Path(f"/logs/{ID}.log"), 1_000_000, True)
+    assert (target.path, target.max_size_bytes, target.compress) == (Path(f"/logs/{ID}/{ID}.log"), 1_000_000, True)
     assert target.remote == msgspec.structs.replace(
         remote_log("gelf", gelf_address="udp://h:1"),
         tag=ID[:12],

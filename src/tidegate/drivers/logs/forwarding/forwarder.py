@@ -23,13 +23,14 @@ class Forwarder:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._lock_fd = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._watch = Watch(places.assigned, mask=GROWTH)
         self._shippers: dict[str, Shipper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._something = asyncio.Event()
 
     async def run(self) -> None:
         """Until there is nothing to send and no container runs that could write more."""
-        with Watch(self._places.root, self._places.assigned, mask=GROWTH) as watch:
+        with self._watch as watch:
             asyncio.get_running_loop().add_reader(watch.fd, self._something.set)
             while self._locked():
                 self._look_at(self._places.ids())
@@ -83,6 +84,7 @@ class Forwarder:
     async def _ship(self, container_id: str, shipper: Shipper) -> None:
         while True:
             try:
+                self._watch.add(self._places.directory(container_id))
                 return await shipper.run()
             except OSError as error:
                 _log.warning("%s: its log cannot be read: %s", container_id[:12], error)

@@ -1,13 +1,13 @@
 """The forwarder's directory, which is all that engine and forwarder have in common: nothing is said but by files.
 
-- ``ID.log`` and its rotated files: the local log of a container that has a remote one.
+- ``ID/ID.log`` and its rotated files: the local log of a container that has a remote one.
 - ``assigned/ID.json``: what is to be sent where, and whether the container is over. Written whole, by the engine; a
   forwarder deletes one when it is done with a container that was removed.
 - ``positions/ID``: how far it was sent; the forwarder's.
 - ``forwarder.lock``: locked by the forwarder that runs.
 """
 
-import contextlib
+import shutil
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
@@ -51,9 +51,13 @@ class Places(NamedTuple):
     def lock(self) -> Path:
         return self.root / "forwarder.lock"
 
+    def directory(self, container_id: str) -> Path:
+        """Of the container's log alone: who waits for it to grow is not woken by others."""
+        return self.root / container_id
+
     def log(self, container_id: str) -> Path:
         """The newest file of the local log."""
-        return self.root / f"{container_id}.log"
+        return self.directory(container_id) / f"{container_id}.log"
 
     def position(self, container_id: str) -> Path:
         return self.positions / container_id
@@ -76,14 +80,13 @@ class Places(NamedTuple):
 
     def write(self, container_id: str, assignment: Assignment) -> None:
         """Raises OSError."""
+        self.directory(container_id).mkdir(exist_ok=True, mode=0o700)
         temporary = self.assigned / f".{container_id}"
         temporary.write_bytes(msgspec.json.encode(assignment))
         temporary.replace(self.assigned / f"{container_id}.json")
 
     def forget(self, container_id: str) -> None:
         """Delete everything of a container; the assignment last, so that what is left is found again."""
-        log = self.log(container_id)
-        for path in [*self.root.glob(f"{log.name}*"), *self.root.glob(f".{log.name}*"), self.position(container_id)]:
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            (self.assigned / f"{container_id}.json").unlink()
+        shutil.rmtree(self.directory(container_id), ignore_errors=True)
+        self.position(container_id).unlink(missing_ok=True)
+        (self.assigned / f"{container_id}.json").unlink(missing_ok=True)

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 REMOVED_LIMIT_S = 300.0
 """How long the log of a removed container waits for its remote."""
+DROPS_TOLD_EVERY_S = 10.0
 
 Remotes = Mapping[str, Callable[[RemoteLog], Remote]]
 REMOTES: Remotes = {
@@ -35,6 +36,25 @@ REMOTES: Remotes = {
     "journald": JournaldRemote,
     "syslog": SyslogRemote,
 }
+
+
+class _Drops:
+    """Tells of dropped lines, not of each one."""
+
+    def __init__(self, container_id: str) -> None:
+        self._id, self._untold, self._told_at_s = container_id, 0, -DROPS_TOLD_EVERY_S
+
+    def add(self, lines: int) -> None:
+        self._untold += lines
+        if time.monotonic() - self._told_at_s > DROPS_TOLD_EVERY_S:
+            self.report()
+
+    def report(self) -> None:
+        if self._untold:
+            _log.warning(
+                "%s: %d lines of its log were dropped: its remote did not take them", self._id[:12], self._untold
+            )
+            self._untold, self._told_at_s = 0, time.monotonic()
 
 
 class Shipper:
@@ -47,6 +67,7 @@ class Shipper:
         self._remote: Remote | None = None
         self._made_for: RemoteLog | None = None
         self._failures = 0
+        self._drops = _Drops(container_id)
 
     def wake(self) -> None:
         """The log grew, or was rotated."""
@@ -64,6 +85,7 @@ class Shipper:
                 await self._run(spool)
             finally:
                 self._let_go()
+                self._drops.report()
         if self.assignment.stage is Stage.REMOVED:
             self._places.forget(self._id)
 
@@ -87,8 +109,8 @@ class Shipper:
 
     def _next(self, spool: Spool) -> Chunk | None:
         limit = self.assignment.remote.limit_bytes
-        if limit is not None and (dropped := spool.drop_beyond(limit)):
-            _log.warning("%s: %d lines were dropped: the buffer is full", self._id[:12], dropped)
+        if limit is not None:
+            self._drops.add(spool.drop_beyond(limit))
         return spool.read(CHUNK_BYTES)
 
     def _connected(self) -> Remote:
@@ -112,7 +134,7 @@ class Shipper:
         if self._gives_up(retries):
             count = chunk.lines.count(b"\n")
             spool.commit(chunk, dropped=count)
-            _log.warning("%s: %d lines were dropped: the remote does not take them", self._id[:12], count)
+            self._drops.add(count)
             self._failures = 0
             return
         with contextlib.suppress(TimeoutError):

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from tidegate.drivers.logs.remotes.messages import Message
 from tidegate.drivers.logs.remotes.transports import DatagramTransport, StreamTransport
@@ -30,6 +31,7 @@ class SyslogRemote:
         address = syslog_address("syslog-address", options.get("syslog-address", ""))
         self._tag = log.tag
         self._facility = values.syslog_facility("", options.get("syslog-facility", ""))
+        self._head = lru_cache(maxsize=16)(self._write_head)  # the records of one write have the same time
         self._format = options.get("syslog-format", "")
         self._counts_octets = address.scheme == "tcp+tls" and self._format.startswith("rfc5424")
         self._datagrams = DatagramTransport(address) if address.scheme in ("udp", "unixgram") else None
@@ -52,18 +54,21 @@ class SyslogRemote:
 
     def format(self, message: Message) -> bytes:
         """One message, without the end of line that streams add."""
-        priority = self._facility << 3 | SEVERITIES[message.stream]
+        return self._head(message.stream, message.time_ns) + message.text.encode()
+
+    def _write_head(self, stream: str, time_ns: int) -> bytes:
+        priority = self._facility << 3 | SEVERITIES[stream]
         host, tag, pid = socket.gethostname(), self._tag, os.getpid()
         if self._format.startswith("rfc5424"):
             digits = "microseconds" if self._format == "rfc5424micro" else "seconds"
-            moment = datetime.fromtimestamp(message.time_ns // _NANOSECONDS, UTC)
-            moment = moment.replace(microsecond=message.time_ns % _NANOSECONDS // 1000, tzinfo=None)
+            moment = datetime.fromtimestamp(time_ns // _NANOSECONDS, UTC)
+            moment = moment.replace(microsecond=time_ns % _NANOSECONDS // 1000, tzinfo=None)
             head = f"<{priority}>1 {moment.isoformat(timespec=digits)}Z {host} {tag} {pid} {tag} -"
         else:
-            stamp = time.strftime("%b %e %H:%M:%S", time.localtime(message.time_ns // _NANOSECONDS))
+            stamp = time.strftime("%b %e %H:%M:%S", time.localtime(time_ns // _NANOSECONDS))
             named = f"{host} " if self._format == "rfc3164" else ""
             head = f"<{priority}>{stamp} {named}{tag}[{pid}]:"
-        return f"{head} {message.text}".encode()
+        return f"{head} ".encode()
 
 
 def _tls_context(log: RemoteLog) -> ssl.SSLContext:
