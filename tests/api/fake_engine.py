@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.files import FakeFiles
-from tests.fakes.filesystems import FakeMounts, FakeRootFilesystems, FakeVolumeStore
+from tests.fakes.filesystems import FakeMounts, FakeRootFilesystems, FakeUserNamespaces, FakeVolumeStore
 from tests.fakes.network import FakeBridgeNetwork
 from tests.fakes.registry import FakeLayerStore, FakeRegistry, layer_tar
 from tests.fakes.remote_logs import FakeRemoteLogs
@@ -170,6 +170,7 @@ class FakeEngine:
             bridge_facts=lambda: BridgeFacts("172.17.0.0/16", "172.17.0.1", {"com.docker.network.bridge.name": "tg0"}),
             registry=self.registry,
             mounts=self.mounts,
+            user_namespaces=FakeUserNamespaces(),
             remote_logs=FakeRemoteLogs(),
             plans=lambda _links: FakePlans(),
             plan_resources=process_limits,

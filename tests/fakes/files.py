@@ -19,7 +19,7 @@ class FakeFiles:
         self.held: list[str] = []
 
     @asynccontextmanager
-    async def hold(self, container_id: str) -> AsyncIterator[Path]:
+    async def hold(self, container_id: str, *, mapped: bool = False) -> AsyncIterator[Path]:
         self.held.append(container_id)
         try:
             yield Path("/rootfs") / container_id

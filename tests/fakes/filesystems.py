@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, NotFoundError
+from tidegate.drivers.mounts.idmapped import MappedIds
 from tidegate.engine.file_ports import BindMount
+from tidegate.engine.isolation.user_namespaces import IdMapping
 from tidegate.engine.mounts.points import MountPoint
 from tidegate.engine.mounts.volume_options import DeviceMount
 from tidegate.model.container import Container
@@ -24,7 +26,7 @@ class FakeRootFilesystems:
             raise NotFoundError("No such layer: missing")
         self.prepared[container_id] = chain_ids
 
-    async def mount(self, container_id: str) -> Path:
+    async def mount(self, container_id: str, *, mapped: bool = False) -> Path:
         if container_id not in self.prepared:
             raise NotFoundError(f"no root filesystem: {container_id}")
         self.mounted.add(container_id)
@@ -114,11 +116,28 @@ class FakeMounts:
 class FakeStage:
     """Stages nothing: each mount is bound from where it is."""
 
-    def stage(self, key: str, points: Sequence[MountPoint]) -> Sequence[str]:
+    def stage(self, key: str, points: Sequence[MountPoint], ids: MappedIds | None = None) -> Sequence[str]:
         return [f"/{point.kind}/{point.source}/{point.subpath}" for point in points]
 
     def exists(self, path: str) -> bool:
         return True
 
+    def stage_path(self, key: str, name: str, path: str, ids: MappedIds | None = None) -> str:
+        return path
+
     def clear(self, key: str) -> None:
         """Nothing is staged."""
+
+
+class FakeUserNamespaces:
+    """Fits ``UserNamespaces``; ``made`` is what was asked for each container whose handles are not closed."""
+
+    def __init__(self, mapping: IdMapping | None = None) -> None:
+        self.mapping = mapping
+        self.made: dict[str, tuple[str | None, bool]] = {}
+
+    async def create(self, container_id: str, joined: str | None, *, own_network: bool) -> None:
+        self.made[container_id] = (joined, own_network)
+
+    def close(self, container_id: str) -> None:
+        self.made.pop(container_id, None)

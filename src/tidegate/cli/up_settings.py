@@ -21,6 +21,7 @@ from tidegate.daemon.engine_options import (
     parse_transfers,
 )
 from tidegate.daemon.process_settings import EngineProcessSettings
+from tidegate.daemon.subordinate_ids import resolve_id_mapping
 from tidegate.engine.logging.options import DEFAULT_DRIVER, check_log_options
 from tidegate.gate.audit.start import FILE, AuditSettings, parse_audit_kind, parse_keep_files
 from tidegate.gate.decoy.process import WRITER, DecoyProcessSettings
@@ -67,7 +68,9 @@ def engine_settings(config: DaemonConfig, gate_socket: Path, parent_pid: int | N
         figures_socket=None if parse_metrics_address(config) is None else gate_socket.with_name(FIGURES_SOCKET),
         bridge_rules=rules,
         transfers=parse_transfers(values, os.environ),
-        containers=parse_container_defaults(values),
+        containers=replace(
+            parse_container_defaults(values), id_mapping=resolve_id_mapping(values.get("userns-remap", ""))
+        ),
     )
 
 

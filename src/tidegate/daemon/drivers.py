@@ -44,11 +44,13 @@ from tidegate.drivers.resources import process_limits
 from tidegate.drivers.shim.bundles import Bundles
 from tidegate.drivers.shim.runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
+from tidegate.drivers.user_namespaces import UnsharedNamespaces
 from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.engine.effects import Planner, ResolveInRoot
 from tidegate.engine.execs import PlanExec
-from tidegate.engine.file_ports import ContainerFiles, ContainerLayers, ContainerMounts, HoldRootfs
+from tidegate.engine.file_ports import ContainerFiles, ContainerLayers, ContainerMounts, HoldRootfs, VolumeStore
 from tidegate.engine.isolation.runtimes import NO_OTHERS, SECOND, RuntimeCommand, Runtimes
+from tidegate.engine.isolation.user_namespaces import UserNamespaces
 from tidegate.engine.links.table import LinkTable
 from tidegate.engine.logging.remote import RemoteLogs
 from tidegate.engine.networks import BridgeFacts
@@ -62,7 +64,6 @@ from tidegate.engine.ports import (
     RootFilesystems,
     Runtime,
     StateStore,
-    VolumeStore,
 )
 from tidegate.engine.processes import ListProcesses
 from tidegate.engine.stats import Meters
@@ -107,6 +108,7 @@ class Drivers:
     bridge_facts: Callable[[], BridgeFacts]
     registry: Registry
     mounts: ContainerMounts
+    user_namespaces: UserNamespaces
     plans: Callable[[LinkTable], Plans]
     plan_resources: PlanResources
     resolve_in_root: ResolveInRoot
@@ -131,17 +133,19 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
     bundles = Bundles(settings.exec_root / "bundles", cgroup_parent)
     cgroups = open_cgroups(cgroup_parent, elsewhere=bundles.cgroup_parent)
     runtime = ShimRuntime(settings.exec_root, cgroups, bundles)
-    bridge = LinuxBridge(bridge_settings(settings))
+    user_namespaces = UnsharedNamespaces(settings.containers.id_mapping)
+    bridge = LinuxBridge(bridge_settings(settings), user_namespaces.take_network)
     registry = HTTPRegistry(registry_config(settings))
     apparmor = AppArmor()
     asked = settings.containers
     runtimes = Runtimes(asked.runtimes, find_runtimes(), asked.default_runtime)
-    rootfs = OverlayRootFilesystems(data, layers.diff_path)
+    staged = settings.exec_root / "mounts"
+    rootfs = OverlayRootFilesystems(data, layers.diff_path, user_namespaces.ids, staged)
     installed = cache(partial(read_installation, runtimes, data))
 
     volumes = LocalVolumeStore(data / "volumes", host_mounts)
-    stage = MountStage(settings.exec_root / "mounts", volumes.path, layers.diff_path, host_mounts)
-    mounts = StagedMounts(stage, os.uname().release)
+    stage = MountStage(staged, volumes.path, layers.diff_path, host_mounts)
+    mounts = StagedMounts(stage, os.uname().release, user_namespaces.ids_of)
 
     forwarded = Places(data / "logs")
     forwarder = LogForwarder(forwarded)
@@ -163,6 +167,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
             runtimes,
             cdi_directories(settings),
             apparmor,
+            user_namespaces,
         )
 
     async def open_all() -> None:
@@ -191,6 +196,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         files=ConfinedFiles(runtime.pids),
         volumes=volumes,
         mounts=mounts,
+        user_namespaces=user_namespaces,
         bridge=bridge,
         bridge_facts=lambda: bridge_facts(bridge, settings),
         registry=registry,

@@ -6,6 +6,7 @@ import msgspec
 
 from tidegate.base.tracing.settings import TracingSettings
 from tidegate.engine.isolation.runtimes import OWN, RuntimeCommand
+from tidegate.engine.isolation.user_namespaces import IdMapping
 from tidegate.engine.logging.options import DEFAULT_DRIVER
 from tidegate.spec.container import Ulimit
 from tidegate.spec.host_config import LogConfig
@@ -44,6 +45,7 @@ class ContainerDefaults(msgspec.Struct, frozen=True):
     ipc_mode: str = "private"
     shm_size_bytes: int = 64 << 20
     ulimits: tuple[Ulimit, ...] = ()
+    id_mapping: IdMapping | None = None
     runtimes: dict[str, RuntimeCommand] = {}
     default_runtime: str = OWN
     cdi_directories: tuple[Path, ...] = ()

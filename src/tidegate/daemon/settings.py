@@ -133,6 +133,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dns-opts", "dns-opt", L, help="option of resolv.conf for containers that do not say"),
     Setting("dns-search", "dns-search", L, help="search domain of containers that do not say"),
     Setting("init", "init", F, help="run an init in containers that do not say"),
+    Setting(
+        "userns-remap",
+        "userns-remap",
+        T,
+        help="a user namespace for containers that do not say --userns=host: default, USER[:GROUP] or UID[:GID], with "
+        "the ids that /etc/subuid and /etc/subgid give them",
+    ),
     Setting("no-new-privileges", "no-new-privileges", F, help="so, unless a container says otherwise"),
     Setting(
         "cgroup-parent", "cgroup-parent", T, help="control group of the containers, if not one named as the bridge"

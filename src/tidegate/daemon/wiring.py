@@ -41,6 +41,7 @@ from tidegate.engine.health_prober import HealthProber
 from tidegate.engine.images import ImageService
 from tidegate.engine.inspection import ContainerSizes, InspectionService
 from tidegate.engine.isolation.runtimes import Runtimes
+from tidegate.engine.isolation.user_namespaces import ContainerUserNamespaces
 from tidegate.engine.links.removal import LinkRemoval
 from tidegate.engine.links.table import LinkTable
 from tidegate.engine.logs import LogService
@@ -77,6 +78,9 @@ class Engine:
             lambda identity: self._containers.attachment(identity),
         )
         plans = outside.plans(self._links)
+        user_namespaces = ContainerUserNamespaces(
+            outside.user_namespaces, lambda identity: self._containers.resolve(identity)
+        )
         self._containers = ContainerService(
             Ports(
                 runtime=outside.runtime,
@@ -84,6 +88,7 @@ class Engine:
                 bridge=outside.bridge,
                 volumes=volumes,
                 mounts=outside.mounts,
+                user_namespaces=user_namespaces,
                 state=outside.state,
                 clock=outside.clock,
                 plan=plans.container,
@@ -94,7 +99,7 @@ class Engine:
             self._bus,
         )
         self._archives = ArchiveService(
-            self._containers, outside.files, outside.hold, volumes.hold, outside.mounts.hold
+            self._containers, outside.files, outside.hold, volumes.hold, outside.mounts.hold, user_namespaces.mapping_of
         )
         self._stats = StatsService(self._containers, outside.meters, outside.clock)
         self._execs = ExecService(outside.runtime, self._containers, plans.exec)
@@ -131,6 +136,7 @@ class Engine:
             shm_size_bytes=asked.shm_size_bytes,
             ulimits=asked.ulimits,
             runtime=asked.default_runtime,
+            id_mapping=asked.id_mapping,
         )
         abilities = Abilities(self._host, outside.mounts.exists, outside.runtimes)
         self._creator = ContainerCreator(self._containers, self._images, defaults, abilities)
@@ -239,6 +245,7 @@ def engine_facts(settings: EngineProcessSettings, defaults: Defaults, runtimes: 
         debug=settings.log_level == "debug",
         live_restore=settings.live_restore,
         private_cgroups=defaults.cgroup_namespace == "private",
+        user_namespaces=settings.containers.id_mapping is not None,
         registry_mirrors=settings.registry_mirrors,
         insecure_registries=settings.insecure_registries,
         runtimes=runtimes,

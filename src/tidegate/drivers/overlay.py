@@ -9,6 +9,8 @@ was removed lies in ``DATA_ROOT/trash`` until it has been deleted.
   about 200 then do, which is more than the 128 that dockerd takes.
 - Blocking work runs in a thread. ``mount``, ``unmount`` and ``remove`` are idempotent.
 - Who reads the files of a container holds its root filesystem: whichever ends last, container or hold, unmounts it.
+- A container in a user namespace has its layers mapped as they are mounted (``drivers/mounts/idmapped.py``): what is
+  on disk keeps the ids that the container sees, and may be mounted without the mapping another time.
 - Directories are never redirected nor files copied up without their content: an upper directory alone tells what its
   container changed.
 
@@ -25,11 +27,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.drivers.mounts.idmapped import MappedIds, mapped_layers
 from tidegate.drivers.rootfs_limits import RootfsLimits
 from tidegate.drivers.shared_memory import unmount_shared_memory
 from tidegate.drivers.trash import Trash
 from tidegate.engine.file_ports import WritableLayer
 from tidegate.kernel import mounts
+from tidegate.kernel.credentials import with_filesystem_ids
 from tidegate.kernel.tree_size import tree_bytes
 
 _OPTIONS_PAGE_BYTES = 4095  # mount(2): data is at most a page with its NUL
@@ -38,10 +42,20 @@ _NO_SUCH_OPTION = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class OverlayRootFilesystems:
-    """``layer_path`` answers where the layer of a chain id is unpacked."""
+    """``layer_path`` answers where the layer of a chain id is unpacked.
 
-    def __init__(self, data_root: Path, layer_path: Callable[[str], Path]) -> None:
+    ``ids`` is the mapping of containers that have one; their layers are staged in ``stage`` while they are mounted.
+    """
+
+    def __init__(
+        self,
+        data_root: Path,
+        layer_path: Callable[[str], Path],
+        ids: Callable[[], MappedIds] | None = None,
+        stage: Path = Path("/run/tidegate/mounts"),
+    ) -> None:
         self._root = data_root / "rootfs"
+        self._ids, self._stage = ids, stage
         self._layer_path = layer_path
         self.trash = Trash(data_root / "trash")
         self._limits = RootfsLimits((self._root, data_root / "trash"))
@@ -53,10 +67,10 @@ class OverlayRootFilesystems:
         InternalError when the disk refuses."""
         await asyncio.to_thread(self._prepare, self._home(container_id), tuple(chain_ids), most_bytes)
 
-    async def mount(self, container_id: str) -> Path:
+    async def mount(self, container_id: str, *, mapped: bool = False) -> Path:
         """Raises NotFoundError when it was never prepared, NotSupportedError on a kernel too old for the layers."""
         self._left_mounted.discard(container_id)
-        return await asyncio.to_thread(self._mount, self._home(container_id))
+        return await asyncio.to_thread(self._mount, self._home(container_id), mapped)
 
     async def unmount(self, container_id: str) -> None:
         """Raises InternalError when the kernel refuses; one not mounted is success. One that is held is left to it."""
@@ -66,14 +80,14 @@ class OverlayRootFilesystems:
         await asyncio.to_thread(_unmount_home, self._home(container_id))
 
     @contextlib.asynccontextmanager
-    async def hold(self, container_id: str) -> AsyncIterator[Path]:
+    async def hold(self, container_id: str, *, mapped: bool = False) -> AsyncIterator[Path]:
         """Mounted for as long as the context lasts: one upper directory must not be mounted twice."""
         merged = self._home(container_id) / "merged"
         if not self._holds[container_id] and not await asyncio.to_thread(merged.is_mount):
             self._left_mounted.add(container_id)
         self._holds[container_id] += 1
         try:
-            yield await asyncio.to_thread(self._mount, self._home(container_id))
+            yield await asyncio.to_thread(self._mount, self._home(container_id), mapped)
         finally:
             self._holds -= Counter([container_id])
             if not self._holds[container_id] and container_id in self._left_mounted:
@@ -128,7 +142,7 @@ class OverlayRootFilesystems:
             raise NotFoundError(f"layer does not exist: {chain_id}")
         return path
 
-    def _mount(self, home: Path) -> Path:
+    def _mount(self, home: Path, mapped: bool) -> Path:
         merged = home / "merged"
         chain_ids = _chain_ids(home)
         if merged.is_mount():
@@ -136,10 +150,22 @@ class OverlayRootFilesystems:
         # overlayfs wants the topmost lower directory first, and at least one
         lower = [str(self._existing_layer(chain_id)) for chain_id in reversed(chain_ids)] or [str(home / "empty")]
         try:
-            mount_layers(lower, [("upperdir", str(home / "upper")), ("workdir", str(home / "work"))], merged)
+            if mapped:
+                self._mount_mapped(home, lower)
+            else:
+                mount_layers(lower, _writable(home), merged)
         except OSError as error:
             raise InternalError(f"cannot mount the root filesystem of {home.name}: {error}") from error
         return merged
+
+    def _mount_mapped(self, home: Path, lower: Sequence[str]) -> None:
+        if self._ids is None:
+            raise InternalError("there is no mapping for a user namespace")
+        ids = self._ids()
+        # Not below the container's own directory: what is removed there must never be a layer.
+        stage = self._stage / f"{home.name}.layers"
+        with mapped_layers([str(home), *lower], ids, stage) as (own, *layers):
+            with_filesystem_ids(ids.uid, ids.gid, lambda: mount_layers(layers, _writable(Path(own)), home / "merged"))
 
     def _remove(self, home: Path) -> None:
         _unmount_home(home)
@@ -147,6 +173,10 @@ class OverlayRootFilesystems:
             self.trash.put(home)
         except OSError as error:
             raise InternalError(f"cannot remove the root filesystem of {home.name}: {error}") from error
+
+
+def _writable(home: Path) -> Sequence[tuple[str, str]]:
+    return [("upperdir", str(home / "upper")), ("workdir", str(home / "work"))]
 
 
 def _chain_ids(home: Path) -> Sequence[str]:

@@ -23,6 +23,7 @@ from tidegate.engine.file_ports import (
     Tree,
     WriteRequest,
 )
+from tidegate.engine.isolation.user_namespaces import IdMapping
 from tidegate.model.container import Container
 from tidegate.model.phases import Phase
 from tidegate.spec.stored import stored_request
@@ -41,6 +42,7 @@ class ArchiveService(msgspec.Struct, frozen=True):
     hold: HoldRootfs
     hold_volumes: HoldVolumes
     hold_mounts: HoldMounts
+    mapping_of: Callable[[Container], IdMapping | None]
 
     async def stat(self, name_or_id: str, path: str) -> PathStat:
         """Raises NotFoundError for container or path, what ``ContainerFiles`` raises."""
@@ -82,8 +84,9 @@ class ArchiveService(msgspec.Struct, frozen=True):
         container = self._resting(self.containers.resolve(name_or_id))
         stack = contextlib.AsyncExitStack()
         try:
-            rootfs = await stack.enter_async_context(self.hold(container.id))
-            archive = await self.files.export(RestingTree(rootfs))
+            ids = self.mapping_of(container)
+            rootfs = await stack.enter_async_context(self.hold(container.id, mapped=ids is not None))
+            archive = await self.files.export(RestingTree(rootfs, ids=ids))
         except BaseException:
             await stack.aclose()
             raise
@@ -108,13 +111,14 @@ class ArchiveService(msgspec.Struct, frozen=True):
         if container.state.phase in _WITH_PROCESSES:
             yield RunningTree(container.id, container.state.pid)
             return
+        ids = self.mapping_of(container)
         async with (
-            self.hold(container.id) as rootfs,
+            self.hold(container.id, mapped=ids is not None) as rootfs,
             self.hold_volumes(container),
             self.hold_mounts(container) as binds,
         ):
             read_only = stored_request(container.document).host_config.readonly_rootfs
-            yield RestingTree(rootfs, binds, read_only)
+            yield RestingTree(rootfs, binds, read_only, ids)
 
 
 @contextlib.contextmanager

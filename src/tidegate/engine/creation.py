@@ -17,6 +17,7 @@ from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
 from tidegate.engine.isolation.storage_options import parse_storage_size
 from tidegate.engine.isolation.ulimits import with_defaults
+from tidegate.engine.isolation.user_namespaces import IdMapping, check_user_namespace
 from tidegate.engine.logging.options import DEFAULT_DRIVER, check_log_options, merge_log_config
 from tidegate.engine.mounts.binds import split_bind
 from tidegate.engine.mounts.volumes_from import Inherited, mounted_targets
@@ -66,6 +67,7 @@ class Defaults(msgspec.Struct, frozen=True):
     no_new_privileges: bool = False
     ulimits: tuple[Ulimit, ...] = ()
     runtime: str = "crun"
+    id_mapping: IdMapping | None = None
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -85,6 +87,7 @@ def plan_new_container(
     merged = fill_in(merge_image(request, image.config), defaults)
     refuse_what_is_not_done(merged)
     host = merged.host_config
+    check_user_namespace(host, host.network_mode, defaults.id_mapping)
     check_log_options(host.log_config.type, host.log_config.config)
     stop_timeout_s = DEFAULT_STOP_TIMEOUT_S if merged.stop_timeout is None else merged.stop_timeout
     return NewContainer(

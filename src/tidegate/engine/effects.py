@@ -15,6 +15,7 @@ from tidegate.base.errors import ConflictError, InternalError, NotFoundError, Ti
 from tidegate.engine.early_streams import EarlyStreams
 from tidegate.engine.event_sources.container_events import ContainerEvents
 from tidegate.engine.file_ports import ContainerMounts, ContainerVolumes
+from tidegate.engine.isolation.user_namespaces import ContainerUserNamespaces
 from tidegate.engine.logging.remote import RemoteLogs
 from tidegate.engine.ports import (
     BridgeAttachment,
@@ -60,6 +61,7 @@ class Ports(msgspec.Struct, frozen=True):
     bridge: BridgeNetwork
     volumes: ContainerVolumes
     mounts: ContainerMounts
+    user_namespaces: ContainerUserNamespaces
     state: StateStore
     clock: Clock
     plan: Planner
@@ -163,7 +165,9 @@ class ContainerEffects:
 
     async def _launch(self, container: Container) -> Event:
         ports = self._ports
-        rootfs, netns_path = await _both(ports.rootfs.mount(container.id), self._join_network(container))
+        mapped = await ports.user_namespaces.open(container)
+        mounted = ports.rootfs.mount(container.id, mapped=mapped)
+        rootfs, netns_path = await _both(mounted, self._join_network(container))
         await ports.volumes.begin_use(container)
         self.events.begin_run(container)
         process = await ports.plan(container, rootfs, netns_path, self.attachments.get(container.id))
@@ -174,6 +178,7 @@ class ContainerEffects:
         started_at_ns = ports.clock()  # taken before: an exit that is older belongs to an earlier run
         pid = await ports.runtime.start(container.id)
         await ports.mounts.clear(container.id)
+        ports.user_namespaces.close(container.id)
         if netns_path is not None:
             ports.bridge.close_netns(container.id)
         return p.Launched(pid, started_at_ns)
@@ -199,6 +204,7 @@ class ContainerEffects:
         attached = container.settings.network == "bridge"
         self.attachments.pop(container.id, None)
         self.streams.end(container.id)
+        self._ports.user_namespaces.close(container.id)
         ended = await asyncio.gather(self._ports.runtime.release(container.id), return_exceptions=True)
         undone = await asyncio.gather(
             self._ports.bridge.disconnect(container.id),

@@ -1,4 +1,4 @@
-"""What the engine asks of a container's files; contracts as in ``engine/ports.py``."""
+"""What the engine asks of volumes and of a container's files; contracts as in ``engine/ports.py``."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from tidegate.engine.isolation.user_namespaces import IdMapping
+from tidegate.engine.mounts.volume_options import DeviceMount
 from tidegate.model.container import Container
 
 
@@ -26,11 +28,15 @@ class RunningTree(msgspec.Struct, frozen=True):
 
 
 class RestingTree(msgspec.Struct, frozen=True):
-    """The files of a container at rest: its mounted root filesystem with ``binds`` laid over it."""
+    """The files of a container at rest: its mounted root filesystem with ``binds`` laid over it.
+
+    ``ids`` is the user namespace into which both are mapped.
+    """
 
     rootfs: Path
     binds: Sequence[BindMount] = ()
     read_only: bool = False
+    ids: IdMapping | None = None
 
 
 Tree = RunningTree | RestingTree
@@ -74,7 +80,29 @@ class WritableLayer(msgspec.Struct, frozen=True):
 class HoldRootfs(Protocol):
     """A root filesystem mounted for as long as the context lasts, whether its container runs or not."""
 
-    def __call__(self, container_id: str) -> AbstractAsyncContextManager[Path]: ...
+    def __call__(self, container_id: str, *, mapped: bool = False) -> AbstractAsyncContextManager[Path]: ...
+
+
+class VolumeStore(Protocol):
+    """Directories of local volumes, under DATA_ROOT/volumes/NAME/_data, and what is mounted there."""
+
+    async def create(self, name: str) -> Path: ...
+    def path(self, name: str) -> Path: ...
+    async def copy_up(self, name: str, source: Path) -> None:
+        """Fill an empty volume from a directory of an image, with ownership, modes, xattrs; a filled one is left."""
+        ...
+
+    async def mount(self, name: str, wanted: DeviceMount) -> None:
+        """Mount it on the volume's directory; where something is mounted already that is success."""
+        ...
+
+    async def unmount(self, name: str) -> None: ...
+    async def remove(self, name: str) -> None:
+        """Unmount, and remove the directory; what was mounted keeps its data."""
+        ...
+
+    async def names(self) -> Sequence[str]: ...
+    async def usage_bytes(self, name: str) -> int: ...
 
 
 class ContainerVolumes(Protocol):

@@ -16,18 +16,21 @@ from typing import Any, Protocol
 import msgspec
 
 from tidegate.engine.logging.remote import RemoteLog
-from tidegate.engine.mounts.volume_options import DeviceMount
 
 # ----------------------------------------------------------------------------- runtime: processes and their stdio
 
 
 class Stdio(msgspec.Struct, frozen=True):
-    """How a process's standard streams are connected. ``console_size`` is (rows, columns)."""
+    """How a process's standard streams are connected. ``console_size`` is (rows, columns).
+
+    ``owner`` is who can open them anew (``/dev/stdout``): uid and gid on the host; the runtime's choice where None.
+    """
 
     tty: bool = False
     open_stdin: bool = False
     stdin_once: bool = False
     console_size: tuple[int, int] | None = None
+    owner: tuple[int, int] | None = None
 
 
 class LogTarget(msgspec.Struct, frozen=True):
@@ -257,7 +260,10 @@ class RootFilesystems(Protocol):
         """
         ...
 
-    async def mount(self, container_id: str) -> Path: ...
+    async def mount(self, container_id: str, *, mapped: bool = False) -> Path:
+        """``mapped``: into the engine's user namespace; what is on disk keeps the ids that the container sees."""
+        ...
+
     async def unmount(self, container_id: str) -> None: ...
     async def remove(self, container_id: str) -> None:
         """Take it away, mounted or not; what it held may be deleted after this returned."""
@@ -354,29 +360,7 @@ class BridgeNetwork(Protocol):
         ...
 
 
-# ----------------------------------------------------------------------------- volumes, state
-
-
-class VolumeStore(Protocol):
-    """Directories of local volumes, under DATA_ROOT/volumes/NAME/_data, and what is mounted there."""
-
-    async def create(self, name: str) -> Path: ...
-    def path(self, name: str) -> Path: ...
-    async def copy_up(self, name: str, source: Path) -> None:
-        """Fill an empty volume from a directory of an image, with ownership, modes, xattrs; a filled one is left."""
-        ...
-
-    async def mount(self, name: str, wanted: DeviceMount) -> None:
-        """Mount it on the volume's directory; where something is mounted already that is success."""
-        ...
-
-    async def unmount(self, name: str) -> None: ...
-    async def remove(self, name: str) -> None:
-        """Unmount, and remove the directory; what was mounted keeps its data."""
-        ...
-
-    async def names(self) -> Sequence[str]: ...
-    async def usage_bytes(self, name: str) -> int: ...
+# ----------------------------------------------------------------------------- state
 
 
 class StateStore(Protocol):

@@ -40,6 +40,7 @@ class EngineFacts(msgspec.Struct, frozen=True):
     registry_mirrors: Sequence[str] = ()
     insecure_registries: Sequence[str] = ()
     private_cgroups: bool = False
+    user_namespaces: bool = False
     labels: Sequence[str] = ()
     proxies: Mapping[str, str] = {}
     address_pools: Sequence[tuple[str, int]] = ()

@@ -17,9 +17,10 @@ import msgspec
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.engine.events import EventBus
+from tidegate.engine.file_ports import VolumeStore
 from tidegate.engine.mounts.volume_options import check_volume_options, device_mount
 from tidegate.engine.mounts.volume_uses import VolumeUses
-from tidegate.engine.ports import Clock, StateStore, VolumeStore
+from tidegate.engine.ports import Clock, StateStore
 from tidegate.model.container import Container
 from tidegate.model.phases import ALIVE, Phase
 from tidegate.spec.volume import ANONYMOUS_LABEL, VolumeCreateRequest

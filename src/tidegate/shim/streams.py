@@ -10,6 +10,7 @@
 import fcntl
 import os
 import socket
+import stat
 import struct
 import sys
 import termios
@@ -55,6 +56,12 @@ class Streams:
         self._size: tuple[int, int] | None = None
         self._finished = False
         self.on_stdin_closed: Callable[[], None] = lambda: None
+
+    def give_pipes_to(self, uid: int, gid: int) -> None:
+        """So that the process can open them anew, as ``/dev/stdout``. Raises OSError."""
+        for fd in self.child_fds:
+            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.fchown(fd, uid, gid)
 
     def held_fds(self) -> dict[str, int]:
         """This side's descriptors, by name, of a process that runs."""

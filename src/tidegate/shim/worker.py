@@ -129,6 +129,8 @@ class Worker:
             stall_limit_s=None if is_exec else self._estate.options.stall_limit_s,
         )
         streams = process.streams = Streams(self._loop, self._tap, self._open_log(process), kind)
+        if stdio.get("owner"):
+            streams.give_pipes_to(*stdio["owner"])
         if stdio.get("console_size"):
             streams.resize(*stdio["console_size"])
         streams.on_stdin_closed = lambda: self._holders.tell(process.key)

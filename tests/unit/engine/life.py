@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fakes.filesystems import FakeMounts, FakeRootFilesystems, FakeVolumeStore
+from tests.fakes.filesystems import FakeMounts, FakeRootFilesystems, FakeUserNamespaces, FakeVolumeStore
 from tests.fakes.network import FakeBridgeNetwork
 from tests.fakes.remote_logs import FakeRemoteLogs
 from tests.fakes.runtime import FakeRuntime
@@ -15,6 +15,7 @@ from tidegate.engine.boot_order import BootOrder
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.effects import Planner, Ports
 from tidegate.engine.events import EventBus, EventFilter
+from tidegate.engine.isolation.user_namespaces import ContainerUserNamespaces
 from tidegate.engine.ports import BridgeAttachment, ContainerProcess, LogTarget, Stdio
 from tidegate.model.container import Container
 
@@ -52,6 +53,7 @@ class Life:
     bridge: FakeBridgeNetwork = field(default_factory=FakeBridgeNetwork)
     volumes: FakeVolumeStore = field(default_factory=FakeVolumeStore)
     mounts: FakeMounts = field(default_factory=FakeMounts)
+    user_namespaces: FakeUserNamespaces = field(default_factory=FakeUserNamespaces)
     store: FakeStateStore = field(default_factory=FakeStateStore)
     remote_logs: FakeRemoteLogs = field(default_factory=FakeRemoteLogs)
     timers: Timers = field(default_factory=Timers)
@@ -60,9 +62,11 @@ class Life:
 
     def boot(self) -> None:
         self.bus = EventBus(lambda: self.now_ns)
+        namespaces = ContainerUserNamespaces(self.user_namespaces, lambda identity: self.service.resolve(identity))
         self.ports = Ports(
-            self.runtime, self.rootfs, self.bridge, self.volumes, self.mounts, self.store, lambda: self.now_ns,
-            self.plan, self.remote_logs, lambda rootfs, path: rootfs / path.lstrip("/"), lambda name: f"id of {name}",
+            self.runtime, self.rootfs, self.bridge, self.volumes, self.mounts, namespaces, self.store,
+            lambda: self.now_ns, self.plan, self.remote_logs, lambda rootfs, path: rootfs / path.lstrip("/"),
+            lambda name: f"id of {name}",
         )  # fmt: skip
         self.service = ContainerService(self.ports, self.bus, self.timers)
         self.order = BootOrder(self.service.states, self.service.let_go, self.bus, lambda: self.now_ns, self.timers)

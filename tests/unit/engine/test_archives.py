@@ -25,7 +25,9 @@ def play(body: Callable[[Life, FakeFiles, ArchiveService], Awaitable[None]], doc
         life.boot()
         await life.service.create(NewContainer("web", "demo", "sha256:1", document=document))
         try:
-            service = ArchiveService(life.service, files, files.hold, lambda _: nullcontext(), FakeMounts([BIND]).hold)
+            service = ArchiveService(
+                life.service, files, files.hold, lambda _: nullcontext(), FakeMounts([BIND]).hold, lambda _: None
+            )
             await asyncio.wait_for(body(life, files, service), 30)
             assert files.held == []
         finally:

@@ -101,11 +101,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "ContainerdCommit": _commit(None),
         "RuncCommit": _commit(runtime),
         "InitCommit": _commit(init),
-        "SecurityOptions": [
-            "name=seccomp,profile=builtin",
-            *(["name=cgroupns"] if facts.private_cgroups else []),
-            *(["name=no-new-privileges"] if facts.no_new_privileges else []),
-        ],
+        "SecurityOptions": _security_options(facts),
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [str(path) for path in facts.cdi_directories],
         **({"DefaultAddressPools": _pools_view(facts)} if facts.address_pools else {}),
@@ -127,6 +123,15 @@ def _commit(program: Program | None) -> dict[str, str]:
 def component_view(program: Program) -> dict[str, Any]:
     """A part of GET /version."""
     return {"Name": program.name, "Version": program.version, "Details": {"GitCommit": program.commit}}
+
+
+def _security_options(facts: EngineFacts) -> list[str]:
+    options = {
+        "name=userns": facts.user_namespaces,
+        "name=cgroupns": facts.private_cgroups,
+        "name=no-new-privileges": facts.no_new_privileges,
+    }
+    return ["name=seccomp,profile=builtin", *(name for name, is_on in options.items() if is_on)]
 
 
 def _runtimes_view(runtimes: Runtimes) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from tidegate.drivers.bridge.ruleset import render_publish, render_ruleset, rend
 from tidegate.drivers.bridge.settings import BridgeSettings
 from tidegate.engine.ports import BridgeAttachment, PortPublication
 from tidegate.kernel import links
-from tidegate.kernel.namespaces import create_network_namespace
+from tidegate.kernel.namespaces import create_network_namespace, in_network_namespace
 from tidegate.kernel.netlink import NetlinkSocket
 from tidegate.kernel.nftables import Nftables
 
@@ -70,10 +70,11 @@ class LinuxBridge:
     ``obstacles`` are firewalls of others that keep containers from the world, in words for the administrator.
     """
 
-    def __init__(self, settings: BridgeSettings) -> None:
+    def __init__(self, settings: BridgeSettings, network_of: Callable[[str], int | None] = lambda _: None) -> None:
+        """``network_of`` gives away the network namespace that was made for a container already."""
         if not _BRIDGE_NAME.fullmatch(settings.name):
             raise InvalidParameterError(f"invalid bridge name: {settings.name}")
-        self._settings = settings
+        self._settings, self._network_of = settings, network_of
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bridge")
         self._ports = HostPorts()
         self._relay = PortRelay(settings.relay_root, self._ports)
@@ -259,7 +260,7 @@ class LinuxBridge:
     def _isolate(self, container_id: str) -> None:
         endpoint = self._new_endpoint(container_id)
         try:
-            self._make_netns(endpoint).close()
+            self._make_netns(container_id, endpoint).close()
         except BaseException:
             self._disconnect(container_id)
             raise
@@ -301,17 +302,20 @@ class LinuxBridge:
         endpoint.ports.append(reserved)
         return reserved
 
-    def _make_netns(self, endpoint: _Endpoint) -> NetlinkSocket:
+    def _make_netns(self, container_id: str, endpoint: _Endpoint) -> NetlinkSocket:
         """A new namespace with its loopback up, and a socket that speaks to it."""
         with _translated("make a network namespace"):
-            endpoint.netns_fd, inside = create_network_namespace(NetlinkSocket)
+            if (made := self._network_of(container_id)) is None:
+                endpoint.netns_fd, inside = create_network_namespace(NetlinkSocket)
+            else:
+                endpoint.netns_fd, inside = made, in_network_namespace(made, NetlinkSocket)
             links.set_up(inside, links.LOOPBACK_INDEX)
             return inside
 
     def _plug(self, container_id: str, endpoint: _Endpoint, address: IPv4Address, mac_address: str) -> None:
         name = veth_name(self._settings.name, container_id)
         with (
-            self._make_netns(endpoint) as inside,
+            self._make_netns(container_id, endpoint) as inside,
             _translated(f"connect container {container_id} to {self._settings.name}"),
             NetlinkSocket() as host,
         ):

@@ -29,11 +29,13 @@ import zstandard
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers.confinement import enter_private_mounts, enter_root, give_up_privileges
+from tidegate.drivers.files.owners import THE_HOSTS, Owners
 from tidegate.drivers.files.tar_reader import TarReader, WriteOptions, open_decompressed
 from tidegate.drivers.files.tar_writer import GzipOutput, PlainOutput, TarWriter
 from tidegate.drivers.files.tree import clean_path, locate, stat_document
 from tidegate.drivers.oci.process import resolve_user
 from tidegate.drivers.tar_entries import RefusedEntryError
+from tidegate.kernel.credentials import set_filesystem_ids
 from tidegate.kernel.mounts import MS_BIND, MS_RDONLY, MS_REC, MS_REMOUNT, mount
 from tidegate.kernel.paths import make_directories_in_root, open_in_root, open_in_root_fd
 
@@ -60,8 +62,14 @@ def enter_tree(request: Mapping[str, Any]) -> int:
             mount("none", request["rootfs"], flags=MS_REMOUNT | MS_BIND | MS_RDONLY)
         root_fd = os.open(request["rootfs"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     enter_root(root_fd)
+    # What is made on the way is the container's root's: nobody else may exist there.
+    set_filesystem_ids(*_owners(request).real(0, 0))
     give_up_privileges()
     return int(root_fd)
+
+
+def _owners(request: Mapping[str, Any]) -> Owners:
+    return Owners(request["uids"], request["gids"]) if "uids" in request else THE_HOSTS
 
 
 def _lay_binds(rootfs: str, binds: list[tuple[str, str, bool]]) -> None:
@@ -123,7 +131,7 @@ def export(root_fd: int, request: Mapping[str, Any]) -> None:
 
 
 def _writer(request: Mapping[str, Any]) -> TarWriter:
-    return TarWriter(GzipOutput(_STDOUT) if request.get("gzip") else PlainOutput(_STDOUT))
+    return TarWriter(GzipOutput(_STDOUT) if request.get("gzip") else PlainOutput(_STDOUT), _owners(request))
 
 
 def write(root_fd: int, request: Mapping[str, Any]) -> None:
@@ -137,7 +145,9 @@ def write(root_fd: int, request: Mapping[str, Any]) -> None:
     os.close(fd)
     owner = _owner(root_fd, request["user"]) if request["user"] else None
     raw = io.BufferedReader(io.FileIO(_STDIN, closefd=False), _CHUNK)
-    TarReader(root_fd, destination, WriteOptions(request["keep_kinds"], owner)).read(open_decompressed(raw))
+    TarReader(root_fd, destination, WriteOptions(request["keep_kinds"], owner, _owners(request))).read(
+        open_decompressed(raw)
+    )
     while os.read(_STDIN, _CHUNK):
         continue
     answer({})

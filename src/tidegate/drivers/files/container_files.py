@@ -9,13 +9,16 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tidegate.base.errors import InternalError, NotFoundError
 from tidegate.drivers.files.children import end_child, first_answer, rest_of, start_child
+from tidegate.drivers.files.owners import parse_map
 from tidegate.engine.file_ports import PathStat, RunningTree, Tree, WriteRequest
+from tidegate.engine.isolation.user_namespaces import IdMapping
 
 CHILD = (sys.executable, "-I", "-m", "tidegate.drivers.files.child")
 PidsOf = Callable[[str], Awaitable[Sequence[int]]]
@@ -74,10 +77,11 @@ class ConfinedFiles(msgspec.Struct, frozen=True):
             if isinstance(tree, RunningTree):
                 root_fd = await self._open_root(tree)
                 open_files.callback(os.close, root_fd)
-                where: dict[str, Any] = {"root_fd": root_fd}
+                where: dict[str, Any] = {"root_fd": root_fd, **_ids_of_process(tree.pid)}
             else:
                 binds = [[bind.host_path, bind.container_path, bind.read_only] for bind in tree.binds]
                 where = {"rootfs": str(tree.rootfs), "binds": binds, "read_only": tree.read_only}
+                where |= _ids_of_mapping(tree.ids)
             passed = [where["root_fd"]] if "root_fd" in where else []
             child = await start_child(self.child, {**request, **where}, passed)
         try:
@@ -94,6 +98,21 @@ class ConfinedFiles(msgspec.Struct, frozen=True):
             os.close(fd)
             raise NotFoundError(f"container {tree.container_id} is not running")
         return fd
+
+
+def _ids_of_process(pid: int) -> Mapping[str, Any]:
+    """As the kernel maps it. Raises NotFoundError for one that has just ended."""
+    try:
+        return {kind: parse_map(Path(f"/proc/{pid}/{kind[:3]}_map").read_text()) for kind in ("uids", "gids")}
+    except OSError as error:
+        raise NotFoundError(f"process {pid} is not running") from error
+
+
+def _ids_of_mapping(mapping: IdMapping | None) -> Mapping[str, Any]:
+    if mapping is None:
+        return {}
+    ranges = {"uids": mapping.uids, "gids": mapping.gids}
+    return {kind: [[each.inside, each.outside, each.size] for each in found] for kind, found in ranges.items()}
 
 
 async def _feed(child: asyncio.subprocess.Process, archive: AsyncIterator[bytes]) -> None:

@@ -24,6 +24,7 @@ from typing import IO, NamedTuple, cast
 
 import zstandard
 
+from tidegate.drivers.files.owners import THE_HOSTS, Owners
 from tidegate.drivers.tar_entries import RefusedEntryError, extended_attributes, modification_time_ns
 from tidegate.kernel.paths import open_in_root_fd
 
@@ -33,10 +34,18 @@ _MAGIC_BYTES = 6
 
 
 class WriteOptions(NamedTuple):
-    """``owner`` is uid and gid of everything written; None takes the archive's."""
+    """``owner`` is uid and gid of everything written, as the container knows them; None takes the archive's.
+
+    ``owners`` is the container's user namespace.
+    """
 
     keep_kinds: bool = False
     owner: tuple[int, int] | None = None
+    owners: Owners = THE_HOSTS
+
+    def owner_of(self, member: tarfile.TarInfo) -> tuple[int, int]:
+        """On the host. Raises RefusedEntryError for one that the container cannot have."""
+        return self.owners.real(*(self.owner or (member.uid, member.gid)))
 
 
 def open_decompressed(raw: io.BufferedReader) -> IO[bytes]:
@@ -105,7 +114,9 @@ class TarReader:
         try:
             os.mkdir(name, _IMPLIED_MODE, dir_fd=parent_fd)
             if self._options.owner:
-                os.chown(name, *self._options.owner, dir_fd=parent_fd, follow_symlinks=False)
+                os.chown(
+                    name, *self._options.owners.real(*self._options.owner), dir_fd=parent_fd, follow_symlinks=False
+                )
         finally:
             os.close(parent_fd)
         return self._open_directory(path, make=False)
@@ -158,7 +169,7 @@ class TarReader:
             os.utime(file.fileno(), ns=(mtime_ns, mtime_ns))
 
     def _set_attributes(self, fd: int, member: tarfile.TarInfo) -> None:
-        os.chown(fd, *(self._options.owner or (member.uid, member.gid)))
+        os.chown(fd, *self._options.owner_of(member))
         os.chmod(fd, member.mode & 0o7777)
         for attribute, value in extended_attributes(member).items():
             try:
@@ -184,8 +195,7 @@ class TarReader:
             os.mkfifo(name, 0o600, dir_fd=parent_fd)
         else:
             raise RefusedEntryError(f"{member.name!r}: unknown tar entry type {member.type!r}")
-        owner = self._options.owner or (member.uid, member.gid)
-        os.chown(name, *owner, dir_fd=parent_fd, follow_symlinks=False)
+        os.chown(name, *self._options.owner_of(member), dir_fd=parent_fd, follow_symlinks=False)
         if not member.issym():
             os.chmod(name, member.mode & 0o7777, dir_fd=parent_fd)
         mtime_ns = modification_time_ns(member)

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from tidegate.drivers.files.owners import THE_HOSTS, Owners
+
 CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 16 << 10
 _GZIP = 31  # zlib: a gzip wrapper around a window of 2**15
@@ -116,8 +118,8 @@ class GzipOutput:
 class TarWriter:
     """One archive. ``add_tree`` and ``add_entry`` may be called in turn; ``finish`` ends it."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, output: Output, owners: Owners = THE_HOSTS) -> None:
+        self._output, self._owners = output, owners
         self._seen: dict[tuple[int, int], str] = {}
 
     def add_tree(self, parent_fd: int, name: str, archive_name: str) -> None:
@@ -147,6 +149,7 @@ class TarWriter:
         if kind is None or not archive_name:
             return kind == tarfile.DIRTYPE
         info = _info(status, kind, archive_name)
+        info.uid, info.gid = self._owners.seen(status.st_uid, status.st_gid)
         if kind == tarfile.DIRTYPE:
             self._header(info)
             return True
@@ -196,7 +199,6 @@ def _info(status: os.stat_result, kind: bytes, archive_name: str) -> tarfile.Tar
     name = archive_name if kind != tarfile.DIRTYPE or archive_name.endswith("/") else f"{archive_name}/"
     info = tarfile.TarInfo(name)
     info.type, info.mode, info.mtime = kind, stat.S_IMODE(status.st_mode), int(status.st_mtime)
-    info.uid, info.gid = status.st_uid, status.st_gid
     if kind in (tarfile.CHRTYPE, tarfile.BLKTYPE):
         info.devmajor, info.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
     return info

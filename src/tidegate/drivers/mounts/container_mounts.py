@@ -7,11 +7,12 @@ import asyncio
 import contextlib
 import itertools
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tidegate.base.errors import InvalidParameterError
+from tidegate.drivers.mounts.idmapped import MappedIds
 from tidegate.drivers.oci.config import MountRequest
 from tidegate.engine.file_ports import BindMount
 from tidegate.engine.mounts.points import DEFAULT_PROPAGATION, MountPoint, mount_points
@@ -21,24 +22,46 @@ from tidegate.model.container import Container
 class Stage(Protocol):
     """See ``MountStage``."""
 
-    def stage(self, key: str, points: Sequence[MountPoint]) -> Sequence[str]: ...
+    def stage(self, key: str, points: Sequence[MountPoint], ids: MappedIds | None = None) -> Sequence[str]: ...
+    def stage_path(self, key: str, name: str, path: str, ids: MappedIds | None = None) -> str: ...
     def clear(self, key: str) -> None: ...
     def exists(self, path: str) -> bool: ...
 
 
-class StagedMounts:
-    """``release`` is the kernel's, as ``uname -r`` says it."""
+class Reachable(NamedTuple):
+    """``files`` maps container path to host path."""
 
-    def __init__(self, stage: Stage, release: str) -> None:
-        self._stage = stage
+    rootfs: str
+    files: Mapping[str, str]
+
+
+class StagedMounts:
+    """``release`` is the kernel's, as ``uname -r`` says it; ``ids_of`` a container's user namespace."""
+
+    def __init__(
+        self, stage: Stage, release: str, ids_of: Callable[[Container], MappedIds | None] = lambda _: None
+    ) -> None:
+        self._stage, self._ids_of = stage, ids_of
         self._reaches_below = knows_mount_setattr(release)
         self._numbers = itertools.count(1)
 
     def requests(self, container: Container) -> tuple[MountRequest, ...]:
         """What a start mounts; ``clear`` is owed, also after an error. Blocks. Raises as ``MountStage.stage``."""
         points = mount_points(container)
-        sources = self._stage.stage(container.id, points)
+        sources = self._stage.stage(container.id, points, self._ids_of(container))
         return tuple(self._request(point, source) for point, source in zip(points, sources, strict=True))
+
+    def ids_of(self, container: Container) -> MappedIds | None:
+        """The container's user namespace, None in the host's. Blocks. Raises InternalError."""
+        return self._ids_of(container)
+
+    def reachable(self, container_id: str, rootfs: Path, files: Mapping[str, str], ids: MappedIds) -> "Reachable":
+        """Root filesystem and files of the engine for a runtime that is nobody on the host; ``clear`` is owed."""
+        root = self._stage.stage_path(container_id, "rootfs", str(rootfs))
+        staged = {
+            path: self._stage.stage_path(container_id, Path(source).name, source, ids) for path, source in files.items()
+        }
+        return Reachable(root, staged)
 
     def exists(self, path: str) -> bool:
         """See ``ContainerMounts``."""
@@ -54,14 +77,14 @@ class StagedMounts:
         key = f"{container.id}.{next(self._numbers)}"
         points = [each for each in mount_points(container) if each.kind != "tmpfs"]
         try:
-            yield await asyncio.to_thread(self._binds, key, points)
+            yield await asyncio.to_thread(self._binds, key, points, container)
         finally:
             await asyncio.shield(self.clear(key))
 
-    def _binds(self, key: str, points: Sequence[MountPoint]) -> Sequence[BindMount]:
+    def _binds(self, key: str, points: Sequence[MountPoint], container: Container) -> Sequence[BindMount]:
         # What is not there a start makes, or fails; looking at the files does neither.
         present = [each for each in points if each.kind != "bind" or self._stage.exists(each.source)]
-        sources = self._stage.stage(key, present)
+        sources = self._stage.stage(key, present, self._ids_of(container))
         return [
             BindMount(source, point.container_path, point.read_only)
             for point, source in zip(present, sources, strict=True)

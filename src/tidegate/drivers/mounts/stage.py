@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
 from tidegate.drivers.mounts.devices import clone_path, unmount_all
+from tidegate.drivers.mounts.idmapped import MappedIds, clone_mapped, map_tree, mapped_layers
 from tidegate.drivers.overlay import mount_layers
 from tidegate.engine.mounts.points import MountPoint
 from tidegate.kernel import mounts
@@ -46,12 +47,23 @@ class MountStage:
         """Whether the path is there on the host."""
         return self._on_host(lambda: Path(os.path.normpath(path)).exists())
 
-    def stage(self, key: str, points: Sequence[MountPoint]) -> Sequence[str]:
+    def stage(self, key: str, points: Sequence[MountPoint], ids: MappedIds | None = None) -> Sequence[str]:
         """For each mount the path that the runtime binds, "" for a tmpfs; a failure leaves what ``clear`` finds.
+
+        With ``ids`` volumes and images are mapped, binds are not: the host's files keep the host's owners.
 
         Raises InvalidParameterError for what is not there or cannot be as asked, InternalError.
         """
-        return [self._source(self._root / key / str(number), point) for number, point in enumerate(points)]
+        return [self._source(self._root / key / str(number), point, ids) for number, point in enumerate(points)]
+
+    def stage_path(self, key: str, name: str, path: str, ids: MappedIds | None = None) -> str:
+        """A file or directory of the engine's own where the runtime reaches it, whoever it runs as."""
+        try:
+            return _attach(
+                clone_mapped(path, ids) if ids else clone_path(path, recursive=True), self._root / key / name
+            )
+        except OSError as error:
+            raise InternalError(f"cannot stage {path}: {error}") from error
 
     def clear(self, key: str) -> None:
         """Take down what was staged; nothing staged is success. Raises InternalError."""
@@ -75,16 +87,18 @@ class MountStage:
             for home in list(self._root.iterdir()):
                 self.clear(home.name)
 
-    def _source(self, slot: Path, point: MountPoint) -> str:
+    def _source(self, slot: Path, point: MountPoint, ids: MappedIds | None) -> str:
         try:
             match point.kind:
                 case "bind":
                     return self._bind(slot, point)
                 case "volume":
                     path = self._volume_path(point.source)
-                    return _beneath(path, point.subpath, slot) if point.subpath else str(path)
+                    if point.subpath:
+                        return _beneath(path, point.subpath, slot, ids)
+                    return _attach(clone_mapped(str(path), ids), slot) if ids else str(path)
                 case "image":
-                    return self._image(slot, point)
+                    return self._image(slot, point, ids)
                 case "tmpfs":
                     return ""
         except TidegateError:
@@ -100,18 +114,23 @@ class MountStage:
         with self._host_mounts.open("rb") as namespace:
             return in_mount_namespace(namespace.fileno(), work)
 
-    def _image(self, slot: Path, point: MountPoint) -> str:
+    def _image(self, slot: Path, point: MountPoint, ids: MappedIds | None) -> str:
         view, *empty = slot.with_name(f"{slot.name}-image"), self._empty / "1", self._empty / "2"
         for directory in (view, *empty):
             directory.mkdir(parents=True, exist_ok=True)
         # Read-only overlays want two directories at least, and different ones. They stay: a running container's view
         # of the image has them too.
         lower = [str(self._layer_path(chain_id)) for chain_id in reversed(point.chain_ids)]
-        mount_layers([*lower, *map(str, empty[: max(1, 2 - len(lower))])], (), view, mounts.MOUNT_ATTR_RDONLY)
+        lower += map(str, empty[: max(1, 2 - len(lower))])
+        if ids:
+            with mapped_layers(lower, ids, slot.with_name(f"{slot.name}-layers")) as layers:
+                mount_layers(layers, (), view, mounts.MOUNT_ATTR_RDONLY)
+        else:
+            mount_layers(lower, (), view, mounts.MOUNT_ATTR_RDONLY)
         return _beneath(view, point.subpath, slot) if point.subpath else str(view)
 
 
-def _beneath(base: Path, subpath: str, slot: Path) -> str:
+def _beneath(base: Path, subpath: str, slot: Path, ids: MappedIds | None = None) -> str:
     try:
         fd = open_beneath(base, subpath)
     except OSError as error:
@@ -122,15 +141,16 @@ def _beneath(base: Path, subpath: str, slot: Path) -> str:
         reason = (error.strerror or str(error)).lower()
         raise InvalidParameterError(f"cannot access path {base / subpath}: {reason}") from error
     try:
-        return _attach(clone_tree(fd), slot)
+        tree_fd = clone_tree(fd)
     finally:
         os.close(fd)
+    return _attach(map_tree(tree_fd, str(base / subpath), ids) if ids else tree_fd, slot)
 
 
 def _attach(tree_fd: int, slot: Path, *, is_shared: bool = False) -> str:
     """Attach a detached tree at ``slot``, made as the tree's root is; the descriptor is closed."""
     try:
-        slot.parent.mkdir(parents=True, exist_ok=True)
+        slot.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
         if stat.S_ISDIR(os.fstat(tree_fd).st_mode):
             slot.mkdir()
         else:

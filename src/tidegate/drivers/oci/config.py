@@ -17,6 +17,7 @@ from tidegate.drivers.devices import DeviceRequest
 from tidegate.drivers.oci.process import MAX_ID, ProcessRequest, plan_process
 from tidegate.drivers.resources import ResourceRequest, plan_resources
 from tidegate.engine.device_rules import DeviceRule
+from tidegate.engine.isolation.user_namespaces import IdMapping, IdRange, highest
 from tidegate.engine.mounts.tmpfs import tmpfs_options
 from tidegate.kernel.seccomp import BPF_ANNOTATION, SeccompProgram, annotation
 
@@ -85,6 +86,8 @@ class OCIRequest(msgspec.Struct, frozen=True):
     pid_path: str | None = None
     uts_host: bool = False
     cgroup_private: bool = False
+    userns_path: str | None = None
+    id_mapping: IdMapping | None = None
     annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -183,17 +186,23 @@ def _namespaces(request: OCIRequest) -> list[dict[str, str]]:
         ("pid", request.pid_host, request.pid_path),
         ("ipc", request.ipc_host, request.ipc_path),
         ("cgroup", not request.cgroup_private, None),
+        ("user", request.userns_path is None, request.userns_path),
     )
     return [{"type": kind} | ({"path": path} if path else {}) for kind, shares_host, path in modes if not shares_host]
 
 
 def _sysctls(request: OCIRequest) -> dict[str, str]:
     own = {}
+    last = highest(request.id_mapping.gids) if request.id_mapping else MAX_ID
     if not (request.net_host or request.net_joined):
-        own = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": f"0 {MAX_ID}"}
+        own = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": f"0 {last}"}
     if request.domainname and not request.uts_host:
         own["kernel.domainname"] = request.domainname
     return own | dict(request.sysctls)
+
+
+def _mappings(ranges: Sequence[IdRange]) -> list[dict[str, int]]:
+    return [{"containerID": each.inside, "hostID": each.outside, "size": each.size} for each in ranges]
 
 
 def _linux(request: OCIRequest) -> dict[str, Any]:
@@ -218,6 +227,9 @@ def _linux(request: OCIRequest) -> dict[str, Any]:
             for device in request.devices
         ],
     }
+    if request.id_mapping:  # beside the path: crun gives its standard streams to the container's root by them
+        linux["uidMappings"] = _mappings(request.id_mapping.uids)
+        linux["gidMappings"] = _mappings(request.id_mapping.gids)
     propagations = {mount.propagation for mount in request.mounts if mount.kind == "bind"}
     if propagations & {"shared", "rshared"}:
         linux["rootfsPropagation"] = "shared"

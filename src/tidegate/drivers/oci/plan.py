@@ -21,6 +21,7 @@ from tidegate.drivers.installation import find_init
 from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.mountpoints import make_mountpoints
 from tidegate.drivers.mounts.container_mounts import StagedMounts
+from tidegate.drivers.mounts.idmapped import MappedIds
 from tidegate.drivers.oci.config import (
     DEFAULT_MASKED_PATHS,
     DEFAULT_READONLY_PATHS,
@@ -40,11 +41,13 @@ from tidegate.drivers.oci.etc_files import (
 from tidegate.drivers.oci.process import ProcessRequest, plan_process
 from tidegate.drivers.resources import resource_request
 from tidegate.drivers.shared_memory import mount_shared_memory
+from tidegate.drivers.user_namespaces import UnsharedNamespaces
 from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.isolation.cgroup_parent import cgroup_path
 from tidegate.engine.isolation.namespace_modes import IPC, ipc_of
 from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.isolation.security_options import BUILTIN, UNCONFINED, parse_security_options
+from tidegate.engine.isolation.user_namespaces import is_mapped, to_host
 from tidegate.engine.links.table import LinkedContainer, LinkTable
 from tidegate.engine.ports import (
     BridgeAttachment,
@@ -53,6 +56,7 @@ from tidegate.engine.ports import (
     Stdio,
 )
 from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
+from tidegate.kernel.credentials import with_filesystem_ids
 from tidegate.kernel.paths import read_in_root
 from tidegate.kernel.seccomp import Host, SeccompCompiler, SeccompProgram
 from tidegate.kernel.seccomp_document import oci_seccomp
@@ -79,6 +83,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     runtimes: Runtimes = Runtimes()
     cdi_directories: tuple[Path, ...] = DEFAULT_DIRECTORIES
     apparmor: AppArmor = msgspec.field(default_factory=AppArmor)
+    user_namespaces: UnsharedNamespaces = UnsharedNamespaces(None)
 
     async def container(
         self, container: Container, rootfs: Path, netns_path: str | None, attachment: BridgeAttachment | None
@@ -125,12 +130,28 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             annotations=host.annotations,
         )
         stdio = Stdio(document.tty, document.open_stdin, document.stdin_once, host.console_size)
+        ids = self.mounts.ids_of(container)
+        if ids:
+            request = self._in_user_namespace(request, container.id, rootfs, ids)
         config = plan_config(request)
         inject_devices(config, host.device_requests, self.cdi_directories, every_device=host.privileged)
-        make_mountpoints(rootfs, config["mounts"])
+        if ids:
+            with_filesystem_ids(ids.uid, ids.gid, lambda: make_mountpoints(rootfs, config["mounts"]))
+        else:
+            make_mountpoints(rootfs, config["mounts"])
         self._tell_holders(container, attachment)
         log = self.logs.target(container, document)
         return ContainerProcess(container.id, config, stdio, log, (runtime.path, *runtime.arguments) if runtime else ())
+
+    def _in_user_namespace(self, request: OCIRequest, container_id: str, rootfs: Path, ids: MappedIds) -> OCIRequest:
+        reached = self.mounts.reachable(container_id, rootfs, request.etc_files, ids)
+        return msgspec.structs.replace(
+            request,
+            rootfs=reached.rootfs,
+            etc_files=reached.files,
+            userns_path=self.user_namespaces.path(container_id),
+            id_mapping=self.user_namespaces.mapping,
+        )
 
     def _joined(self, mode: str, namespace: str, what: str) -> str | None:
         """The namespace of the container that ``mode`` names. Raises ConflictError when that one does not run."""
@@ -195,8 +216,16 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             no_new_privileges=parse_security_options(host.security_opt).no_new_privileges,
             apparmor_profile=self.apparmor.profile_of(host, privileged=wanted.privileged or host.privileged),
         )
-        stdio = Stdio(wanted.tty, wanted.attach_stdin, True, wanted.console_size)
-        return ExecProcess(container.id, exec_id, plan_process(request), stdio)
+        process = plan_process(request)
+        owner = None if wanted.tty else self._on_host(container, process["user"]["uid"], process["user"]["gid"])
+        stdio = Stdio(wanted.tty, wanted.attach_stdin, True, wanted.console_size, owner)
+        return ExecProcess(container.id, exec_id, process, stdio)
+
+    def _on_host(self, container: Container, uid: int, gid: int) -> tuple[int, int]:
+        mapping = self.user_namespaces.mapping
+        if mapping is None or not is_mapped(container, mapping):
+            return uid, gid
+        return to_host(mapping.uids, uid), to_host(mapping.gids, gid)
 
     def _process(
         self, container: Container, document: CreateRequest, rootfs: Path, linked: Sequence[LinkedContainer]

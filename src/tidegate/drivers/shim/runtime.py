@@ -65,6 +65,7 @@ def stdio_document(stdio: Stdio) -> dict[str, object]:
         "open_stdin": stdio.open_stdin,
         "stdin_once": stdio.stdin_once,
         "console_size": list(stdio.console_size) if stdio.console_size else None,
+        "owner": list(stdio.owner) if stdio.owner else None,
     }
 
 

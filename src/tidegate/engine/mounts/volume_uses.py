@@ -11,8 +11,8 @@ import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
+from tidegate.engine.file_ports import VolumeStore
 from tidegate.engine.mounts.volume_options import device_mount
-from tidegate.engine.ports import VolumeStore
 
 Options = Mapping[str, str]
 
