@@ -106,6 +106,28 @@ def test_the_next_engine_finds_it_and_what_was_left(tmp_path: Path) -> None:
     play(tmp_path, body)
 
 
+def test_an_assignment_that_was_damaged_stops_nothing(tmp_path: Path) -> None:
+    async def body(places: Places) -> None:
+        places.make()
+        (places.assigned / f"{ID}.json").write_bytes(b"")
+        forwarder = LogForwarder(places)
+        await forwarder.recover([ID])
+        await forwarder.end(ID)
+        async with peer() as (server, remote):
+            await forwarder.begin(remote, places.log(ID))
+            append(places.log(ID), 1)
+            await until(lambda: server.lines == ["line 1"])
+            (places.assigned / f"{ID}.json").write_bytes(b"{")
+            await forwarder.remove(ID)
+            assert not list(places.ids())
+            pid = holder(forwarder)
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        await forwarder.close()
+
+    play(tmp_path, body)
+
+
 def test_a_log_that_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     async def body(places: Places) -> None:
         with pytest.raises(InternalError, match="not where the forwarder looks"):

@@ -29,7 +29,10 @@ _MATCHING = """\
 import json, re, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
 pattern, names = json.load(sys.stdin)
-json.dump([name for name in names if re.search(pattern, name)], sys.stdout)
+try:
+    json.dump([name for name in names if re.search(pattern, name)], sys.stdout)
+except (re.error, RecursionError, OverflowError) as error:
+    json.dump(str(error), sys.stdout)
 """
 
 
@@ -101,7 +104,7 @@ def tag_facts(container: Container, document: CreateRequest) -> TagFacts:
 
 
 def find_names(pattern: str, names: Collection[str]) -> Collection[str]:
-    """The names in which the expression is found. Blocks. Raises InvalidParameterError when that takes too long."""
+    """The names in which the expression is found. Blocks. Raises InvalidParameterError: none, or too long."""
     if not names:
         return ()
     command = [sys.executable, "-I", "-S", "-c", _MATCHING]
@@ -110,5 +113,7 @@ def find_names(pattern: str, names: Collection[str]) -> Collection[str]:
         done = subprocess.run(command, input=asked, capture_output=True, timeout=MATCHING_TIMEOUT_S, check=True)  # noqa: S603
     except subprocess.SubprocessError as error:
         raise InvalidParameterError(f"log opt: the expression {pattern!r} takes too long") from error
-    found: list[str] = json.loads(done.stdout)
+    found: list[str] | str = json.loads(done.stdout)
+    if isinstance(found, str):
+        raise InvalidParameterError(f"log opt: the expression {pattern!r} is wrong: {found}")
     return found

@@ -4,7 +4,6 @@ Only fields are known, none of the functions of Go's templates: what else stands
 Source: https://docs.docker.com/engine/logging/log_tags/, moby ``daemon/logger/loginfo.go``.
 """
 
-import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -13,7 +12,6 @@ from tidegate.base.errors import InvalidParameterError
 
 DEFAULT_TAG = "{{.ID}}"
 _SHORT = 12
-_ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 
 
 class TagFacts(msgspec.Struct, frozen=True):
@@ -42,15 +40,18 @@ _FIELDS: Mapping[str, Callable[[TagFacts], str]] = {
 
 def render_tag(template: str, facts: TagFacts) -> str:
     """Raises InvalidParameterError for what is no field."""
-    text = _ACTION.sub(lambda found: _field(found[1])(facts), template)
-    if "{{" in _ACTION.sub("", template):
-        raise InvalidParameterError(f"log opt tag: {template!r} has a {{{{ without its }}}}")
+    text, *rest = template.split("{{")
+    for part in rest:
+        name, closing, following = part.partition("}}")
+        if not closing:
+            raise InvalidParameterError("log opt tag: there is a {{ without its }}")
+        text += _field(name.strip())(facts) + following
     return text
 
 
 def _field(name: str) -> Callable[[TagFacts], str]:
     if name not in _FIELDS:
-        raise InvalidParameterError(f"log opt tag: {{{{{name}}}}} is none of {', '.join(sorted(_FIELDS))}")
+        raise InvalidParameterError(f"log opt tag: {{{{{name[:100]}}}}} is none of {', '.join(sorted(_FIELDS))}")
     return _FIELDS[name]
 
 

@@ -62,6 +62,8 @@ def test_what_cannot_be_read() -> None:
 
 def test_an_expression_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_names("^a|c$", ["ab", "bc", "d"]) == ["ab", "bc"]
+    with pytest.raises(InvalidParameterError, match="is wrong: missing"):
+        find_names("(", ["a"])
     monkeypatch.setattr(plans, "MATCHING_TIMEOUT_S", 0.2)
     with pytest.raises(InvalidParameterError, match="takes too long"):
         find_names("(a+)+$", ["a" * 64 + "b"])

@@ -84,7 +84,9 @@ class Forwarder:
     async def _ship(self, container_id: str, shipper: Shipper) -> None:
         while True:
             try:
-                self._watch.add(self._places.directory(container_id))
+                directory = self._places.directory(container_id)
+                directory.mkdir(exist_ok=True, mode=0o700)  # the shim makes it too; whoever comes first
+                self._watch.add(directory)
                 return await shipper.run()
             except OSError as error:
                 _log.warning("%s: its log cannot be read: %s", container_id[:12], error)

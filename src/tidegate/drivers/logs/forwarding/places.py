@@ -80,7 +80,6 @@ class Places(NamedTuple):
 
     def write(self, container_id: str, assignment: Assignment) -> None:
         """Raises OSError."""
-        self.directory(container_id).mkdir(exist_ok=True, mode=0o700)
         temporary = self.assigned / f".{container_id}"
         temporary.write_bytes(msgspec.json.encode(assignment))
         temporary.replace(self.assigned / f"{container_id}.json")

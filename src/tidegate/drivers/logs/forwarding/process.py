@@ -77,8 +77,11 @@ class LogForwarder:
             return
         try:
             before = await asyncio.to_thread(self._places.read, container_id)
-        except (OSError, msgspec.DecodeError) as error:
-            raise InternalError(f"the assignment of {container_id} cannot be read: {error}") from error
+        except (OSError, msgspec.DecodeError) as error:  # as a loss of power may leave it
+            _log.warning("%s: the assignment of its remote log cannot be read: %s", container_id[:12], error)
+            if stage is Stage.REMOVED:
+                await asyncio.to_thread(self._places.forget, container_id)
+            return
         if before is not None and before.stage not in (stage, Stage.REMOVED):
             await self._assign(container_id, Assignment(before.remote, stage, time.time()))
 

@@ -19,6 +19,7 @@ from tidegate.engine.logging.addresses import fluentd_address
 from tidegate.engine.logging.remote import RemoteLog
 
 ACK_TIMEOUT_S = 60.0
+LONGEST_ACK_BYTES = 4096
 _NANOSECONDS = 1_000_000_000
 _EVENT_TIME = 0
 
@@ -70,6 +71,9 @@ class FluentdRemote:
         data = b""
         while True:
             data += await self._stream.receive(self._read_timeout_s)
+            if len(data) > LONGEST_ACK_BYTES:
+                self._stream.close()
+                raise ConnectionAbortedError("the remote sends what is no acknowledgement")
             try:
                 answer = msgspec.msgpack.decode(data)
             except msgspec.DecodeError:
