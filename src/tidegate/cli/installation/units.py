@@ -20,7 +20,7 @@ _STATE, _RUNTIME = Path("/var/lib"), Path("/run")
 _CAPABILITIES = (
     "CAP_SETUID", "CAP_SETGID",  # workers become nobody
     "CAP_KILL",  # and are ended
-    "CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE",  # their audit is theirs to append to; a socket may be a group's
+    "CAP_CHOWN",  # a socket may be a group's
     "CAP_SYS_CHROOT",  # the decoy
     "CAP_NET_BIND_SERVICE",
 )  # fmt: skip
@@ -43,7 +43,7 @@ _GATE_CONFINED = (
     "MemoryDenyWriteExecute=yes",
     "KeyringMode=private",
     "SystemCallArchitectures=native",
-    "SystemCallFilter=@system-service chroot",
+    "SystemCallFilter=@system-service chroot seccomp",  # seccomp: workers filter themselves further
     "SystemCallErrorNumber=EPERM",
     f"CapabilityBoundingSet={' '.join(_CAPABILITIES)}",
 )

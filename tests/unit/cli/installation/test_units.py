@@ -41,6 +41,8 @@ def test_the_gate_is_confined_and_reaches_what_it_writes() -> None:
     gate = units(FACTS)[GATE].splitlines()
     assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "StateDirectory=tidegate"} <= set(gate)
     assert not [line for line in gate if line.startswith("ReadWritePaths")]
+    (calls,) = [line for line in gate if line.startswith("SystemCallFilter")]
+    assert {"chroot", "seccomp"} <= set(calls.split())  # the decoy, and the workers' own filter: in no wider group
     config = decide_config({"data-root": "/srv/tide gate", "exec-root": "/run/deep/tidegate"}, {})
     sockets = (Path("/run/ci/a.sock"), Path("/srv/tide gate/b.sock"))
     elsewhere = units(unit_facts(("/root/venv/bin/tidegate",), config, sockets))[GATE].splitlines()
