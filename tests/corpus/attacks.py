@@ -277,6 +277,8 @@ def confinement() -> Iterator[Attack]:
     yield create("annotations for the runtime", {"Annotations": {"run.oci.hooks": "/tmp/h"}})
     yield create("privileged port of the host", {"PortBindings": {"22/tcp": [{"HostPort": "22"}]}})
     yield create("privileged port of the host", {"PortBindings": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}]}})
+    for container_port in ("22/tcp:5000", "22/:5000", "22/tcp/*:5000", "x"):
+        yield create("privileged port behind a protocol", {"PortBindings": {container_port: [{"HostPort": "22"}]}})
 
 
 def spellings() -> Iterator[Attack]:

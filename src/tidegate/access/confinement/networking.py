@@ -42,6 +42,7 @@ CREATE_FIELDS = frozenset(
 )
 _MODES = frozenset({"", "default", "bridge", "none"})
 _HOST_MODES = frozenset({"host"})
+_CONTAINER_PORT = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp))?", re.ASCII | re.IGNORECASE)
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _BRIDGE = "com.docker.network.bridge."
 _HARMLESS_OPTIONS = frozenset(
@@ -97,6 +98,10 @@ def port_claims(host: Tree, prefix: str) -> Iterator[Demand]:
     if flag(host, "PublishAllPorts"):
         yield Demand(DemandKind.PORT, f"{prefix}PublishAllPorts", "*:0/all")
     for container_port, bindings in mapping(host, "PortBindings").items():
+        # What follows the number ends up behind the host's port, where a colon would begin another one.
+        if not _CONTAINER_PORT.fullmatch(container_port):
+            yield Demand(DemandKind.FIELD, f"{prefix}PortBindings", container_port)
+            continue
         for binding in documents({"PortBindings": bindings}, "PortBindings"):
             address, port = text(binding, "HostIp") or "*", text(binding, "HostPort") or "0"
             if re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", port, re.ASCII):
