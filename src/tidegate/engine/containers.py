@@ -187,13 +187,9 @@ class ContainerService:
                 await self._kill_for_removal(actor)
             if self._directory.get(container.id) is None or gone.done():
                 return
-            await self._ask(container.id, p.RemoveRequested())
+            await self._ask(container.id, p.RemoveRequested(volumes))
         finally:
             gone.cancel()
-        if volumes and not container.state.rules.auto_remove:
-            for use in container.settings.volumes:
-                if use.anonymous:
-                    await self._ports.volumes.remove(use.name)
 
     async def _kill_for_removal(self, actor: ContainerActor) -> None:
         """Asked in any phase: a container that is just being released may be about to start again."""

@@ -225,7 +225,7 @@ class ContainerEffects:
             await self._release(container)
         await self._ports.remote_logs.remove(container.id)
         await self._ports.rootfs.remove(container.id)
-        if container.state.rules.auto_remove:
+        if container.state.rules.auto_remove or container.state.takes_volumes:
             for use in container.settings.volumes:
                 if use.anonymous:
                     await self._ports.volumes.remove(use.name)

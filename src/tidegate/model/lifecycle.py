@@ -229,8 +229,10 @@ def _out_of_memory(state: State, _event: p.OutOfMemory) -> Step:
     return Step(replace(state, oom_killed=True), (p.Publish("oom"),))
 
 
-def _remove(state: State, _event: Event) -> Step:
-    return Step(replace(state, phase=Phase.REMOVING), (p.DisarmTimer("restart"), p.Remove()))
+def _remove(state: State, event: Event) -> Step:
+    asked = isinstance(event, p.RemoveRequested) and event.volumes
+    removing = replace(state, phase=Phase.REMOVING, takes_volumes=state.takes_volumes or asked)
+    return Step(removing, (p.DisarmTimer("restart"), p.Remove()))
 
 
 def _removed(state: State, _event: p.Removed) -> Step:

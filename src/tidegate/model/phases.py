@@ -45,7 +45,8 @@ class State(msgspec.Struct, frozen=True):
 
     ``attended``: a user asked for the last launch, and was told what became of it. ``restart_owed``: the run is being
     ended because it is unhealthy, and is followed by another. ``health`` is None without a check, or before a start.
-    ``held``: the next run waits for other containers (``model/boot_order.py``), not for a timer.
+    ``held``: the next run waits for other containers (``model/boot_order.py``), not for a timer. ``takes_volumes``: the
+    anonymous volumes go with the container.
     """
 
     phase: Phase = Phase.CREATING
@@ -65,6 +66,7 @@ class State(msgspec.Struct, frozen=True):
     restart_owed: bool = False
     health: Health | None = None
     held: bool = False
+    takes_volumes: bool = False
 
     @property
     def is_passing(self) -> bool:
@@ -173,7 +175,9 @@ class Probed(msgspec.Struct, frozen=True):
 
 
 class RemoveRequested(msgspec.Struct, frozen=True):
-    """A user removes a container that does not run."""
+    """A user removes a container that does not run; with ``volumes``, its anonymous ones too."""
+
+    volumes: bool = False
 
 
 class Removed(msgspec.Struct, frozen=True):

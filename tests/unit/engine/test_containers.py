@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.runtime import not_found_in_path
 from tests.unit.engine.life import Life, settle
 
-from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, TidegateError
 from tidegate.engine.containers import NewContainer
 from tidegate.model.container import PublishedPort, Settings, VolumeUse
 from tidegate.model.phases import Phase, Rules
@@ -219,5 +219,21 @@ def test_a_stop_that_meets_a_start_waits_for_it() -> None:
         life.runtime.gate.set()
         assert await stopping is True
         assert life.service.resolve("web").state.phase is Phase.EXITED
+
+    play(body)
+
+
+def test_anonymous_volumes_go_with_the_container_when_it_goes_at_last() -> None:
+    async def body(life: Life) -> None:
+        uses = (VolumeUse("kept", "/kept", copy_up=False), VolumeUse("a" * 64, "/gone", copy_up=False, anonymous=True))
+        await life.service.create(NewContainer("web", "alpine", "sha256:1", settings=Settings(volumes=uses)))
+        life.rootfs.busy = True
+        with pytest.raises(TidegateError):
+            await life.service.remove("web", volumes=True)
+        assert set(life.volumes.volumes) == {"kept", "a" * 64}
+        life.rootfs.busy = False
+        await life.reboot()
+        await life.service.remove("web")
+        assert set(life.volumes.volumes) == {"kept"} and life.service.list() == []
 
     play(body)

@@ -181,3 +181,10 @@ def test_clients_see_nothing_of_the_moments_in_between() -> None:
     state = step(State(phase=Phase.CREATED), p.StartRequested()).state
     assert seen_phase(state) is Phase.CREATED
     assert seen_phase(step(RUNNING, p.Exited(1, 2)).state) is Phase.EXITED
+
+
+def test_that_volumes_go_too_is_known_as_long_as_the_removal_takes() -> None:
+    removing = step(State(phase=Phase.EXITED), p.RemoveRequested(volumes=True)).state
+    again, effects = story(removing, p.RemoveFailed("busy"), p.RemoveRequested(), p.FoundLost(3))
+    assert removing.takes_volumes and again.takes_volumes and effects[-1] == p.Remove()
+    assert not step(State(phase=Phase.EXITED), p.RemoveRequested()).state.takes_volumes
