@@ -49,6 +49,29 @@ def test_a_profile_of_the_client_s(engine: RunningEngine, tmp_path: Path) -> Non
     assert "defaultAction is missing" in run(engine, *option(f"seccomp={profile}"), script="true")[1]
 
 
+def test_the_engine_s_own_profile(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps(NO_CHMOD))
+    script = "touch /x; chmod 700 /x"
+    with running_engine("--seccomp-profile", str(profile)) as running:
+        assert "Operation not permitted" in run(running, script=script)[1]
+        assert run(running, *option("seccomp=builtin"), script=script) == ("", "")
+        host = [
+            "run",
+            "--rm",
+            "--network",
+            "host",
+            "--add-host",
+            "gw:host-gateway",
+            "busybox",
+            "grep",
+            "gw",
+            "/etc/hosts",
+        ]
+        gateway = running.docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge").stdout
+        assert running.docker(*host).stdout.split() == [gateway.strip(), "gw"]
+
+
 def test_masks_of_system_paths(engine: RunningEngine) -> None:
     script = "grep -c -E ' /proc/sys ' /proc/mounts"
     assert run(engine, script=script)[0] == "1"

@@ -141,7 +141,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
     runtimes = Runtimes(asked.runtimes, find_runtimes(), asked.default_runtime)
     staged = settings.exec_root / "mounts"
     rootfs = OverlayRootFilesystems(data, layers.diff_path, user_namespaces.ids, staged)
-    installed = cache(partial(read_installation, runtimes, data))
+    installed = cache(partial(read_installation, runtimes, data, asked.init_path))
 
     volumes = LocalVolumeStore(data / "volumes", host_mounts)
     stage = MountStage(staged, volumes.path, layers.diff_path, host_mounts)
@@ -154,18 +154,18 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         def home(identity: str) -> Path:
             return data / "rootfs" / identity
 
-        gateway = settings.containers.host_gateway
         logs = LogPlanner(home, forwarded)
         return ProcessPlanner(
             home,
             mounts,
             cgroup_parent,
-            SeccompCompiler(),
+            SeccompCompiler(asked.seccomp_profile),
             logs,
             links,
-            gateway,
+            lambda: asked.host_gateway or str(bridge.gateway),
             runtimes,
             cdi_directories(settings),
+            asked.init_path,
             apparmor,
             user_namespaces,
         )

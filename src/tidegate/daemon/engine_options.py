@@ -1,4 +1,6 @@
-"""Settings of the engine that are more than one value: what is asked for, checked, and told to its process. Pure.
+"""Settings of the engine that are more than one value: what is asked for, checked, and told to its process.
+
+Pure, but for a profile that a setting names, which is read.
 
 Every function raises InvalidParameterError naming the setting.
 """
@@ -10,13 +12,15 @@ from typing import Any
 
 import msgspec
 
-from tidegate.base.errors import InvalidParameterError
+from tidegate.base.errors import InvalidParameterError, TidegateError
 from tidegate.base.sizes import parse_memory_size
 from tidegate.daemon.process_settings import BridgeRules, ContainerDefaults, Transfers
 from tidegate.engine.isolation.cgroup_parent import plan_cgroup_parent
 from tidegate.engine.isolation.namespace_modes import IPC_DEFAULTS
 from tidegate.engine.isolation.runtimes import OWN, SECOND, RuntimeCommand
+from tidegate.engine.isolation.security_options import UNCONFINED, check_profile
 from tidegate.engine.isolation.ulimits import check_ulimit, parse_ulimit
+from tidegate.kernel.seccomp import BUILTIN
 from tidegate.spec.container import Ulimit
 
 LOWEST_MTU, HIGHEST_MTU = 68, 65535
@@ -95,13 +99,15 @@ def parse_container_defaults(values: Mapping[str, Any]) -> ContainerDefaults:
         host_gateway=parse_host_gateway(values),
         host_ip=_address("ip", values["ip"]) if values.get("ip") else "",
         init=values.get("init", False),
-        no_new_privileges=values.get("no-new-privileges", False),
+        security_options=_security_options(values),
+        seccomp_profile=_seccomp_profile(values.get("seccomp-profile", "")),
+        init_path=_path("init-path", values["init-path"]) if values.get("init-path") else None,
         cgroup_parent=_cgroup_parent(values.get("cgroup-parent", "")),
         ipc_mode=_ipc_mode(values.get("default-ipc-mode") or "private"),
         shm_size_bytes=_shm_size(values["default-shm-size"]) if "default-shm-size" in values else 64 << 20,
         ulimits=tuple(parse_default_ulimits(values.get("default-ulimits", {}))),
         runtimes=(named := parse_runtimes(values.get("runtimes", {}))),
-        cdi_directories=tuple(_directory("cdi-spec-dirs", text) for text in values.get("cdi-spec-dirs", ())),
+        cdi_directories=tuple(_path("cdi-spec-dirs", text) for text in values.get("cdi-spec-dirs", ())),
         default_runtime=_default_runtime(values.get("default-runtime") or OWN, named),
     )
 
@@ -128,7 +134,26 @@ def parse_runtimes(given: Mapping[str, Any] | Sequence[str]) -> dict[str, Runtim
     return found
 
 
-def _directory(setting: str, text: str) -> Path:
+def _security_options(values: Mapping[str, Any]) -> tuple[str, ...]:
+    hardened = ("no-new-privileges",) if values.get("no-new-privileges", False) else ()
+    return (*hardened, "seccomp=unconfined") if values.get("seccomp-profile") == UNCONFINED else hardened
+
+
+def _seccomp_profile(text: str) -> str:
+    """What the named file says; "" for the one built in."""
+    if text in ("", BUILTIN, UNCONFINED):
+        return ""
+    try:
+        profile = _path("seccomp-profile", text).read_text()
+        check_profile(profile)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidParameterError(f"seccomp-profile: {error}") from error
+    except TidegateError as error:
+        raise InvalidParameterError(f"seccomp-profile: {text}: {error.message}") from error
+    return profile
+
+
+def _path(setting: str, text: str) -> Path:
     if not text.startswith("/"):
         raise InvalidParameterError(f"{setting}: {text!r} is no absolute path")
     return Path(text)

@@ -32,7 +32,10 @@ class Transfers(msgspec.Struct, frozen=True):
 
 
 class ContainerDefaults(msgspec.Struct, frozen=True):
-    """What containers get that do not say; ``host_ip`` is where their ports are published."""
+    """What containers get that do not say; ``host_ip`` is where their ports are published.
+
+    ``seccomp_profile`` is a profile's text, "" for Docker's.
+    """
 
     dns: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
@@ -40,7 +43,9 @@ class ContainerDefaults(msgspec.Struct, frozen=True):
     host_gateway: str = ""
     host_ip: str = ""
     init: bool = False
-    no_new_privileges: bool = False
+    security_options: tuple[str, ...] = ()
+    seccomp_profile: str = ""
+    init_path: Path | None = None
     cgroup_parent: str = ""
     ipc_mode: str = "private"
     shm_size_bytes: int = 64 << 20

@@ -132,6 +132,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dns", "dns", L, help="name server of containers that do not say"),
     Setting("dns-opts", "dns-opt", L, help="option of resolv.conf for containers that do not say"),
     Setting("dns-search", "dns-search", L, help="search domain of containers that do not say"),
+    Setting("init-path", "init-path", T, help="the init program (default: docker-init, tini-static or catatonit)"),
+    Setting("seccomp-profile", "seccomp-profile", T, help="of containers that do not say: a file, builtin, unconfined"),
     Setting("init", "init", F, help="run an init in containers that do not say"),
     Setting(
         "userns-remap",

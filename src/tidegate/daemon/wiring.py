@@ -131,7 +131,7 @@ class Engine:
             dns_options=asked.dns_options,
             dns_search=asked.dns_search,
             init=asked.init,
-            no_new_privileges=asked.no_new_privileges,
+            security_options=asked.security_options,
             ipc_mode=asked.ipc_mode,
             shm_size_bytes=asked.shm_size_bytes,
             ulimits=asked.ulimits,
@@ -253,5 +253,6 @@ def engine_facts(settings: EngineProcessSettings, defaults: Defaults, runtimes: 
         labels=settings.labels,
         proxies=settings.transfers.proxies,
         address_pools=settings.bridge_rules.pools,
-        no_new_privileges=settings.containers.no_new_privileges,
+        no_new_privileges="no-new-privileges" in settings.containers.security_options,
+        seccomp_profile=settings.containers.seccomp_profile,
     )

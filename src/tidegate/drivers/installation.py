@@ -19,10 +19,10 @@ _COMMIT = re.compile(r"(?:^commit:|- git\.)\s*(\S+)", re.MULTILINE)
 _DOCKERS_NAMES = {"ext2": "extfs", "ext3": "extfs", "ext4": "extfs", "overlay": "overlayfs"}
 
 
-def read_installation(runtimes: Runtimes, data_root: Path) -> Installation:
+def read_installation(runtimes: Runtimes, data_root: Path, init_path: Path | None = None) -> Installation:
     """May block. What cannot be found or read is unknown, never an error."""
     runtime = shutil.which(runtimes.known[runtimes.default].path)
-    init = find_init()
+    init = init_path or find_init()
     mountinfo = Path("/proc/thread-self/mountinfo").read_text(errors="surrogateescape")
     filesystem = filesystem_of(str(data_root.resolve()), mountinfo)
     return Installation(

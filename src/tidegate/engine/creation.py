@@ -15,6 +15,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import NewContainer
 from tidegate.engine.creation_refusals import refuse_what_is_not_done
 from tidegate.engine.health_checks import merge_health_config, parse_health_check
+from tidegate.engine.isolation.security_options import with_defaults as with_options
 from tidegate.engine.isolation.storage_options import parse_storage_size
 from tidegate.engine.isolation.ulimits import with_defaults
 from tidegate.engine.isolation.user_namespaces import IdMapping, check_user_namespace
@@ -64,7 +65,7 @@ class Defaults(msgspec.Struct, frozen=True):
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     init: bool = False
-    no_new_privileges: bool = False
+    security_options: tuple[str, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     runtime: str = "crun"
     id_mapping: IdMapping | None = None
@@ -167,16 +168,11 @@ def fill_in(request: CreateRequest, defaults: Defaults) -> CreateRequest:
         init=defaults.init or None if host.init is None else host.init,
         runtime=host.runtime or defaults.runtime,
         ulimits=with_defaults(host.ulimits, defaults.ulimits),
-        security_opt=_hardened(host.security_opt) if defaults.no_new_privileges else host.security_opt,
+        security_opt=with_options(host.security_opt, defaults.security_options),
     )
     shares_name = host.network_mode == "host" and host.uts_mode != "host"
     hostname = request.hostname or (defaults.host_name if shares_name else "")
     return msgspec.structs.replace(request, host_config=host, hostname=hostname)
-
-
-def _hardened(options: tuple[str, ...]) -> tuple[str, ...]:
-    says = any(option.replace(":", "=", 1).partition("=")[0] == "no-new-privileges" for option in options)
-    return options if says else (*options, "no-new-privileges")
 
 
 def merge_environment(defaults: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:

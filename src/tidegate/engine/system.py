@@ -47,6 +47,7 @@ class EngineFacts(msgspec.Struct, frozen=True):
     runtimes: Runtimes = Runtimes()
     cdi_directories: Sequence[Path] = ()
     no_new_privileges: bool = False
+    seccomp_profile: str = ""
 
 
 class EngineInfo(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ from tidegate.base.errors import InternalError, InvalidParameterError, NotSuppor
 
 DEFAULT_PROFILE = Path("/usr/share/containers/seccomp.json")
 BPF_ANNOTATION = "run.oci.seccomp_bpf_data"
+BUILTIN = "builtin"
 _MOST_PROGRAMS = 128
 
 _ALLOW = 0x7FFF0000
@@ -300,15 +301,15 @@ class SeccompProgram(msgspec.Struct, frozen=True):
 
 
 class SeccompCompiler:
-    """Docker's default filter and profiles of clients: one compilation for each, and for each capability set."""
+    """Docker's default filter, the engine's, and profiles of clients: one compilation for each and its capabilities."""
 
-    def __init__(self, profile_path: Path = DEFAULT_PROFILE) -> None:
-        self._profile_path = profile_path
+    def __init__(self, engine_profile: str = "", profile_path: Path = DEFAULT_PROFILE) -> None:
+        self._engine_profile, self._profile_path = engine_profile, profile_path
         self._profile: Mapping[str, Any] | None = None
         self._programs: OrderedDict[tuple[frozenset[str], str], SeccompProgram] = OrderedDict()
 
     def program(self, capabilities: Iterable[str], text: str = "") -> SeccompProgram:
-        """Of a profile's text, "" for the default one.
+        """Of a profile's text, "" for the engine's, ``builtin`` for Docker's.
 
         Raises NotSupportedError when that is not installed, and what ``parse_profile`` and ``compile_profile`` raise.
         """
@@ -321,10 +322,10 @@ class SeccompCompiler:
 
     def rules(self, capabilities: frozenset[str], text: str = "") -> tuple[Mapping[str, Any], Sequence[Rule]]:
         """A profile, and what holds of it for the container. Raises as ``program`` does."""
-        host = Host.current()
-        profile = parse_profile(text) if text else self._default_profile()
+        host, text = Host.current(), text or self._engine_profile or BUILTIN
+        profile = self._default_profile() if text == BUILTIN else parse_profile(text)
         rules = plan_rules(profile, capabilities, host)
-        return profile, rules if text else restrict_to_docker(rules, capabilities, host)
+        return profile, restrict_to_docker(rules, capabilities, host) if text == BUILTIN else rules
 
     def _compiled(self, capabilities: frozenset[str], text: str) -> SeccompProgram:
         host = Host.current()

@@ -1,6 +1,7 @@
 """Settings of the engine that are more than one value."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +105,9 @@ def test_what_containers_get_that_do_not_say() -> None:
         ({"runtimes": {"kata": {"runtimeType": "io.containerd.kata.v2"}}}, "runtimes: kata: path and runtimeArgs"),
         ({"runtimes": {"x": {"path": 7}}}, "runtimes: x: Expected `str`"),
         ({"runtimes": ["x"]}, "runtimes: 'x' has no name or no path"),
+        ({"seccomp-profile": "profile.json"}, "seccomp-profile: 'profile.json' is no absolute path"),
+        ({"seccomp-profile": "/nope"}, "seccomp-profile: .*No such file"),
+        ({"init-path": "tini"}, "init-path: 'tini' is no absolute path"),
         ({"cdi-spec-dirs": ["cdi"]}, "cdi-spec-dirs: 'cdi' is no absolute path"),
         ({"default-runtime": "kata"}, "default-runtime: 'kata' is none of runtimes"),
     ],
@@ -118,3 +122,15 @@ def test_runtimes_from_the_file_and_from_flags() -> None:
     found = parse_container_defaults(file)
     assert (found.runtimes, found.default_runtime) == ({"x": RuntimeCommand("/bin/x", ("--y",))}, "x")
     assert parse_container_defaults({"runtimes": ["x=/bin/x"]}).runtimes == {"x": RuntimeCommand("/bin/x")}
+
+
+def test_a_seccomp_profile_is_read_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    path.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    found = parse_container_defaults({"seccomp-profile": str(path), "no-new-privileges": True})
+    assert (found.seccomp_profile, found.security_options) == (path.read_text(), ("no-new-privileges",))
+    assert parse_container_defaults({"seccomp-profile": "builtin"}) == ContainerDefaults()
+    assert parse_container_defaults({"seccomp-profile": "unconfined"}).security_options == ("seccomp=unconfined",)
+    path.write_text("{}")
+    with pytest.raises(InvalidParameterError, match="seccomp-profile: .*profile.json: .*defaultAction is missing"):
+        parse_container_defaults({"seccomp-profile": str(path)})

@@ -57,7 +57,11 @@ def test_the_engine_s_defaults_are_written_down() -> None:
 
 def test_what_the_administrator_set_is_for_containers_that_do_not_say() -> None:
     defaults = Defaults(
-        dns=("1.1.1.1",), dns_options=("ndots:1",), dns_search=("corp",), init=True, no_new_privileges=True
+        dns=("1.1.1.1",),
+        dns_options=("ndots:1",),
+        dns_search=("corp",),
+        init=True,
+        security_options=("no-new-privileges",),
     )
     plain = merged(plan(defaults=defaults)).host_config
     assert (plain.dns, plain.dns_options, plain.dns_search) == (("1.1.1.1",), ("ndots:1",), ("corp",))

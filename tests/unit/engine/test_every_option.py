@@ -204,6 +204,7 @@ def outcome(document: Mapping[str, object], home: Path) -> object:
         Unfiltered(),
         LogPlanner(lambda _identity: home, Places(home / "logs")),
         LinkTable(missing, list, missing_attachment),
+        lambda: "172.17.0.1",
     )
     attachment = BridgeAttachment(container.id, "172.17.0.2", 16, "172.17.0.1", "02:42:ac:11:00:02", ())
     attached = attachment if settings.network == "bridge" else None

@@ -101,7 +101,7 @@ def info_view(info: EngineInfo) -> dict[str, Any]:
         "ContainerdCommit": _commit(None),
         "RuncCommit": _commit(runtime),
         "InitCommit": _commit(init),
-        "SecurityOptions": _security_options(facts),
+        "SecurityOptions": _security_options(facts, host),
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [str(path) for path in facts.cdi_directories],
         **({"DefaultAddressPools": _pools_view(facts)} if facts.address_pools else {}),
@@ -125,13 +125,15 @@ def component_view(program: Program) -> dict[str, Any]:
     return {"Name": program.name, "Version": program.version, "Details": {"GitCommit": program.commit}}
 
 
-def _security_options(facts: EngineFacts) -> list[str]:
+def _security_options(facts: EngineFacts, host: HostFacts) -> list[str]:
     options = {
         "name=userns": facts.user_namespaces,
         "name=cgroupns": facts.private_cgroups,
         "name=no-new-privileges": facts.no_new_privileges,
     }
-    return ["name=seccomp,profile=builtin", *(name for name, is_on in options.items() if is_on)]
+    apparmor = ["name=apparmor"] if host.controls.apparmor else []
+    seccomp = f"name=seccomp,profile={'custom' if facts.seccomp_profile else 'builtin'}"
+    return [*apparmor, seccomp, *(name for name, is_on in options.items() if is_on)]
 
 
 def _runtimes_view(runtimes: Runtimes) -> dict[str, Any]:

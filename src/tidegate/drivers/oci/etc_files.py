@@ -9,7 +9,6 @@ Source: moby's libnetwork/etchosts and libnetwork/resolvconf.
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.links.names import HOST_GATEWAY, split_extra_host
 from tidegate.engine.links.table import LinkedContainer
 from tidegate.engine.ports import BridgeAttachment
@@ -39,7 +38,7 @@ def hosts_text(
     linked: Iterable[LinkedContainer] = (),
     host_gateway: str = "",
 ) -> str:
-    """``/etc/hosts``; ``names`` are the container's own, ``host-gateway`` is ``host_gateway`` or else the bridge.
+    """``/etc/hosts``; ``names`` are the container's own, ``host-gateway`` is ``host_gateway``.
 
     Raises InvalidParameterError for a malformed extra host.
     """
@@ -47,9 +46,7 @@ def hosts_text(
     for entry in extra:
         name, address = split_extra_host(entry)
         if address == HOST_GATEWAY:
-            if attachment is None and not host_gateway:
-                raise InvalidParameterError("unable to derive the IP value for host-gateway")
-            address = host_gateway or (attachment.gateway if attachment is not None else "")
+            address = host_gateway
         lines.append(f"{address}\t{name}")
     lines += [f"{each.address}\t{' '.join(each.names)}" for each in linked]
     if attachment is not None:

@@ -46,7 +46,7 @@ from tidegate.engine.device_rules import parse_device_rule
 from tidegate.engine.isolation.cgroup_parent import cgroup_path
 from tidegate.engine.isolation.namespace_modes import IPC, ipc_of
 from tidegate.engine.isolation.runtimes import Runtimes
-from tidegate.engine.isolation.security_options import BUILTIN, UNCONFINED, parse_security_options
+from tidegate.engine.isolation.security_options import UNCONFINED, parse_security_options
 from tidegate.engine.isolation.user_namespaces import is_mapped, to_host
 from tidegate.engine.links.table import LinkedContainer, LinkTable
 from tidegate.engine.ports import (
@@ -79,9 +79,10 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     seccomp: SeccompCompiler
     logs: LogPlanner
     links: LinkTable
-    host_gateway: str = ""
+    host_gateway: Callable[[], str]
     runtimes: Runtimes = Runtimes()
     cdi_directories: tuple[Path, ...] = DEFAULT_DIRECTORIES
+    init_path: Path | None = None
     apparmor: AppArmor = msgspec.field(default_factory=AppArmor)
     user_namespaces: UnsharedNamespaces = UnsharedNamespaces(None)
 
@@ -115,7 +116,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
             shm_size_bytes=host.shm_size,
             shm_source=self._shared_memory(container, host, ipc),
             has_shm=ipc.memory != "none",
-            init_host_path=_init_path() if host.init else None,
+            init_host_path=_init_path(self.init_path) if host.init else None,
             masked_paths=_system_paths(host, host.masked_paths, DEFAULT_MASKED_PATHS),
             readonly_paths=_system_paths(host, host.readonly_paths, DEFAULT_READONLY_PATHS),
             seccomp=None if runtime else self._seccomp(host),
@@ -283,7 +284,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
         names = own_names(hostname, document.domainname)
         texts = {
             "hostname": f"{hostname}\n",
-            "hosts": hosts_text(names, host.extra_hosts, attachment, linked, self.host_gateway),
+            "hosts": hosts_text(names, host.extra_hosts, attachment, linked, self.host_gateway()),
             "resolv.conf": resolv_conf_text(host, Path("/etc/resolv.conf"), on_host=network == "host"),
         }
         return write_etc_files(self.home(container.id), texts)
@@ -309,11 +310,11 @@ def _variables(linked: Iterable[LinkedContainer]) -> tuple[str, ...]:
 
 
 def _seccomp_profile(host: HostConfig) -> str | None:
-    """A profile's text, "" for the default one, None for no filter."""
+    """As ``SeccompCompiler`` takes it; None for no filter."""
     wanted = parse_security_options(host.security_opt).seccomp
     if wanted == UNCONFINED or (host.privileged and not wanted):
         return None
-    return "" if wanted == BUILTIN else wanted
+    return wanted
 
 
 def _capabilities(host: HostConfig) -> Sequence[str]:
@@ -327,8 +328,8 @@ def _system_paths(host: HostConfig, wanted: tuple[str, ...] | None, defaults: tu
     return defaults if wanted is None else wanted
 
 
-def _init_path() -> str:
-    found = find_init()
+def _init_path(asked: Path | None) -> str:
+    found = asked or find_init()
     if found is None:
         raise NotFoundError("HostConfig.Init: no init program on this host (Debian package: tini)")
     return str(found)

@@ -14,9 +14,9 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.kernel.host import AccessControls
-from tidegate.kernel.seccomp import Host, parse_profile, plan_rules
+from tidegate.kernel.seccomp import BUILTIN, Host, parse_profile, plan_rules
 
-UNCONFINED, BUILTIN = "unconfined", "builtin"
+UNCONFINED = "unconfined"
 DEFAULT_APPARMOR = frozenset({"", "docker-default", "tidegate-default"})
 _BOOLEANS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
 
@@ -85,3 +85,9 @@ def check_profile(text: str) -> None:
     plan_rules(profile, frozenset(), Host.current())
     if profile.get("listenerPath"):
         raise NotSupportedError("SecurityOpt seccomp: listenerPath: notifications of system calls go nowhere here")
+
+
+def with_defaults(options: tuple[str, ...], defaults: Sequence[str]) -> tuple[str, ...]:
+    """The client's, and the engine's of names that the client says nothing of."""
+    said = {option.replace(":", "=", 1).partition("=")[0] for option in options}
+    return (*options, *(option for option in defaults if option.partition("=")[0] not in said))

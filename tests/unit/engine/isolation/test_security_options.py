@@ -9,6 +9,7 @@ from tidegate.engine.isolation.security_options import (
     SecurityOptions,
     check_security_options,
     parse_security_options,
+    with_defaults,
 )
 from tidegate.kernel.host import AccessControls
 
@@ -75,3 +76,9 @@ def test_what_would_confine_nothing_is_refused(option: str, complaint: str) -> N
 def test_labels_are_refused_on_a_host_with_selinux_too() -> None:
     with pytest.raises(NotSupportedError, match="not labelled for SELinux"):
         check_security_options(["label=level:s0"], AccessControls(selinux=True))
+
+
+def test_the_engine_s_options_are_for_names_that_the_client_says_nothing_of() -> None:
+    defaults = ("no-new-privileges", "seccomp=unconfined")
+    assert with_defaults(("seccomp:builtin",), defaults) == ("seccomp:builtin", "no-new-privileges")
+    assert with_defaults(("no-new-privileges=false",), defaults[:1]) == ("no-new-privileges=false",)
