@@ -150,6 +150,9 @@ class FakeEngine:
     now_ns: int = BIRTH_NS
     names: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.wait(0)
+
     def drivers(self) -> Drivers:
         """The fakes as the engine takes them."""
 

@@ -111,7 +111,7 @@ def _converted(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
         reference = {"$ref": schema["$ref"].replace("#/definitions/", "#/$defs/")}
         return {"anyOf": [reference, {"type": "null"}]} if nullable else reference
     if "allOf" in schema:
-        schema = _merged(document, schema)
+        schema = merged(document, schema)
     found: dict[str, Any] = {key: schema[key] for key in ("required", "pattern", "minimum", "maximum") if key in schema}
     kind = schema.get("type") or ("object" if "properties" in schema else None)
     if kind:
@@ -129,14 +129,14 @@ def _converted(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
     return found
 
 
-def _merged(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def merged(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """A schema that others are part of, as one."""
     whole: dict[str, Any] = {}
     for part in (*schema["allOf"], {key: value for key, value in schema.items() if key != "allOf"}):
         if "$ref" in part:
             part = document["definitions"][part["$ref"].rpartition("/")[2]]
         if "allOf" in part:
-            part = _merged(document, part)
+            part = merged(document, part)
         for key, value in part.items():
             if key == "properties":
                 whole[key] = whole.get(key, {}) | value
