@@ -44,7 +44,14 @@ def test_a_volume_s_life(engine: RunningEngine, tls: bool) -> None:
     gone = engine.docker("volume", "inspect", "data", tls=tls)
     assert gone.returncode == 1 and "no such volume" in gone.stderr
     refused = engine.docker("volume", "create", "--opt", "type=tmpfs", "data", tls=tls)
-    assert refused.returncode == 1 and "option 'type'" in refused.stderr
+    assert refused.returncode == 1 and 'missing required option: "device"' in refused.stderr
+
+
+@both_doors
+def test_what_is_not_there_is_no_such_object(engine: RunningEngine, tls: bool) -> None:
+    missing = engine.docker("inspect", "nobody", tls=tls)
+    assert missing.returncode == 1 and "No such object: nobody" in missing.stderr
+    assert ok(engine, "plugin", "ls", "-q", tls=tls) == ""
 
 
 def test_a_volume_made_by_a_mount_has_the_mount_s_labels(engine: RunningEngine) -> None:

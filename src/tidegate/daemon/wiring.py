@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from tidegate.api.container_filter import Surroundings
-from tidegate.api.handlers import system
+from tidegate.api.handlers import plugins, system
 from tidegate.api.handlers.archives import ArchiveHandlers
 from tidegate.api.handlers.commits import CommitHandlers
 from tidegate.api.handlers.container_life import ContainerLifeHandlers
@@ -175,6 +175,7 @@ class Engine:
             **PruneHandlers(self._prunes).table(),
             **NetworkHandlers(self._networks).table(),
             **ProcessHandlers(self._processes).table(),
+            **plugins.handlers(),
             "SystemEvents": EventHandlers(self._bus, clock).stream,
         }
 
