@@ -74,6 +74,12 @@ def test_what_was_asked_is_what_the_process_gets(engine: RunningEngine) -> None:
     assert result.stdout.splitlines() == shown, result
 
 
+def test_an_init_reaps_what_the_process_leaves(engine: RunningEngine) -> None:
+    script = "cat /proc/1/comm; sh -c 'sleep 0.05 &'; sleep 0.2; grep -l '^State:.Z' /proc/[0-9]*/status"
+    result = engine.docker("run", "--rm", "--init", "busybox", "sh", "-c", script)
+    assert result.stdout.splitlines() == ["docker-init"], result
+
+
 def test_published_ports_are_reached_and_taken_ones_refused(engine: RunningEngine) -> None:
     serve = "echo -e 'HTTP/1.0 200 OK\\r\\n\\r\\nserved' > /r; while true; do nc -l -p 80 < /r; done"
     started = engine.docker("run", "-d", "--name", "web", "-p", "127.0.0.1:8080:80", "busybox", "sh", "-c", serve)
