@@ -7,17 +7,22 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
 
 pytestmark = needs_cli
+FILE = {"dns": ["10.9.8.7"], "mtu": 1400, "log-format": "json"}
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("configuration") / "daemon.json"
-    path.write_text(json.dumps({"labels": ["rack=1"], "dns": ["10.9.8.7"], "mtu": 1400}))
+    profile = path.with_name("profile.json")
+    refused = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [refused]}))
+    path.write_text(json.dumps({**FILE, "labels": ["rack=1"], "seccomp-profile": str(profile)}))
     return path
 
 
@@ -38,7 +43,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def info(engine: RunningEngine) -> dict[str, object]:
+def info(engine: RunningEngine) -> dict[str, Any]:
     return dict(json.loads(engine.docker("info", "--format", "json").stdout))
 
 
@@ -47,7 +52,8 @@ def test_a_reload_is_told_and_cuts_nothing(engine: RunningEngine, file: Path) ->
     command, environment = engine.cli("events", "--format", "json", "--filter", "type=daemon", limit_s=60)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as events:
         until(lambda: info(engine)["NEventsListener"] == 1)
-        file.write_text(json.dumps({"labels": ["rack=2"], "dns": ["10.9.8.7"], "mtu": 9000, "debug": True}))
+        changed = {"labels": ["rack=2"], "mtu": 9000, "debug": True, "runtimes": {"other": {"path": "/bin/other"}}}
+        file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
         hang_up(file)
         assert events.stdout is not None
         event = json.loads(events.stdout.readline())
@@ -58,6 +64,7 @@ def test_a_reload_is_told_and_cuts_nothing(engine: RunningEngine, file: Path) ->
         )  # fmt: skip
         events.kill()
     assert (info(engine)["Labels"], info(engine)["Debug"]) == (["rack=2"], True)
+    assert "other" in info(engine)["Runtimes"]
     log = (engine.root / "log").read_text()
     assert "mtu: was changed in the configuration, and needs a restart to take effect" in log
     assert "dns:" not in log
@@ -80,3 +87,19 @@ def test_defaults_of_the_file_are_for_containers_that_do_not_say(engine: Running
     done = engine.docker(*run, *show)
     assert done.stdout.splitlines() == ["nameserver 10.9.8.7", "1400"], done.stderr
     assert engine.docker(*run, "--dns", "10.1.1.1", *show).stdout.splitlines() == ["nameserver 10.1.1.1", "1400"]
+
+
+def test_the_profile_of_the_file_is_for_containers_that_do_not_say(engine: RunningEngine) -> None:
+    done = engine.docker("run", "--rm", "busybox", "mkdir", "/x")
+    assert done.returncode == 1 and "Operation not permitted" in done.stderr
+    assert engine.docker("run", "--rm", "--security-opt", "seccomp=builtin", "busybox", "mkdir", "/x").returncode == 0
+    assert engine.docker("run", "--rm", "--privileged", "busybox", "mkdir", "/x").returncode == 0
+    assert "name=seccomp,profile=custom" in info(engine)["SecurityOptions"]
+
+
+def test_every_line_of_the_log_is_a_document(engine: RunningEngine) -> None:
+    lines = [json.loads(line) for line in (engine.root / "log").read_text().splitlines()]
+    assert {"registrar", "gate"} <= {line["process"] for line in lines}
+    answered = next(line for line in lines if line.get("operation") == "ContainerCreate")
+    assert (answered["principal"], answered["status"], answered["level"]) == ("CN=admin", 201, "info")
+    assert all({"time", "level", "msg"} <= line.keys() for line in lines)

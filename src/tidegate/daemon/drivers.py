@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -49,7 +49,7 @@ from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.engine.effects import Planner, ResolveInRoot
 from tidegate.engine.execs import PlanExec
 from tidegate.engine.file_ports import ContainerFiles, ContainerLayers, ContainerMounts, HoldRootfs, VolumeStore
-from tidegate.engine.isolation.runtimes import NO_OTHERS, SECOND, RuntimeCommand, Runtimes
+from tidegate.engine.isolation.runtimes import SECOND, RuntimeCommand, Runtimes
 from tidegate.engine.isolation.user_namespaces import UserNamespaces
 from tidegate.engine.links.table import LinkTable
 from tidegate.engine.logging.remote import RemoteLogs
@@ -121,7 +121,7 @@ class Drivers:
     open: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     reload: Callable[[EngineProcessSettings], None]
-    runtimes: Runtimes = NO_OTHERS
+    runtimes: Runtimes = field(default_factory=Runtimes)
 
 
 def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNTS) -> Drivers:
@@ -185,6 +185,11 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         registry.close()
         await state.close()
 
+    def reload(changed: EngineProcessSettings) -> None:
+        registry.configure(registry_config(changed))
+        runtimes.configure(changed.containers.runtimes, changed.containers.default_runtime)
+        installed.cache_clear()
+
     return Drivers(
         state=state,
         content=content,
@@ -213,7 +218,7 @@ def linux_drivers(settings: EngineProcessSettings, host_mounts: Path = OWN_MOUNT
         clock=time.time_ns,
         open=open_all,
         close=close_all,
-        reload=lambda changed: registry.configure(registry_config(changed)),
+        reload=reload,
         runtimes=runtimes,
     )
 

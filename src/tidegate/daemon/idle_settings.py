@@ -21,6 +21,7 @@ IDLE_SETTINGS: tuple[Setting, ...] = (
     Setting("allow-direct-routing", "allow-direct-routing", F, idle=_RULES, anyway=(False,)),
     Setting("allow-nondistributable-artifacts", "allow-nondistributable-artifacts", L, idle=_NO_PUSH),
     Setting("api-cors-header", "api-cors-header", T, idle="a browser has no business with an engine"),
+    Setting("apparmor-profile", "apparmor-profile", T, idle="the profile is Docker's; a container may name another"),
     Setting("bip6", "bip6", T, idle=_NO_IPV6),
     Setting("bridge-accept-fwmark", "bridge-accept-fwmark", T, idle=_RULES),
     Setting("builder", None, M, idle=_NO_BUILDS),
@@ -36,6 +37,7 @@ IDLE_SETTINGS: tuple[Setting, ...] = (
     Setting("cri-containerd", "cri-containerd", F, idle=_NO_CONTAINERD, anyway=(False,)),
     Setting("default-gateway", "default-gateway", T, idle="the bridge itself is the router of its containers"),
     Setting("default-gateway-v6", "default-gateway-v6", T, idle=_NO_IPV6),
+    Setting("default-init", None, T, idle="say init-path"),
     Setting("default-network-opts", "default-network-opt", M, idle=_NO_OWN_NETWORKS),
     Setting("deprecated-key-path", None, T, idle="an engine has no key but those under DATA_ROOT/pki"),
     Setting(

@@ -42,12 +42,14 @@ def reload_attributes(settings: EngineProcessSettings) -> dict[str, str]:
     """Of the event ``daemon reload``, with dockerd's names; lists are JSON."""
     return {
         "debug": _text(settings.log_level == "debug"),
+        "default-runtime": settings.containers.default_runtime,
         "insecure-registries": _list(settings.insecure_registries),
         "labels": _list(settings.labels),
         "live-restore": _text(settings.live_restore),
         "max-concurrent-downloads": str(settings.transfers.downloads),
         "max-download-attempts": str(settings.transfers.attempts),
         "registry-mirrors": _list(settings.registry_mirrors),
+        "runtimes": " ".join(f"{name}:{each.path}" for name, each in settings.containers.runtimes.items()),
         "shutdown-timeout": str(settings.shutdown_timeout_s),
     }
 

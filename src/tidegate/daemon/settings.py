@@ -121,7 +121,12 @@ SETTINGS: tuple[Setting, ...] = (
         help="where subnets of bridges are taken from: base=172.30.0.0/16,size=24",
     ),
     Setting("mtu", "mtu", N, help="MTU of the default bridge (default 1500)"),
-    Setting("icc", "icc", F, help="let containers of the default bridge reach each other (the default)"),
+    Setting(
+        "icc",
+        "icc",
+        F,
+        help="let containers of the default bridge reach each other (the default), not by published ports only",
+    ),
     Setting("ip-masq", "ip-masq", F, help="hide containers behind the host's address (the default)"),
     Setting("ip-forward", "ip-forward", F, help="have the kernel forward IPv4 (the default)"),
     Setting("ip", "ip", T, help="publish ports on this address of the host unless the container says another"),
@@ -146,8 +151,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "cgroup-parent", "cgroup-parent", T, help="control group of the containers, if not one named as the bridge"
     ),
-    Setting("default-runtime", "default-runtime", T, help="OCI runtime of containers that do not say (default crun)"),
-    Setting("runtimes", "add-runtime", M, help="a further OCI runtime with runc's command line: NAME=PATH"),
+    Setting(
+        "default-runtime",
+        "default-runtime",
+        T,
+        help="OCI runtime of containers that do not say (default crun)",
+        reloadable=True,
+    ),
+    Setting(
+        "runtimes", "add-runtime", M, help="a further OCI runtime with runc's command line: NAME=PATH", reloadable=True
+    ),
     Setting("cdi-spec-dirs", "cdi-spec-dir", L, help="where devices are described (/etc/cdi and /var/run/cdi)"),
     Setting("default-ipc-mode", "default-ipc-mode", T, help="of containers that do not say: private or shareable"),
     Setting(

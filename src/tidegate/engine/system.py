@@ -44,7 +44,7 @@ class EngineFacts(msgspec.Struct, frozen=True):
     labels: Sequence[str] = ()
     proxies: Mapping[str, str] = {}
     address_pools: Sequence[tuple[str, int]] = ()
-    runtimes: Runtimes = Runtimes()
+    runtimes: Runtimes = msgspec.field(default_factory=Runtimes)
     cdi_directories: Sequence[Path] = ()
     no_new_privileges: bool = False
     seccomp_profile: str = ""

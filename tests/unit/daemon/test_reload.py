@@ -22,16 +22,24 @@ def test_a_warning_is_told_once() -> None:
 
 
 def test_the_event_has_dockers_attributes() -> None:
-    file = {"labels": ["a=1", "b=2"], "insecure-registries": ["r:5000"], "max-concurrent-downloads": 7, "debug": True}
+    file: dict[str, object] = {
+        "labels": ["a=1", "b=2"],
+        "insecure-registries": ["r:5000"],
+        "max-concurrent-downloads": 7,
+        "debug": True,
+    }
+    file["runtimes"] = {"other": {"path": "/bin/other"}}
     config = decide_config({}, file)
     assert reload_attributes(engine_settings(config, config.exec_root / "gate.sock", None)) == {
         "debug": "true",
+        "default-runtime": "crun",
         "insecure-registries": '["r:5000"]',
         "labels": '["a=1","b=2"]',
         "live-restore": "true",
         "max-concurrent-downloads": "7",
         "max-download-attempts": "5",
         "registry-mirrors": "[]",
+        "runtimes": "other:/bin/other",
         "shutdown-timeout": "15",
     }
 

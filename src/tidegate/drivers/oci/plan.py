@@ -80,7 +80,7 @@ class ProcessPlanner(msgspec.Struct, frozen=True):
     logs: LogPlanner
     links: LinkTable
     host_gateway: Callable[[], str]
-    runtimes: Runtimes = Runtimes()
+    runtimes: Runtimes = msgspec.field(default_factory=Runtimes)
     cdi_directories: tuple[Path, ...] = DEFAULT_DIRECTORIES
     init_path: Path | None = None
     apparmor: AppArmor = msgspec.field(default_factory=AppArmor)

@@ -21,8 +21,11 @@ class RuntimeCommand(msgspec.Struct, frozen=True):
     arguments: tuple[str, ...] = ()
 
 
-class Runtimes(msgspec.Struct, frozen=True):
-    """``named`` are those of the configuration; ``found`` are programs of this host that need none."""
+class Runtimes(msgspec.Struct):
+    """``named`` are those of the configuration; ``found`` are programs of this host that need none.
+
+    One for everybody: ``configure`` changes it for all, for containers that start from then on.
+    """
 
     named: Mapping[str, RuntimeCommand] = msgspec.field(default_factory=dict)
     found: Mapping[str, RuntimeCommand] = msgspec.field(default_factory=dict)
@@ -32,6 +35,10 @@ class Runtimes(msgspec.Struct, frozen=True):
     def known(self) -> Mapping[str, RuntimeCommand]:
         """Every one by name, the engine's own first."""
         return {OWN: RuntimeCommand(OWN), **self.found, **self.named}
+
+    def configure(self, named: Mapping[str, RuntimeCommand], default: str) -> None:
+        """What the configuration says now."""
+        self.named, self.default = named, default
 
     def check(self, name: str) -> None:
         """Raises InvalidParameterError for a runtime that there is not."""
@@ -43,7 +50,3 @@ class Runtimes(msgspec.Struct, frozen=True):
         self.check(name)
         name = name or self.default
         return None if name == OWN and OWN not in self.named else self.known[name]
-
-
-NO_OTHERS = Runtimes()
-"""Nothing but the engine's own."""
