@@ -21,6 +21,7 @@ from tests.control_groups import groups_in, parents
 from tidegate.kernel.namespaces import in_network_namespace
 
 T = TypeVar("T")
+START_LIMIT_S = 180  # of an emulated machine
 needs_cli = pytest.mark.skipif(shutil.which("docker") is None, reason="no docker CLI on this machine")
 
 
@@ -79,7 +80,7 @@ class RunningEngine:
     def start(self) -> None:
         """``spawn``, and wait until engine and gate listen."""
         self.spawn()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + START_LIMIT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             with socket.socket(socket.AF_UNIX) as probe:
                 if probe.connect_ex(f"{self.root}/docker.sock") == 0 and self._gate_listens():

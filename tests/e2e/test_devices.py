@@ -16,7 +16,8 @@ pytestmark = [
     pytest.mark.skipif(not HAS_CONTROLLERS, reason="no cgroup controllers on this machine"),
 ]
 
-DISKS = [f"/dev/{each.name}" for each in Path("/sys/block").iterdir() if (each / "device").exists()]
+WITH_DEVICES = [each for each in Path("/sys/block").iterdir() if (each / "device").exists()]
+DISKS = [f"/dev/{each.name}" for each in WITH_DEVICES if (each / "removable").read_text() == "0\n"]
 DISKS = [path for path in DISKS if Path(path).exists()]
 
 
@@ -54,7 +55,7 @@ def test_a_cgroup_rule_admits_a_node_that_the_container_makes(engine: RunningEng
 def test_a_privileged_container_sees_the_host_s_devices(engine: RunningEngine) -> None:
     code, out, error = run(engine, ["--privileged"], "ls /dev; head -c 1 /dev/kmsg > /dev/null && echo read")
     assert code == 0 and "kmsg" in out.split() and out.endswith("read\n"), error
-    disks = [each.name for each in Path("/dev").iterdir() if stat.S_ISBLK(each.stat().st_mode)]
+    disks = [each.name for each in Path("/dev").iterdir() if stat.S_ISBLK(each.lstat().st_mode)]
     assert set(disks) <= set(out.split())
 
 

@@ -77,13 +77,16 @@ def test_failures_and_commands_that_hang_are_unhealthy(engine: RunningEngine) ->
     assert found["Log"][-1]["Output"] == "Health check exceeded timeout (0.2s)"
     assert sorted(names(engine, "--filter", "health=unhealthy")) == ["bad", "slow"]
     assert "(unhealthy)" in engine.docker("ps", "--filter", "name=bad", "--format", "{{.Status}}").stdout
-    left = engine.docker("exec", "slow", "sh", "-c", "ps | grep -c 'sleep 500'").stdout
-    assert int(left) <= 3, left  # the probe under way and the question itself; none of those before
-    assert engine.docker("rm", "-f", "bad", "slow").returncode == 0
+    run(engine, "swift", "--health-cmd", "sleep 500", "--health-timeout", "1ms")  # over before it has begun
+    wait_for(engine, "swift", "unhealthy")
+    for name in ("slow", "swift"):
+        left = engine.docker("exec", name, "sh", "-c", "ps | grep -c 'sleep 500'").stdout
+        assert int(left) <= 3, (name, left)  # the probe under way and the question itself; none of those before
+    assert engine.docker("rm", "-f", "bad", "slow", "swift").returncode == 0
 
 
 def test_no_healthcheck_disables_it_and_a_malformed_one_is_refused(engine: RunningEngine) -> None:
-    assert engine.docker("run", "-d", "--name", "none", "--no-healthcheck", "busybox", "sleep", "9").returncode == 0
+    assert engine.docker("run", "-d", "--name", "none", "--no-healthcheck", "busybox", "sleep", "1000").returncode == 0
     assert engine.docker("inspect", "-f", "{{json .State}}", "none").stdout.count("Health") == 0
     assert names(engine, "--filter", "health=none") == ["none"]
     refused = engine.docker("ps", "--filter", "health=ill")

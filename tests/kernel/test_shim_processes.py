@@ -207,6 +207,23 @@ def test_a_client_that_reads_slowly_loses_nothing(shim: Shim) -> None:
 
 
 @pytest.mark.parametrize("shim", [0.2], indirect=True)
+def test_an_exec_that_is_let_go_while_it_starts_does_not_run_on(shim: Shim) -> None:
+    """As a health check that exceeds its timeout does on a slow machine."""
+    container_id = create(shim, ["/bin/sleep", "1000"])
+    shim.ok("start", container_id=container_id)
+    process = {"args": ["/bin/sleep", "77"], "cwd": "/", "user": {"uid": 0, "gid": 0}}
+    names = {"container_id": container_id, "exec_id": "e1"}
+    shim.ok("exec_create", **names, process=process, stdio={})
+    shim.send("exec_start", **names)
+    shim.send("exec_release", **names)
+    answers = [shim.answer(), shim.answer()]
+    (pid,) = [answer["ok"]["pid"] for answer in answers if answer.get("ok")]
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() or len(shim.ok("state")["processes"]) > 1:
+        assert time.monotonic() < deadline, answers
+        time.sleep(0.01)
+
+
 def test_the_output_of_an_exec_waits_for_its_client(shim: Shim) -> None:
     container_id = create(shim, ["/bin/sleep", "60"])
     shim.ok("start", container_id=container_id)

@@ -26,7 +26,10 @@ class Asked(NamedTuple):
 
 
 class Process:
-    """``status`` goes created, starting, running, exited; a failed start ends in failed."""
+    """``status`` goes created, starting, running, exited; a failed start ends in failed.
+
+    ``unwanted``: it was released while it was starting, and ends as soon as it has begun.
+    """
 
     def __init__(self, container_id: str, exec_id: str | None, asked: Asked) -> None:
         self.container_id = container_id
@@ -39,6 +42,7 @@ class Process:
         self.started_at_ns = 0
         self.start_ticks = 0
         self.exit: dict[str, Any] | None = None
+        self.unwanted = False
 
     @property
     def key(self) -> str:

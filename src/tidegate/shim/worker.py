@@ -161,12 +161,16 @@ class Worker:
                 process.streams.begin(master_fd)
             self._watch_process(process, start_ticks(pid) or self._reaper.records.ticks(pid))
             connection.answer(request, {"pid": pid})
+            if process.unwanted:
+                self._forget(process)
 
         def failed(error: TidegateError) -> None:
             process.status = "failed"
             if process.streams is not None:
                 process.streams.discard()
             connection.refuse(request, error)
+            if process.unwanted:
+                self._forget(process)
 
         try:
             self._launcher.launch(process, started, failed)
@@ -204,10 +208,12 @@ class Worker:
 
     def _release(self, connection: Connection, request: dict[str, Any]) -> None:
         process = self._requested(request)
-        if process.status == "starting":
+        if process.status == "starting" and process.exec_id is None:
             raise ConflictError(f"{process.key} is starting")
         if process.exec_id is not None:
-            self._forget(process)
+            process.unwanted = True
+            if process.status != "starting":  # else the runtime is at it, and its process would be nobody's
+                self._forget(process)
             connection.answer(request, {})
             return
 
