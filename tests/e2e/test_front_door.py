@@ -106,7 +106,7 @@ def test_the_gate_owns_nothing(door: RunningEngine) -> None:
         (["--data-root", "a", "--data-root", "b"], "is given twice"),
         (["--tls=maybe"], "neither true nor false"),
         (["--bip", "10.0.0.9/24"], "must be the first address of 10.0.0.0/24"),
-        (["--log-opt", "colour=red"], "unknown option 'colour'"),
+        (["--log-opt", "colour=red"], "unknown log opt 'colour' for json-file log driver"),
         (["--group", "no-such-group"], "no group 'no-such-group'"),
         (["--no-live-restore", "--live-restore"], "contradicts"),
     ],
