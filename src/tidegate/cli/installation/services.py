@@ -5,7 +5,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import ConflictError, InternalError, InvalidParameterError
@@ -32,11 +32,13 @@ def commands_of_install(changed: bool, enable: bool, group_file: Path | None) ->
     return commands
 
 
-def commands_of_uninstall() -> tuple[list[Words], list[Words]]:
-    """Before the units go, and after."""
-    return [("systemctl", "disable", "--now", TARGET), ("systemctl", "stop", GATE, ENGINE)], [
-        ("systemctl", "daemon-reload")
-    ]
+def commands_of_uninstall(names: Collection[str]) -> tuple[list[Words], list[Words]]:
+    """Before the files of those ``names`` go, and after; systemctl refuses a unit that is not there."""
+    services = tuple(name for name in (GATE, ENGINE) if name in names)
+    before: list[Words] = [("systemctl", "disable", "--now", TARGET)] if TARGET in names else []
+    if services:
+        before.append(("systemctl", "stop", *services))
+    return before, [("systemctl", "daemon-reload")]
 
 
 def require_systemd(booted: Path = _BOOTED) -> None:

@@ -6,7 +6,7 @@ Images, containers, volumes, certificates and audit stay, and so do containers t
 import argparse
 from pathlib import Path
 
-from tidegate.base.errors import NotFoundError
+from tidegate.base.errors import InvalidParameterError, NotFoundError
 from tidegate.cli.installation import services
 from tidegate.cli.installation.install_command import add_places, installation_at
 from tidegate.cli.installation.plan import GROUP, SETTINGS_FILE, Fate, Record, decide_removals
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     there = installed.there(Path(text) for text in record.files)
     fates = decide_removals(there, record)
     left = _left(installed, record)
-    before, after = services.commands_of_uninstall() if args.root is None else ([], [])
+    before, after = services.commands_of_uninstall({path.name for path in there}) if args.root is None else ([], [])
     if args.dry_run:
         _say(installed, fates, [f"run: {' '.join(words)}" for words in (*before, *after)])
         return 0
@@ -48,11 +48,13 @@ def _say(installed: Installed, fates: dict[Path, Fate], lines: list[str]) -> Non
 
 def _left(installed: Installed, record: Record) -> list[str]:
     """What stays, and where; asked before the settings go that tell it."""
-    text = installed.there([SETTINGS_FILE]).get(SETTINGS_FILE, b"{}").decode()
-    config = decide_config({}, parse_file(text, str(installed.place(SETTINGS_FILE))))
-    lines = [f"left: {installed.place(config.data_root)}: images, containers, volumes, certificates and audit"]
-    if record.docker_group:
-        lines.append(f"left: the group {GROUP}")
+    group = [f"left: the group {GROUP}"] if record.docker_group else []
+    text = installed.there([SETTINGS_FILE]).get(SETTINGS_FILE, b"{}").decode(errors="replace")
+    try:
+        config = decide_config({}, parse_file(text, str(installed.place(SETTINGS_FILE))))
+    except InvalidParameterError as error:
+        return [*group, f"left: the data root that the settings name, which cannot be read: {error.message}"]
+    lines = [f"left: {installed.place(config.data_root)}: images, containers, volumes, certificates and audit", *group]
     running = _running(installed, config)
     if running:
         lines.append(

@@ -102,12 +102,19 @@ def test_a_dry_run_shows_all_and_does_nothing(tmp_path: Path, capsys: pytest.Cap
     assert everything(tmp_path) == {}
 
 
-def test_a_run_that_was_killed_is_completed_by_the_next(tmp_path: Path) -> None:
+def test_a_run_that_ended_half_way_is_known_to_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    obstacle = tmp_path / "usr/local/share"
+    obstacle.parent.mkdir(parents=True)
+    obstacle.touch()  # a file where a directory must be
+    assert install(tmp_path) == 1
+    assert f"{obstacle}" in capsys.readouterr().err
+    assert (tmp_path / UNITS / "tidegate.target").exists()
+    assert main(["uninstall", "--root", str(tmp_path)]) == 0
+    assert list(everything(tmp_path)) == ["usr/local/share"]
+    obstacle.unlink()
     assert install(tmp_path) == 0
-    whole = everything(tmp_path)
-    (tmp_path / UNITS / "tidegate.target").unlink()  # its record is written first
-    assert install(tmp_path) == 0
-    assert everything(tmp_path) == whole
+    assert main(["uninstall", "--root", str(tmp_path)]) == 0
+    assert everything(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -144,6 +151,24 @@ def test_services_restart_only_for_a_change() -> None:
         ("systemctl", "try-restart"),
         ("systemctl", "enable"),
     ]
+
+
+def test_only_units_that_are_there_are_ended() -> None:
+    before, after = services.commands_of_uninstall({"tidegate.target", "tidegate-gate.service", "_tidegate"})
+    assert before == [
+        ("systemctl", "disable", "--now", "tidegate.target"),
+        ("systemctl", "stop", "tidegate-gate.service"),
+    ]
+    assert after == [("systemctl", "daemon-reload")]
+    assert services.commands_of_uninstall(set())[0] == []
+
+
+def test_settings_that_cannot_be_read_do_not_keep_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install(tmp_path) == 0
+    (tmp_path / "etc/tidegate/daemon.json").write_text("{")
+    assert main(["uninstall", "--root", str(tmp_path)]) == 0
+    assert "left: the data root that the settings name, which cannot be read" in capsys.readouterr().out
+    assert list(everything(tmp_path)) == ["etc/tidegate/daemon.json"]
 
 
 def test_a_command_that_fails_is_named() -> None:
