@@ -11,6 +11,7 @@ import msgspec
 from tidegate import __version__
 from tidegate.api.profile import ApiProfile, decide_profile
 from tidegate.api.query import Query
+from tidegate.api.versions.parameters import unknown_parameters
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.http.errors import error_response
 from tidegate.http.hijack import Hijack
@@ -70,7 +71,9 @@ class Api:
     async def _answer(self, request: Request) -> Response | Hijack:
         raw_path, query = split_target(request.target)
         version, operation, parameters = match(request.method, raw_path)
-        call = Call(request, operation, decide_profile(version), parameters, Query(query))
+        profile = decide_profile(version)
+        unread = unknown_parameters(profile, operation.operation_id)
+        call = Call(request, operation, profile, parameters, Query(query, unread))
         handler = self._handlers.get(operation.operation_id)
         if handler is None:
             raise NotSupportedError(f"{operation.operation_id} is not implemented by this engine yet")

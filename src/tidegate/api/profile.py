@@ -30,6 +30,16 @@ class ApiProfile(msgspec.Struct, frozen=True):
         return self.version >= (1, 28)
 
     @property
+    def websockets_have_all_streams(self) -> bool:
+        """Attaching by WebSocket takes every stream, whatever the query says (below 1.42)."""
+        return self.version < (1, 42)
+
+    @property
+    def sizes_consoles_at_start(self) -> bool:
+        """The start of an exec may say the size of its terminal (from 1.42)."""
+        return self.version >= (1, 42)
+
+    @property
     def prunes_anonymous_volumes_only(self) -> bool:
         """Prune leaves named volumes alone unless asked for all (from 1.42)."""
         return self.version >= (1, 42)

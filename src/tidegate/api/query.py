@@ -3,7 +3,7 @@
 A parameter that is given twice counts with its first value, as in Go.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tidegate.spec.query_string import boolean, number, parse_query_string
 
@@ -11,11 +11,12 @@ from tidegate.spec.query_string import boolean, number, parse_query_string
 class Query:
     """Parameters by name."""
 
-    def __init__(self, raw: str) -> None:
-        """Raises InvalidParameterError for a query that Go does not parse."""
+    def __init__(self, raw: str, unread: Collection[str] = ()) -> None:
+        """``unread`` say nothing. Raises InvalidParameterError for a query that Go does not parse."""
         self._values: dict[str, list[str]] = {}
         for name, value in parse_query_string(raw):
-            self._values.setdefault(name, []).append(value)
+            if name not in unread:
+                self._values.setdefault(name, []).append(value)
 
     def text(self, name: str, default: str = "") -> str:
         """The first value of the parameter."""

@@ -78,7 +78,13 @@ class CommitService(msgspec.Struct, frozen=True):
         if not wanted or container.state.phase is not Phase.RUNNING:
             yield
             return
-        await self.containers.pause(container.id)
+        try:
+            await self.containers.pause(container.id)
+        except ConflictError:  # it has just ended, or a client was faster
+            if self.containers.resolve(container.id).state.phase is Phase.RUNNING:
+                raise
+            yield
+            return
         try:
             yield
         finally:

@@ -96,6 +96,17 @@ def test_a_running_container_is_paused_meanwhile_if_asked_and_runs_on(tmp_path: 
     play(tmp_path, body)
 
 
+def test_a_container_that_ends_before_it_is_paused_is_committed_as_it_is(tmp_path: Path) -> None:
+    async def body(life: Life, layers: FakeLayers, service: CommitService) -> None:
+        await life.service.start("web")
+        commit = asyncio.ensure_future(service.commit("web", CommitRequest()))
+        life.runtime.exit(life.service.resolve("web").id)
+        assert await commit
+        assert layers.seen == [Phase.EXITED]
+
+    play(tmp_path, body)
+
+
 def test_nothing_changed_adds_no_layer(tmp_path: Path) -> None:
     async def body(life: Life, layers: FakeLayers, service: CommitService) -> None:
         layers.layer = bytes(1024)

@@ -8,6 +8,7 @@ import msgspec
 from tidegate.api.handlers.responses import json_response, later_document, no_content
 from tidegate.api.mount_versions import upgrade_mounts
 from tidegate.api.pipeline import Call, Handler
+from tidegate.api.versions.requests import as_newest, refuse_dropped
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine.containers import ContainerService, WaitCondition
 from tidegate.engine.creation import parse_signal
@@ -15,7 +16,7 @@ from tidegate.engine.creator import ContainerCreator
 from tidegate.engine.links.removal import LinkRemoval
 from tidegate.engine.updates import UpdateService
 from tidegate.http.messages import Response
-from tidegate.model.phases import State
+from tidegate.model.phases import Phase, State
 from tidegate.spec.codec import decode
 from tidegate.spec.container import CreateRequest, UpdateRequest
 
@@ -48,7 +49,9 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
 
     async def create(self, call: Call) -> Response:
         """POST /containers/create."""
-        request = upgrade_mounts(decode(CreateRequest, await call.document_bytes()), call.profile)
+        request = as_newest(call.profile, decode(CreateRequest, await call.document_bytes()))
+        refuse_dropped(call.profile, request)
+        request = upgrade_mounts(request, call.profile)
         created = await self.creator.create(call.query.text("name"), request)
         return json_response({"Id": created.container.id, "Warnings": list(created.warnings)}, 201)
 
@@ -85,7 +88,7 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
 
     async def update(self, call: Call) -> Response:
         """POST /containers/{id}/update."""
-        request = decode(UpdateRequest, await call.document_bytes())
+        request = as_newest(call.profile, decode(UpdateRequest, await call.document_bytes()))
         return json_response({"Warnings": list(await self.updates.update(call.parameters["id"], request))})
 
     async def delete(self, call: Call) -> Response:
@@ -103,7 +106,8 @@ class ContainerLifeHandlers(msgspec.Struct, frozen=True):
         waiting = self.containers.wait(call.parameters["id"], cast(WaitCondition, condition or "not-running"))
 
         def view(state: State) -> object:
-            return {"StatusCode": state.exit_code}
+            failed = {"Error": {"Message": state.error}} if state.phase is Phase.DEAD else {}
+            return {"StatusCode": state.exit_code, **failed}
 
         return Response(200, (("Content-Type", "application/json"),), later_document(waiting, view))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tidegate.api.handlers.registries import credentials
-from tidegate.api.handlers.responses import json_response, no_content, progress_response
+from tidegate.api.handlers.responses import json_response, no_content, progress_response, stream_response
 from tidegate.api.pipeline import Call, Handler
 from tidegate.api.versions.answers import shown_to
 from tidegate.api.views.images import inspect_view, summary_view
@@ -63,8 +63,8 @@ class ImageHandlers(msgspec.Struct, frozen=True):
         return await progress_response(messages)
 
     async def load(self, call: Call) -> Response:
-        """POST /images/load."""
-        return await progress_response(self.images.load(aiter(call.request.body)))
+        """POST /images/load: docker-py reads why it failed from the stream, whenever that is known."""
+        return stream_response(self.images.load(aiter(call.request.body)))
 
     async def save_one(self, call: Call) -> Response:
         """GET /images/{name}/get."""

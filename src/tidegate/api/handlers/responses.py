@@ -27,18 +27,25 @@ def no_content(status: int = 204) -> Response:
 async def progress_response(messages: AsyncGenerator[Mapping[str, Any], None]) -> Response:
     """Progress as newline-delimited JSON. What fails before the first message raises; later it is a line of its own."""
     first = await anext(messages, None)
+    return Response(200, _JSON, _progress_lines(messages, *(() if first is None else (first,))))
 
-    async def lines() -> AsyncIterator[bytes]:
-        try:
-            if first is not None:
-                yield msgspec.json.encode(first) + b"\r\n"
-            async with contextlib.aclosing(messages):
-                async for message in messages:
-                    yield msgspec.json.encode(message) + b"\r\n"
-        except TidegateError as error:
-            yield error_line(error)
 
-    return Response(200, _JSON, lines())
+def stream_response(messages: AsyncGenerator[Mapping[str, Any], None]) -> Response:
+    """The same where clients look for every failure in the stream."""
+    return Response(200, _JSON, _progress_lines(messages))
+
+
+async def _progress_lines(
+    messages: AsyncGenerator[Mapping[str, Any], None], *first: Mapping[str, Any]
+) -> AsyncIterator[bytes]:
+    try:
+        for message in first:
+            yield msgspec.json.encode(message) + b"\r\n"
+        async with contextlib.aclosing(messages):
+            async for message in messages:
+                yield msgspec.json.encode(message) + b"\r\n"
+    except TidegateError as error:
+        yield error_line(error)
 
 
 async def later_document(waiting: "asyncio.Future[Any]", view: Any) -> AsyncIterator[bytes]:

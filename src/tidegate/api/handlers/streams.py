@@ -11,6 +11,7 @@ from tidegate.api.handlers.responses import json_response, no_content
 from tidegate.api.pipeline import Call, Handler
 from tidegate.api.streams import DetachFilter, EndedStream, Open, Reframed, parse_detach_keys, process_hijack
 from tidegate.api.versions.answers import shown_to
+from tidegate.api.versions.requests import as_newest
 from tidegate.api.websocket import check_handshake, websocket_hijack
 from tidegate.base.errors import InternalError, InvalidParameterError
 from tidegate.engine.containers import ContainerService
@@ -20,7 +21,7 @@ from tidegate.engine.ports import AttachStream, Clock, LogRecord, LogRequest, Re
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Response
 from tidegate.model.container import Container
-from tidegate.spec.codec import decode
+from tidegate.spec.codec import decode, encode
 from tidegate.spec.container import ExecCreateRequest, ExecStartRequest
 from tidegate.spec.frames import Stream, encode_frame
 from tidegate.spec.stored import stored_request
@@ -73,7 +74,8 @@ class StreamHandlers(msgspec.Struct, frozen=True):
     async def _attach(self, call: Call, *, framed: bool) -> "_Attachment":
         container = self.containers.resolve(call.parameters["id"])
         document = stored_request(container.document)
-        stdin, stdout, stderr = (call.query.flag(name) for name in ("stdin", "stdout", "stderr"))
+        all_of_them = not framed and call.profile.websockets_have_all_streams
+        stdin, stdout, stderr = (all_of_them or call.query.flag(name) for name in ("stdin", "stdout", "stderr"))
         keys = None
         if stdin and document.tty:
             told = partial(self.containers.publish, container.id, "detach", {})
@@ -122,15 +124,15 @@ class StreamHandlers(msgspec.Struct, frozen=True):
 
     async def create_exec(self, call: Call) -> Response:
         """POST /containers/{id}/exec."""
-        document = await call.document_bytes()
-        return json_response({"Id": self.execs.create(call.parameters["id"], document)}, 201)
+        document = as_newest(call.profile, decode(ExecCreateRequest, await call.document_bytes()))
+        return json_response({"Id": self.execs.create(call.parameters["id"], encode(document))}, 201)
 
     async def start_exec(self, call: Call) -> Response | Hijack:
         """POST /exec/{id}/start."""
         start = decode(ExecStartRequest, await call.document_bytes() or b"{}")
         wanted = self.execs.inspect(call.parameters["id"])
         document = decode(ExecCreateRequest, wanted.document)
-        self.execs.prepare_start(wanted.id, start.console_size)
+        self.execs.prepare_start(wanted.id, start.console_size if call.profile.sizes_consoles_at_start else None)
         if start.detach:
             await self.execs.start(wanted.id, detach=True)
             return no_content(200)
