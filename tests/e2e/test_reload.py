@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
+
+from tidegate.gate.behind.authz_plugins import SOCKET_DIRECTORY
 
 pytestmark = needs_cli
 FILE = {"dns": ["10.9.8.7"], "mtu": 1400, "log-format": "json"}
@@ -79,6 +82,23 @@ def test_a_file_that_cannot_be_used_changes_nothing(engine: RunningEngine, file:
         until(lambda: (engine.root / "log").read_text().count("is not reloaded, and nothing has changed") > before)  # noqa: B023
     assert info(engine)["Labels"] == ["rack=2"]
     file.write_text(good)
+
+
+def test_a_plugin_is_asked_from_the_reload_on(engine: RunningEngine, file: Path) -> None:
+    good = file.read_text()
+    name = f"tidegate-test-reload-{os.getpid()}"
+    SOCKET_DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as nobody_listens:
+        nobody_listens.bind(str(SOCKET_DIRECTORY / f"{name}.sock"))
+        try:
+            file.write_text(json.dumps({**json.loads(good), "authorization-plugins": [name]}))
+            hang_up(file)
+            until(lambda: f"plugin {name} failed" in engine.docker("ps").stderr)
+        finally:
+            (SOCKET_DIRECTORY / f"{name}.sock").unlink()
+    file.write_text(good)
+    hang_up(file)
+    until(lambda: engine.docker("ps").returncode == 0)
 
 
 def test_defaults_of_the_file_are_for_containers_that_do_not_say(engine: RunningEngine) -> None:

@@ -57,4 +57,4 @@ class Watching:
         """Send what was recorded last."""
         if self._exporting is not None and self._exporter is not None:
             self._exporting.cancel()
-            await self._exporter.flush()
+            await self._exporter.close()

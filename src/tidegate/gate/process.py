@@ -253,7 +253,7 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     await asyncio.gather(*tasks, return_exceptions=True)
     await audit.log.close(registrar.sign_checkpoint)
     if tracing is not None:
-        await tracing.exporter.flush()
+        await tracing.exporter.close()
     await asyncio.gather(plugins.close(), engine.close(), registrar.close())
     dialer.close()
     log.flush()

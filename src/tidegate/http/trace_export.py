@@ -7,6 +7,7 @@ while that lasts.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from tidegate.base.errors import TidegateError, UnavailableError
 from tidegate.base.tracing.otlp import encode_spans
@@ -17,11 +18,12 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 """A connection to the collector. Raises OSError, UnavailableError."""
 
 _ANSWER_BYTES = 64 * 1024
+_LAST_S = 1.0
 _log = logging.getLogger("tidegate.tracing")
 
 
 class TraceExporter:
-    """Of one process; ``run`` is a task for its life, ``flush`` sends what is left at the end."""
+    """Of one process; ``run`` is a task for its life, ``close`` sends what is left at the end."""
 
     def __init__(self, tracer: Tracer, settings: TracingSettings, process: str, connect: Connect) -> None:
         self._tracer = tracer
@@ -40,6 +42,12 @@ class TraceExporter:
         while True:
             await asyncio.sleep(self._settings.delay_s)
             await self.flush()
+
+    async def close(self) -> None:
+        """Send what is left, if that is soon done: nobody ends later for want of a collector."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_S):
+                await self.flush()
 
     async def flush(self) -> None:
         """Send everything that has ended; what cannot be sent is gone. Raises nothing."""

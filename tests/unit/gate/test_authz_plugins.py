@@ -169,6 +169,20 @@ def test_every_plugin_must_allow(tmp_path: Path) -> None:
     with_plugins(tmp_path, {"first": yes(), "second": Response(200, (), b'{"Allow":false}')}, scenario)
 
 
+def test_others_are_asked_from_one_moment_on(tmp_path: Path) -> None:
+    async def scenario(plugins: AuthzPlugins) -> None:
+        await plugins.authorize_request(QUESTION)
+        plugins.replace([("gone", UnixClient(tmp_path / "gone"))])
+        with pytest.raises(InternalError, match="plugin gone failed"):
+            await plugins.authorize_request(QUESTION)
+        plugins.replace([])
+        await plugins.authorize_request(QUESTION)
+        assert not plugins
+
+    asked = with_plugins(tmp_path, {"p": yes()}, scenario)
+    assert [path for path, _ in asked] == ["/Plugin.Activate", "/AuthZPlugin.AuthZReq"]
+
+
 def test_plugins_are_found_where_dockerd_looks(tmp_path: Path) -> None:
     sockets, specs = tmp_path / "run", tmp_path / "etc"
     (sockets / "b").mkdir(parents=True)

@@ -94,3 +94,13 @@ def test_a_collector_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None
 
     asyncio.run(play())
     assert "traces are lost: the collector cannot be asked" in caplog.text
+
+
+def test_the_end_of_a_process_does_not_wait_for_a_collector_that_is_silent() -> None:
+    async def scenario(tracer: Tracer, exporter: TraceExporter) -> None:
+        end_some(tracer, "a")
+        began_s = asyncio.get_running_loop().time()
+        await exporter.close()
+        assert asyncio.get_running_loop().time() - began_s < 3
+
+    assert len(exported(b"", scenario, timeout_s=60.0)) == 1
