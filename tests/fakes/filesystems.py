@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tidegate.base.errors import InternalError, NotFoundError
+from tidegate.base.errors import InternalError, NotFoundError, NotSupportedError
 from tidegate.drivers.mounts.idmapped import MappedIds
 from tidegate.engine.file_ports import BindMount
 from tidegate.engine.isolation.user_namespaces import IdMapping
@@ -59,7 +59,9 @@ class FakeVolumeStore:
         self.users: list[str] = []
         self.volumes: dict[str, list[Path]] = {}
 
-    async def create(self, name: str) -> Path:
+    async def create(self, name: str, most_bytes: int = 0) -> Path:
+        if most_bytes:
+            raise NotSupportedError("a size can be limited where there are project quotas")
         self.volumes.setdefault(name, [])
         return self.path(name)
 

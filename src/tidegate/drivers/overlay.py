@@ -23,12 +23,12 @@ import errno
 import os
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError, NotSupportedError
 from tidegate.drivers.mounts.idmapped import MappedIds, mapped_layers
-from tidegate.drivers.rootfs_limits import RootfsLimits
+from tidegate.drivers.project_limits import FIRST, ProjectLimits
 from tidegate.drivers.shared_memory import unmount_shared_memory
 from tidegate.drivers.trash import Trash
 from tidegate.engine.file_ports import WritableLayer
@@ -58,7 +58,7 @@ class OverlayRootFilesystems:
         self._ids, self._stage = ids, stage
         self._layer_path = layer_path
         self.trash = Trash(data_root / "trash")
-        self._limits = RootfsLimits((self._root, data_root / "trash"))
+        self._limits = ProjectLimits(FIRST, self._written, "StorageOpt size: the root filesystem")
         self._holds: Counter[str] = Counter()
         self._left_mounted: set[str] = set()
 
@@ -110,6 +110,12 @@ class OverlayRootFilesystems:
         """Bytes written by the container: the apparent size of the upper directory, hard links counted once."""
         return await asyncio.to_thread(tree_bytes, self._home(container_id) / "upper")
 
+    def _written(self) -> Iterator[Path]:
+        """Of those that are and those on their way out."""
+        for parent in (self._root, self._root.with_name("trash")):
+            for home in parent.iterdir() if parent.is_dir() else ():
+                yield home / "upper"
+
     def _home(self, container_id: str) -> Path:
         if not _CONTAINER_ID.fullmatch(container_id):
             raise InvalidParameterError(f"invalid container id {container_id!r}")
@@ -129,7 +135,7 @@ class OverlayRootFilesystems:
                 os.chown(home / "upper", top.st_uid, top.st_gid)
                 (home / "upper").chmod(top.st_mode & 0o7777)
             if most_bytes:
-                self._limits.limit(home, most_bytes)
+                self._limits.limit([home / "upper", home / "work"], most_bytes)
             temporary = home / "lower.tmp"
             temporary.write_text("".join(f"{chain_id}\n" for chain_id in chain_ids))
             temporary.replace(home / "lower")

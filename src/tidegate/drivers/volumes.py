@@ -18,8 +18,10 @@ from typing import TypeVar
 
 from tidegate.base.errors import InternalError, InvalidParameterError, NotFoundError
 from tidegate.drivers.mounts.devices import mount_device, unmount_all
+from tidegate.drivers.project_limits import FIRST_OF_VOLUMES, ProjectLimits
 from tidegate.engine.mounts.volume_options import DeviceMount
 from tidegate.kernel.mounts import mount_points
+from tidegate.kernel.project_quotas import project_number
 from tidegate.kernel.tree_size import tree_bytes
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -33,6 +35,7 @@ class LocalVolumeStore:
     def __init__(self, root: Path, host_mounts: Path = Path("/proc/self/ns/mnt")) -> None:
         """``host_mounts`` is the host's mount namespace."""
         self._root, self._host_mounts = root, host_mounts
+        self._limits = ProjectLimits(FIRST_OF_VOLUMES, lambda: root.glob("*/_data"), "a volume")
 
     def path(self, name: str) -> Path:
         """Where the volume's data is. Raises InvalidParameterError for a name that is none."""
@@ -44,10 +47,10 @@ class LocalVolumeStore:
             )
         return self._root / name / "_data"
 
-    async def create(self, name: str) -> Path:
-        """Make the volume; one that exists is left as it is. Raises InternalError."""
+    async def create(self, name: str, most_bytes: int = 0) -> Path:
+        """See ``VolumeStore``; one that exists is left as it is. Raises InternalError."""
         path = self.path(name)
-        return await _in_thread(lambda: _make(path))
+        return await _in_thread(lambda: self._make(path, most_bytes))
 
     async def copy_up(self, name: str, source: Path) -> None:
         """Fill an empty volume. Raises NotFoundError for no such volume, InternalError."""
@@ -78,18 +81,19 @@ class LocalVolumeStore:
         path = self.path(name)
         return await _in_thread(lambda: tree_bytes(path))
 
+    def _make(self, path: Path, most_bytes: int) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o701)
+        path.mkdir(exist_ok=True, mode=0o755)
+        if most_bytes and not any(path.iterdir()):
+            self._limits.limit([path], most_bytes)
+        return path
+
 
 async def _in_thread(work: Callable[[], _T]) -> _T:
     try:
         return await asyncio.to_thread(work)
     except (OSError, shutil.Error) as error:
         raise InternalError(f"volume store: {error}") from error
-
-
-def _make(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o701)
-    path.mkdir(exist_ok=True, mode=0o755)
-    return path
 
 
 def _mount(wanted: DeviceMount, path: Path, host_mounts: Path) -> None:
@@ -118,7 +122,8 @@ def _fill(target: Path, source: Path) -> None:
         raise NotFoundError(f"get {target.parent.name}: no such volume")
     if source.is_symlink() or not source.is_dir() or any(target.iterdir()):
         return
-    if str(target) in mount_points(str(target)):  # of another filesystem: nothing can be renamed there
+    # Of another filesystem, or limited in what is written there: nothing can be renamed to it.
+    if str(target) in mount_points(str(target)) or project_number(target):
         _copy_entries(source, target)
         return
     filling = target.with_name(_FILLING)

@@ -86,7 +86,13 @@ class HoldRootfs(Protocol):
 class VolumeStore(Protocol):
     """Directories of local volumes, under DATA_ROOT/volumes/NAME/_data, and what is mounted there."""
 
-    async def create(self, name: str) -> Path: ...
+    async def create(self, name: str, most_bytes: int = 0) -> Path:
+        """Make it, or complete what was half made; ``most_bytes`` can be written (0: all).
+
+        Raises NotSupportedError for a limit that the disk does not keep.
+        """
+        ...
+
     def path(self, name: str) -> Path: ...
     async def copy_up(self, name: str, source: Path) -> None:
         """Fill an empty volume from a directory of an image, with ownership, modes, xattrs; a filled one is left."""

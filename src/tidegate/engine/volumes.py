@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, NotSupportedError
+from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError, NotSupportedError, TidegateError
 from tidegate.engine.events import EventBus
 from tidegate.engine.file_ports import VolumeStore
-from tidegate.engine.mounts.volume_options import check_volume_options, device_mount
+from tidegate.engine.mounts.volume_options import check_volume_options, device_mount, volume_size
 from tidegate.engine.mounts.volume_uses import VolumeUses
 from tidegate.engine.ports import Clock, StateStore
 from tidegate.model.container import Container
@@ -63,7 +63,7 @@ class LocalVolumes:
         """Read the records at boot. Raises InternalError."""
         for name, raw in (await self._state.load(VOLUME)).items():
             self._volumes[name] = msgspec.json.decode(raw, type=Volume)
-            await self._store.create(name)
+            await self._store.create(name, volume_size(self._volumes[name].options))
         for name in await self._store.names():
             if name not in self._volumes:
                 await self._record(Volume(name, self._clock()))
@@ -180,9 +180,24 @@ class LocalVolumes:
         async with self._making.setdefault(name, asyncio.Lock()):
             if name not in self._volumes:
                 await self._record(Volume(name, self._clock(), dict(labels), dict(options)))
-                await self._store.create(name)
+                await self._make_directory(name, volume_size(options))
                 self._bus.publish("volume", "create", name, {"driver": "local"})
             return self._volumes[name]
+
+    async def _make_directory(self, name: str, most_bytes: int) -> None:
+        try:
+            await self._store.create(name, most_bytes)
+        except TidegateError as error:
+            await self._forget(name)
+            if isinstance(error, NotSupportedError):
+                words = f"create {name}: quota size requested but no quota support: {error.message}"
+                raise InvalidParameterError(words) from error
+            raise
+
+    async def _forget(self, name: str) -> None:
+        await self._store.remove(name)
+        await self._state.delete(VOLUME, name)
+        del self._volumes[name]
 
     async def _record(self, volume: Volume) -> None:
         await self._state.put(VOLUME, volume.name, msgspec.json.encode(volume))
@@ -192,9 +207,7 @@ class LocalVolumes:
         async with self._making.setdefault(name, asyncio.Lock()):
             if name not in self._volumes:
                 return
-            await self._store.remove(name)
-            await self._state.delete(VOLUME, name)
-            del self._volumes[name]
+            await self._forget(name)
             self._bus.publish("volume", "destroy", name, {"driver": "local"})
         self._making.pop(name, None)
 

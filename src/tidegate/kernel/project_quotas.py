@@ -35,6 +35,14 @@ def project_of(directory: Path) -> int:
         return int(_attributes(fd)[3])
 
 
+def project_number(directory: Path) -> int:
+    """The same, 0 also where the filesystem knows no projects."""
+    try:
+        return project_of(directory)
+    except OSError:  # ENOTTY, EOPNOTSUPP: then none has a number
+        return 0
+
+
 def set_project(directory: Path, project: int) -> None:
     """Put the directory, and all that will be made in it, into a project. Raises OSError."""
     with _opened(directory) as fd:

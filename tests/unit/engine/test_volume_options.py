@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.mounts.volume_options import DeviceMount, check_volume_options, device_mount
+from tidegate.engine.mounts.volume_options import DeviceMount, check_volume_options, device_mount, volume_size
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from tidegate.engine.mounts.volume_options import DeviceMount, check_volume_opti
         ({"device": "/x"}, 'missing required option: "type"'),
         ({"o": "bind"}, 'missing required option: "device"'),
         ({"o": "bind", "type": "none"}, 'missing required option: "device"'),
-        ({"size": "10m"}, "quota size requested but no quota support"),
+        ({"size": "10m", "type": "tmpfs", "device": "tmpfs"}, 'invalid option: "size"'),
         ({"size": "much"}, "invalid size: 'much'"),
         ({"type": "cifs", "device": "//host:445/x"}, "port not allowed in CIFS device URL, include 'port' in 'o='"),
         ({"type": "none", "device": "/x\0y"}, "NUL"),
@@ -28,6 +28,7 @@ def test_what_cannot_be_is_refused(options: dict[str, str], problem: str) -> Non
 
 def test_options_are_read_as_a_mount() -> None:
     check_volume_options({"size": "0"})
+    assert volume_size({}) == 0 and volume_size({"size": "10m"}) == 10 << 20
     assert device_mount({}) is None
     assert device_mount({"size": "0"}) is None
     tmpfs = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,ro,rw,nosuid,uid=7"}

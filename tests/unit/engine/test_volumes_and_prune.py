@@ -115,6 +115,7 @@ def test_a_volume_in_use_stays_and_an_anonymous_one_goes_with_its_container(tmp_
     [
         (VolumeCreateRequest(name="a", driver="nfs"), NotFoundError, 'plugin "nfs" not found'),
         (VolumeCreateRequest(name="a", driver_opts={"device": "/x"}), InvalidParameterError, 'required option: "type"'),
+        (VolumeCreateRequest(name="a", driver_opts={"size": "1m"}), InvalidParameterError, "no quota support"),
         (VolumeCreateRequest(name="a", driver_opts={"colour": "red"}), InvalidParameterError, 'option: "colour"'),
         (VolumeCreateRequest(name="a", cluster_volume_spec={}), NotSupportedError, "ClusterVolumeSpec"),
     ],

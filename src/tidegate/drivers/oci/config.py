@@ -138,6 +138,8 @@ def _default_mounts(request: OCIRequest) -> list[dict[str, Any]]:
     ]
     if request.ipc_host:
         mounts[-1] = _bind(_SHM, _SHM)  # message queues are those of the namespace wherever they are mounted
+        if request.id_mapping:  # and only in the user namespace that the namespace belongs to
+            mounts[-2] = _bind("/dev/mqueue", "/dev/mqueue")
     elif not request.has_shm:
         mounts.pop()
     elif request.shm_source is not None:
@@ -196,7 +198,7 @@ def _sysctls(request: OCIRequest) -> dict[str, str]:
     last = highest(request.id_mapping.gids) if request.id_mapping else MAX_ID
     if not (request.net_host or request.net_joined):
         own = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": f"0 {last}"}
-    if request.domainname and not request.uts_host:
+    if request.domainname and not request.uts_host and not request.id_mapping:
         own["kernel.domainname"] = request.domainname
     return own | dict(request.sysctls)
 
@@ -253,6 +255,8 @@ def plan_config(request: OCIRequest) -> dict[str, Any]:
     }
     if not request.uts_host:
         config["hostname"] = request.process.hostname
+        if request.domainname and request.id_mapping:  # the sysctl is the host's root's alone
+            config["domainname"] = request.domainname
     if request.seccomp_document is not None:
         config["linux"]["seccomp"] = dict(request.seccomp_document)
     if request.seccomp is not None:

@@ -50,12 +50,17 @@ def check_volume_options(options: Mapping[str, str]) -> None:
         raise InvalidParameterError("invalid option: it contains a NUL")
     if options.get("type") == "cifs" and options.get("device") and urlsplit(options["device"]).netloc.count(":"):
         raise InvalidParameterError("port not allowed in CIFS device URL, include 'port' in 'o='")
-    if "size" in options and parse_memory_size(options["size"]):
-        raise InvalidParameterError("quota size requested but no quota support")
+    if volume_size(options) and device_mount(options):
+        raise InvalidParameterError('invalid option: "size": how big a device is, its own options say (o=size=)')
     for option, needed in _NEEDS:
         for other in needed if option in options else ():
             if other not in options:
                 raise InvalidParameterError(f'missing required option: "{other}"')
+
+
+def volume_size(options: Mapping[str, str]) -> int:
+    """How many bytes may be written to the volume, 0 for all there are. Raises InvalidParameterError."""
+    return parse_memory_size(options["size"]) if "size" in options else 0
 
 
 def device_mount(options: Mapping[str, str]) -> DeviceMount | None:

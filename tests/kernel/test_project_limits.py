@@ -18,7 +18,8 @@ STORY = """
 import asyncio, errno, os, sys
 from pathlib import Path
 from tidegate.drivers.overlay import OverlayRootFilesystems
-from tidegate.drivers.rootfs_limits import FIRST
+from tidegate.drivers.project_limits import FIRST, FIRST_OF_VOLUMES
+from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.kernel.project_quotas import project_limit, project_of
 
 root = Path(sys.argv[1])
@@ -53,6 +54,16 @@ async def story():
     await filesystems.remove("other")
     await OverlayRootFilesystems(root, lambda chain_id: root / chain_id).prepare("next", [], 8 << 20)
     print("next", project_of(root / "rootfs/next/upper") - FIRST)
+    volumes = LocalVolumeStore(root / "volumes")
+    path = await volumes.create("v", 4 << 20)
+    await volumes.create("v", 4 << 20)
+    assert project_of(path) == FIRST_OF_VOLUMES + 2, project_of(path) - FIRST_OF_VOLUMES
+    (root / "image/kept").mkdir(parents=True)
+    await volumes.copy_up("v", root / "image")
+    try:
+        write(path / "file", 6 << 20)
+    except OSError as error:
+        print("stopped", errno.errorcode[error.errno])
 
 asyncio.run(story())
 """
@@ -71,8 +82,8 @@ def test_a_container_is_stopped_where_its_limit_is_and_no_other(tmp_path: Path) 
     if done.returncode == NO_QUOTAS:
         pytest.skip("this kernel has no project quotas")
     assert done.returncode == 0, done.stderr.decode()
-    stopped, number = done.stdout.decode().splitlines()
-    assert stopped in ("stopped EDQUOT", "stopped ENOSPC")
+    stopped, number, volume_stopped = done.stdout.decode().splitlines()
+    assert {stopped, volume_stopped} <= {"stopped EDQUOT", "stopped ENOSPC"}
     assert number == "next 3"
 
 
