@@ -116,13 +116,18 @@ class FakeMounts:
 
 
 class FakeStage:
-    """Stages nothing: each mount is bound from where it is."""
+    """A directory for each mount, named after what is asked of it, below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     def stage(self, key: str, points: Sequence[MountPoint], ids: MappedIds | None = None) -> Sequence[str]:
-        return [f"/{point.kind}/{point.source}/{point.subpath}" for point in points]
-
-    def exists(self, path: str) -> bool:
-        return True
+        staged = []
+        for point in points:
+            name = f"{point.kind} {point.source} {point.subpath} {point.make_source}".replace("/", "-")
+            (self._root / name).mkdir(exist_ok=True)
+            staged.append(str(self._root / name))
+        return staged
 
     def stage_path(self, key: str, name: str, path: str, ids: MappedIds | None = None) -> str:
         return path

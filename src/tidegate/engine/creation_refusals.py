@@ -10,6 +10,7 @@ from tidegate.engine.isolation.namespace_modes import check_modes
 from tidegate.engine.isolation.ulimits import check_ulimit
 from tidegate.engine.links.names import check_names
 from tidegate.engine.mounts.validation import check_mounts
+from tidegate.engine.mounts.volume_options import check_volume_options
 from tidegate.engine.sysctls import check_sysctls
 from tidegate.spec.container import CreateRequest, EndpointSettings, HostConfig
 
@@ -115,6 +116,7 @@ def _refuse_volume_drivers(host: HostConfig) -> None:
     for mount in host.mounts:
         driver = mount.volume_options.driver_config if mount.volume_options else None
         asked += [(mount.source, driver.name)] if driver else []
+        check_volume_options(driver.options if driver else {})
     for volume, name in asked:
         if name not in ("", "local"):
             raise InvalidParameterError(

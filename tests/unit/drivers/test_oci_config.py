@@ -6,6 +6,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers.oci import config as oci
 from tidegate.drivers.oci import process as ocip
 from tidegate.drivers.resources import ResourceRequest, plan_resources
+from tidegate.engine.isolation.user_namespaces import IdMapping, IdRange
 from tidegate.kernel.seccomp import BPF_ANNOTATION, SeccompProgram
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv/web:/bin/sh\n"
@@ -118,3 +119,32 @@ def test_a_bare_name_unsets_a_variable_and_bad_input_is_named() -> None:
         ocip.plan_process(ocip.ProcessRequest(args=("x",), cap_add=("bogus",)))
     with pytest.raises(InvalidParameterError, match="needs to be an absolute path"):
         ocip.plan_process(ocip.ProcessRequest(args=("x",), cwd="rel"))
+
+
+def test_binds_are_as_deep_as_they_are_asked() -> None:
+    wanted = (
+        oci.MountRequest("bind", "/a", "/s"),
+        oci.MountRequest("bind", "/b", "/s", read_only=True, recursive=False),
+        oci.MountRequest("bind", "/c", "/s", read_only=True, read_only_below=True, propagation="rslave"),
+    )
+    found = {each["destination"]: each["options"] for each in oci.plan_mounts(request(mounts=wanted))}
+    assert found["/a"] == ["rbind", "rprivate"]
+    assert found["/b"] == ["bind", "ro", "rprivate"]
+    assert found["/c"] == ["rbind", "rro", "rslave"]
+
+
+def test_a_user_namespace_is_joined_and_told_with_its_ids() -> None:
+    mapping = IdMapping((IdRange(0, 1000, 10),), (IdRange(0, 2000, 5), IdRange(5, 9000, 5)))
+    mapped = {"userns_path": "/n/user", "id_mapping": mapping, "domainname": "example.com", "ipc_host": True}
+    config = oci.plan_config(request(**mapped))
+    linux = config["linux"]
+    assert {"type": "user", "path": "/n/user"} in linux["namespaces"]
+    assert linux["uidMappings"] == [{"containerID": 0, "hostID": 1000, "size": 10}]
+    assert [each["hostID"] for each in linux["gidMappings"]] == [2000, 9000]
+    assert linux["sysctl"]["net.ipv4.ping_group_range"] == "0 9"
+    assert config["domainname"] == "example.com" and "kernel.domainname" not in linux["sysctl"]
+    queues = next(each for each in config["mounts"] if each["destination"] == "/dev/mqueue")
+    assert (queues["type"], queues["source"]) == ("bind", "/dev/mqueue")
+    plain = oci.plan_config(request(domainname="example.com"))
+    assert "uidMappings" not in plain["linux"] and plain["linux"]["sysctl"]["kernel.domainname"] == "example.com"
+    assert "user" not in [each["type"] for each in plain["linux"]["namespaces"]]

@@ -33,6 +33,7 @@ from tidegate.kernel.seccomp import SeccompCompiler, SeccompProgram
 from tidegate.model.container import Container
 from tidegate.spec.codec import decode
 from tidegate.spec.container import ContainerConfig, CreateRequest, EndpointSettings, HostConfig, NetworkingConfig
+from tidegate.spec.host_config import BindOptions, ImageOptions, Mount, TmpfsOptions, VolumeOptions
 
 EXAMPLES: Mapping[str, object] = {
     "Hostname": "box",
@@ -133,6 +134,28 @@ EXAMPLES: Mapping[str, object] = {
     "EndpointSettings.DriverOpts": {"a": "b"},
 }
 
+MOUNTS: Mapping[str, tuple[dict[str, Any], object]] = {
+    "Mount.ReadOnly": ({"Type": "bind", "Source": "/s"}, True),
+    "Mount.Consistency": ({"Type": "bind", "Source": "/s"}, "eventual"),
+    "Mount.BindOptions.Propagation": ({"Type": "bind", "Source": "/s"}, "rslave"),
+    "Mount.BindOptions.NonRecursive": ({"Type": "bind", "Source": "/s"}, True),
+    "Mount.BindOptions.CreateMountpoint": ({"Type": "bind", "Source": "/s"}, True),
+    "Mount.BindOptions.ReadOnlyNonRecursive": ({"Type": "bind", "Source": "/s", "ReadOnly": True}, True),
+    "Mount.BindOptions.ReadOnlyForceRecursive": ({"Type": "bind", "Source": "/s"}, True),
+    "Mount.VolumeOptions.NoCopy": ({"Type": "volume", "Source": "v"}, True),
+    "Mount.VolumeOptions.Labels": ({"Type": "volume", "Source": "v"}, {"a": "b"}),
+    "Mount.VolumeOptions.Subpath": ({"Type": "volume", "Source": "v"}, "a"),
+    "Mount.VolumeOptions.DriverConfig": (
+        {"Type": "volume", "Source": "v"},
+        {"Options": {"type": "tmpfs", "device": "tmpfs"}},
+    ),
+    "Mount.ImageOptions.Subpath": ({"Type": "image", "Source": "img"}, "a"),
+    "Mount.TmpfsOptions.SizeBytes": ({"Type": "tmpfs"}, 4096),
+    "Mount.TmpfsOptions.Mode": ({"Type": "tmpfs"}, 0o700),
+    "Mount.TmpfsOptions.Options": ({"Type": "tmpfs"}, [["exec"]]),
+    "Mount.ClusterOptions": ({"Type": "tmpfs"}, {}),
+}
+
 _CLIENT = "what the client does, written down for inspect"
 _ANSWER = "what the engine answers; a client that sends back what it has inspected asks nothing with it"
 WITHOUT_EFFECT: Mapping[str, tuple[object, str]] = {
@@ -195,11 +218,13 @@ def outcome(document: Mapping[str, object], home: Path) -> object:
     source = SourceImage(request.image, "sha256:1", (), image)
     new = plan_new_container("name", source, request, Defaults(cgroup_namespace="private"), related)
     settings = new.settings
-    volumes = [(use.container_path, use.copy_up, use.anonymous, use.labels) for use in settings.volumes]
+    volumes = [
+        (use.container_path, use.copy_up, use.anonymous, use.labels, use.driver_options) for use in settings.volumes
+    ]
     container = Container("1" * 64, "name", 0, new.image, new.image_id, new.labels, new.document, settings)
     planner = ProcessPlanner(
         lambda _identity: home,
-        StagedMounts(FakeStage(), "6.12.0"),
+        StagedMounts(FakeStage(home), "6.12.0"),
         "tidegate",
         Unfiltered(),
         LogPlanner(lambda _identity: home, Places(home / "logs")),
@@ -257,3 +282,28 @@ def test_what_is_known_to_have_no_effect_has_none(field: str, tmp_path: Path) ->
     value, reason = WITHOUT_EFFECT[field]
     assert reason
     assert outcome(document_with(field, value), tmp_path) == outcome({}, tmp_path)
+
+
+@pytest.mark.parametrize("field", MOUNTS)
+def test_a_field_of_a_mount_is_honoured_or_refused(field: str, tmp_path: Path) -> None:
+    plain, value = MOUNTS[field]
+    *owners, name = field.split(".")[1:]
+    asked: dict[str, Any] = {**plain, "Target": "/t"}
+    baseline = outcome({"HostConfig": {"Mounts": [{**plain, "Target": "/t"}]}}, tmp_path)
+    asked[owners[0] if owners else name] = {name: value} if owners else value
+    try:
+        changed = outcome({"HostConfig": {"Mounts": [asked]}}, tmp_path)
+    except TidegateError as refusal:
+        assert refusal.message
+        return
+    assert changed != baseline, f"{field} is accepted and ignored"
+
+
+def test_every_field_of_a_mount_is_decided() -> None:
+    """Type, Source and Target are what a mount is."""
+    parts = {"BindOptions": BindOptions, "VolumeOptions": VolumeOptions, "ImageOptions": ImageOptions}
+    found = {each.encode_name for each in msgspec.structs.fields(Mount)} - {"Type", "Source", "Target"}
+    for part, kind in {**parts, "TmpfsOptions": TmpfsOptions}.items():
+        found.remove(part)
+        found |= {f"{part}.{each.encode_name}" for each in msgspec.structs.fields(kind)}
+    assert {f"Mount.{each}" for each in found} == MOUNTS.keys()
