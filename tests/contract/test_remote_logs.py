@@ -13,7 +13,7 @@ from tests.unit.drivers.logs.remote_logs import remote_log
 
 from tidegate.drivers.logs.forwarding.places import Places
 from tidegate.drivers.logs.forwarding.process import LogForwarder
-from tidegate.engine.logging.remote import RemoteLog, RemoteLogs
+from tidegate.engine.logging.remote import RemoteLog, RemoteLogs, Undelivered
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -69,6 +69,7 @@ def test_a_container_runs_ends_runs_again_and_goes(opened: Opener) -> None:
             await world.begin(ONE)
             await world.begin(TWO)
             assert world.stages() == ["running", "running"]
+            assert world.logs.undelivered() == {ONE: Undelivered(0, 0), TWO: Undelivered(0, 0)}
             for _ in range(2):
                 await world.logs.end(ONE)
                 assert world.stages() == ["ended", "running"]

@@ -70,3 +70,16 @@ def test_containers_have_figures_of_the_sampler(engine: RunningEngine) -> None:
     found = {dict(labels)["name"]: value for (name, labels), value in figures(engine).items()
              if name == "tidegate_container_cpu_seconds_total"}  # fmt: skip
     assert found["one"] > 0
+
+
+def test_lines_that_a_remote_log_had_to_drop_are_counted(engine: RunningEngine) -> None:
+    options = ["--log-driver", "syslog", "--log-opt", "syslog-address=tcp://127.0.0.1:5141"]
+    options += ["--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=1k"]
+    assert engine.docker("run", "--name", "lossy", *options, "busybox", "seq", "1000").returncode == 0
+    identity = engine.docker("inspect", "-f", "{{.Id}}", "lossy").stdout.strip()
+    key = "tidegate_container_log_dropped_lines_total", frozenset({("id", identity), ("name", "lossy")})
+    deadline = time.monotonic() + 20
+    while not (dropped := figures(engine).get(key, 0)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert 900 < dropped < 1000

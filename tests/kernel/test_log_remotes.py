@@ -22,7 +22,7 @@ from tests.unit.drivers.logs.remote_logs import append, remote_log
 
 import tidegate
 from tidegate.drivers.logs.forwarding.places import Assignment, Places, Stage
-from tidegate.drivers.logs.forwarding.spool import Spool
+from tidegate.drivers.logs.forwarding.spool import read_position
 from tidegate.drivers.logs.remotes.fluentd import FluentdRemote
 from tidegate.drivers.logs.remotes.gelf import GELFRemote
 from tidegate.drivers.logs.remotes.journald import JournaldRemote
@@ -333,8 +333,7 @@ def test_what_a_non_blocking_log_cannot_keep_is_dropped_and_counted(places: Plac
 
 
 def _dropped(places: Places) -> int:
-    with contextlib.closing(Spool(places.log(ID), places.position(ID))) as spool:
-        return spool.position.dropped
+    return read_position(places.position(ID)).dropped
 
 
 def test_there_is_one_forwarder_and_it_ends_with_its_work(places: Places) -> None:

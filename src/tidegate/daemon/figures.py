@@ -15,6 +15,7 @@ from tidegate.base.exposition import CONTENT_TYPE, Family, Sample, Spread, gauge
 from tidegate.engine.containers import ContainerService
 from tidegate.engine.events import EventBus
 from tidegate.engine.health_prober import HealthProber
+from tidegate.engine.logging.remote import RemoteLogs
 from tidegate.engine.stats import StatsService
 from tidegate.http.messages import Request, Response
 from tidegate.kernel.host import HostFacts
@@ -38,6 +39,7 @@ class Counted(msgspec.Struct, frozen=True):
     bus: EventBus
     prober: HealthProber
     stats: StatsService
+    remote_logs: RemoteLogs
     host: HostFacts
     engine_id: Callable[[], str]
 
@@ -87,6 +89,28 @@ class EngineFigures:
             [each for name in sorted(self._times) for each in self._times[name].samples({"operation": name})],
         )
         yield from _container_families(self._counted.stats)
+        yield from self._remote_logs()
+
+    def _remote_logs(self) -> Iterable[Family]:
+        names = {container.id: container.name for container in self._counted.containers.list()}
+        found = [
+            ({"id": each, "name": names[each]}, undelivered)
+            for each, undelivered in self._counted.remote_logs.undelivered().items()
+            if each in names
+        ]
+        if found:
+            yield Family(
+                "tidegate_container_log_dropped_lines_total",
+                "counter",
+                "Lines of a log that were dropped, since its remote did not take them.",
+                [Sample(labels, undelivered.dropped) for labels, undelivered in found],
+            )
+            yield Family(
+                "tidegate_container_log_gaps_total",
+                "counter",
+                "How often lines may have left the cache before a remote took them.",
+                [Sample(labels, undelivered.gaps) for labels, undelivered in found],
+            )
 
     def _engine(self) -> Iterable[Family]:
         counted, host = self._counted, self._counted.host

@@ -200,7 +200,15 @@ class Engine:
         from tidegate.daemon.figures import Counted, EngineFigures
 
         return EngineFigures(
-            Counted(self._containers, self._bus, self._prober, self._stats, self._host, lambda: self._system.id)
+            Counted(
+                self._containers,
+                self._bus,
+                self._prober,
+                self._stats,
+                self._drivers.remote_logs,
+                self._host,
+                lambda: self._system.id,
+            )
         )
 
     def trace_with(self, tracer: "Tracer") -> None:

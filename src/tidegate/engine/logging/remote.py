@@ -26,6 +26,13 @@ class RemoteLog(msgspec.Struct, frozen=True):
     limit_bytes: int | None = None
 
 
+class Undelivered(msgspec.Struct, frozen=True):
+    """What of a container's log its remote did not get: ``dropped`` lines, and ``gaps`` of nobody knows how many."""
+
+    dropped: int
+    gaps: int
+
+
 class RemoteLogs(Protocol):
     """Sends what stands in local logs to remotes, at least once, and never makes a container wait.
 
@@ -43,6 +50,10 @@ class RemoteLogs(Protocol):
 
     async def remove(self, container_id: str) -> None:
         """It is gone: its local log goes too, when it is sent or has waited long enough."""
+        ...
+
+    def undelivered(self) -> Mapping[str, Undelivered]:
+        """By container, of those that have a remote log. Reads a few small files."""
         ...
 
     async def recover(self, known: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from tests.unit.drivers.logs.remote_logs import append, lines, remote_log
 from tidegate.drivers.logs.forwarding import shipper as shippers
 from tidegate.drivers.logs.forwarding.places import Assignment, Places, Stage
 from tidegate.drivers.logs.forwarding.shipper import Shipper
-from tidegate.drivers.logs.forwarding.spool import Spool
+from tidegate.drivers.logs.forwarding.spool import read_position
 from tidegate.drivers.logs.remotes.messages import Message
 from tidegate.engine.logging.plans import Retries, plan_retries
 from tidegate.engine.logging.remote import RemoteLog
@@ -57,7 +57,7 @@ def ship(places: Places, remote: FakeRemote, stage: Stage = Stage.ENDED, since_s
 
 
 def dropped(places: Places) -> int:
-    return Spool(places.log(ID), places.position(ID)).position.dropped
+    return read_position(places.position(ID)).dropped
 
 
 def test_everything_is_sent_and_nothing_twice(places: Places) -> None:

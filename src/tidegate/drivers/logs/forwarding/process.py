@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,8 @@ import msgspec
 import tidegate
 from tidegate.base.errors import InternalError
 from tidegate.drivers.logs.forwarding.places import Assignment, Places, Stage
-from tidegate.engine.logging.remote import RemoteLog
+from tidegate.drivers.logs.forwarding.spool import read_position
+from tidegate.engine.logging.remote import RemoteLog, Undelivered
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,13 @@ class LogForwarder:
     async def remove(self, container_id: str) -> None:
         await self._move(container_id, Stage.REMOVED)
         self._assigned.discard(container_id)
+
+    def undelivered(self) -> Mapping[str, Undelivered]:
+        found = {}
+        for container_id in self._assigned:
+            position = read_position(self._places.position(container_id))
+            found[container_id] = Undelivered(position.dropped, position.gaps)
+        return found
 
     async def recover(self, known: Collection[str]) -> None:
         self._assigned = set(await asyncio.to_thread(self._places.ids))

@@ -41,8 +41,8 @@ class Spool:
     """The log at ``log``; its position is kept at ``kept``. Raises OSError in every method."""
 
     def __init__(self, log: Path, kept: Path) -> None:
-        self._log, self._kept_fd = log, os.open(kept, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.position = _read_position(self._kept_fd)
+        self.position = read_position(kept)
+        self._log, self._kept_fd = log, os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._file: LogFile | None = None
         self._offset = 0
 
@@ -146,10 +146,11 @@ def _digest(file: LogFile) -> str:
     return hashlib.blake2b(line, digest_size=16).hexdigest() if line else ""
 
 
-def _read_position(fd: int) -> Position:
+def read_position(kept: Path) -> Position:
+    """As it was committed last; that of nothing where there is none, or a damaged one."""
     try:
-        return msgspec.json.decode(os.pread(fd, _RECORD_BYTES, 0), type=Position)
-    except msgspec.DecodeError:
+        return msgspec.json.decode(kept.read_bytes(), type=Position)
+    except (FileNotFoundError, msgspec.DecodeError):
         return Position()
 
 
