@@ -218,7 +218,7 @@ def _fork_workers(
     family.hold((*ours, *theirs))
     files: dict[str, Callable[[], int]] = {}
     processes: list[ReloadedProcess] = []
-    shared = os.memfd_create("tidegate-quotas", os.MFD_CLOEXEC), open_rates()
+    shared = os.memfd_create("tidegate-quotas", os.MFD_CLOEXEC), open_rates(), open_rates()
     board = None if settings.metrics is None else _open_board(settings.workers)
     syscalls = worker_filter(settings.audit.kind != FILE)
     for number, (row, link) in enumerate(zip(entrances, theirs, strict=True), start=1):

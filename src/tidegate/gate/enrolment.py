@@ -17,10 +17,10 @@ from typing import TypeVar
 
 import msgspec
 
-from tidegate.access.limits.rate import Bucket, full_bucket, is_full, take
 from tidegate.access.roles import Rate
 from tidegate.base.errors import InvalidParameterError, NotFoundError, NotSupportedError, UnauthorizedError
 from tidegate.gate.behind.registrar_client import RegistrarClient
+from tidegate.gate.rates import Rates
 from tidegate.http.messages import Peer, ProtocolError, Request, Response, split_target
 from tidegate.pki.registrar_messages import Enrol, Issued, Renew, Retire
 from tidegate.pki.snapshot import Snapshot
@@ -38,9 +38,9 @@ from tidegate.spec.enrolment import (
 
 _METHODS = {AUTHORITY: "GET", ENROL: "POST", RENEW: "POST", RETIRE: "POST"}
 _BODY_BYTES = 64 * 1024
-_MOST_ADDRESSES = 4096
 _EACH = Rate(per_second=1.0, burst=10)
 _TOGETHER = Rate(per_second=20.0, burst=100)
+_EVERYBODY = "*"
 _TOO_MANY_REQUESTS = 429
 
 T = TypeVar("T")
@@ -54,11 +54,11 @@ def is_enrolment(target: str) -> bool:
 class EnrolmentDoor:
     """Answers what ``is_enrolment`` says is for it. The registrar is asked at most once for each request."""
 
-    def __init__(self, registrar: RegistrarClient, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, registrar: RegistrarClient, rates: Rates, clock_s: Callable[[], float] = time.monotonic) -> None:
+        """``rates`` is of strangers alone: a crowd of them must not make a client forgotten."""
         self._registrar = registrar
+        self._rates = rates
         self._clock_s = clock_s
-        self._all = full_bucket(_TOGETHER, clock_s())
-        self._each: dict[str, Bucket] = {}
 
     async def answer(self, request: Request, snapshot: Snapshot) -> Response:
         """Raises what the client is to be told: TidegateError, ProtocolError for too many requests."""
@@ -91,21 +91,12 @@ class EnrolmentDoor:
 
     def _take_turn(self, peer: Peer) -> None:
         now_s = self._clock_s()
-        host = peer.address.rpartition(":")[0]
-        if host not in self._each and len(self._each) >= _MOST_ADDRESSES:
-            self._each = {known: bucket for known, bucket in self._each.items() if not is_full(_EACH, bucket, now_s)}
-        if host not in self._each and len(self._each) >= _MOST_ADDRESSES:
-            raise _too_often(1.0)
-        own = take(_EACH, self._each.get(host) or full_bucket(_EACH, now_s), now_s)
-        self._each[host] = own.bucket
-        if own.wait_s:
-            raise _too_often(own.wait_s)
-        if peer.certificate is not None:
-            return  # strangers in a crowd keep no client from renewing
-        together = take(_TOGETHER, self._all, now_s)
-        self._all = together.bucket
-        if together.wait_s:
-            raise _too_often(together.wait_s)
+        wait_s = self._rates.wait_s(peer.address.rpartition(":")[0], _EACH, now_s)
+        if not wait_s and peer.certificate is None:  # strangers in a crowd keep no client from renewing
+            wait_s = self._rates.wait_s(_EVERYBODY, _TOGETHER, now_s)
+        if wait_s:
+            text = f"tidegate: too many requests, try again in {math.ceil(wait_s)} s"
+            raise ProtocolError(text, _TOO_MANY_REQUESTS)
 
 
 def _present(peer: Peer) -> str:
@@ -117,10 +108,6 @@ def _present(peer: Peer) -> str:
 def _issued(issued: Issued) -> Response:
     document = msgspec.json.encode(IssuedBody(issued.certificate_pem, issued.ca_pem))
     return Response(201, (("content-type", "application/json"),), document + b"\n")
-
-
-def _too_often(wait_s: float) -> ProtocolError:
-    return ProtocolError(f"tidegate: too many requests, try again in {math.ceil(wait_s)} s", _TOO_MANY_REQUESTS)
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

@@ -133,14 +133,15 @@ class FiguresPlace(msgspec.Struct, frozen=True):
 class WorkerResources(msgspec.Struct, frozen=True):
     """What a worker is given besides its settings: ``link`` leads to the dialer.
 
-    ``quota_fd``, ``rates_fd`` and what is behind ``figures`` are shared by all workers. ``syscalls`` is the program of
-    a worker's seccomp filter; what it shall change comes on ``reloads``.
+    ``quota_fd``, ``rates_fd`` (of clients), ``turns_fd`` (of strangers) and what is behind ``figures`` are shared by
+    all workers. ``syscalls`` is the program of a worker's seccomp filter; what it shall change comes on ``reloads``.
     """
 
     entrances: list[Entrance]
     link: socket.socket
     quota_fd: int
     rates_fd: int
+    turns_fd: int
     figures: FiguresPlace | None
     syscalls: bytes
     reloads: socket.socket
@@ -218,7 +219,8 @@ async def _serve(settings: GateProcessSettings, resources: WorkerResources, audi
     engine = UnixClient(partial(dialer.connect, ENGINE))
     plugins = AuthzPlugins(_plugin_clients(dialer, settings.plugins))
     log = RequestLog(_log_writer(), settings.log_format)
-    behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins, EnrolmentDoor(registrar))
+    enrolment = EnrolmentDoor(registrar, Rates(resources.turns_fd))
+    behind = Behind(engine, Permits(engine, QuotaLocks(resources.quota_fd)), plugins, enrolment)
     figures = _figures(settings, resources.figures, dialer, live, audit)
     tracing = _tracing(settings, dialer)
     trail = Trail(

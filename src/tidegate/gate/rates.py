@@ -1,10 +1,11 @@
-"""How fast each client goes, where its role sets a rate: one count for all workers of the gate.
+"""How fast each client goes, where its role sets a rate, and each stranger: one count for all workers of the gate.
 
 The buckets lie in memory that the workers share (a memfd made before they are forked). The table is one of sets: a
 client's name leads to a few places, of which one is its own; a byte lock (fcntl(2), freed when its holder dies) keeps a
 set to one worker for the microseconds of a look. What is written there is read by workers alone, and only counts.
 
 - A client that is new takes a place that is empty, or whose bucket is full again: that says no more than a new one.
+- Names are found by a keyed hash: nobody can choose names that fall into one set.
 - When no place is free, the client goes that has rested longest: it then begins with a full bucket. For that, more
   than PLACES * SETS / 2 clients or so have to hurry at once.
 """
@@ -22,12 +23,14 @@ PLACES = 8
 SETS = 512
 _PLACE = struct.Struct("<8sddd")  # whose, tokens, at_s, full_at_s
 _SET_BYTES = PLACES * _PLACE.size
+_KEY_BYTES = 32
+_TABLE_BYTES = SETS * _SET_BYTES + _KEY_BYTES
 
 
 def open_rates() -> int:
-    """A descriptor of an empty table, for workers to share. Raises OSError."""
+    """A descriptor of an empty table with a key of its own, for workers to share. Raises OSError."""
     fd = os.memfd_create("tidegate-rates", os.MFD_CLOEXEC)
-    os.ftruncate(fd, SETS * _SET_BYTES)
+    os.pwrite(fd, os.urandom(_KEY_BYTES), SETS * _SET_BYTES)
     return fd
 
 
@@ -36,11 +39,12 @@ class Rates:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._table = mmap.mmap(fd, SETS * _SET_BYTES)
+        self._table = mmap.mmap(fd, _TABLE_BYTES)
+        self._key = self._table[-_KEY_BYTES:]
 
     def wait_s(self, owner: str, rate: Rate, now_s: float) -> float:
         """0 when the request may go on; else how long until the next one may."""
-        name = blake2b(owner.encode("utf-8", "surrogatepass"), digest_size=10).digest()
+        name = blake2b(owner.encode("utf-8", "surrogatepass"), digest_size=10, key=self._key).digest()
         number = int.from_bytes(name[8:], "little") % SETS
         fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, number)
         try:

@@ -144,8 +144,7 @@ def test_a_bucket_gives_a_burst_and_then_the_rate() -> None:
     assert waits == [0.0, 0.0, 0.0, 0.5]
     assert rate.take(limit, bucket, 100.5).wait_s == 0.0
     assert rate.take(limit, bucket, 99.0).wait_s == 0.5
-    assert not rate.is_full(limit, bucket, 100.0)
-    assert rate.is_full(limit, bucket, 101.5)
+    assert rate.full_at_s(limit, bucket) == 101.5
     assert rate.take(limit, bucket, 1000.0).bucket.tokens == 2.0
 
 

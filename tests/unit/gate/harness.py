@@ -68,7 +68,7 @@ def through_gate(
         audit = AuditLog("key/gate-1", genesis("key/gate-1"), FileSink(fd, 0, write))
         decides = live or Live(Presences())
         decides.adopt(Snapshot(generation=1, access={"access.toml": access}))
-        enrolment = EnrolmentDoor(cast(RegistrarClient, None))  # which no door here leads to
+        enrolment = EnrolmentDoor(cast(RegistrarClient, None), Rates(rates_fd))  # which no door here leads to
         behind = Behind(client, Permits(client, QuotaLocks(locks_fd)), AuthzPlugins([]), enrolment)
         gate = Gate(behind, decides, Trail(audit, requests), Rates(rates_fd))
         servers.append(await listen(tmp_path / "gate", partial(gate.handle, Door("unix", role))))

@@ -1,12 +1,15 @@
 """Who asks for certificates too often waits; strangers keep no client from renewing."""
 
 import asyncio
+import os
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
 
 from tidegate.gate.behind.registrar_client import RegistrarClient
 from tidegate.gate.enrolment import EnrolmentDoor
+from tidegate.gate.rates import Rates, open_rates
 from tidegate.http.messages import BytesBody, Headers, Peer, ProtocolError, Request
 from tidegate.pki.registrar_messages import Enrol, Issued, Renew
 from tidegate.pki.snapshot import Snapshot
@@ -51,8 +54,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def door(clock: Clock) -> EnrolmentDoor:
-    return EnrolmentDoor(cast(RegistrarClient, Registrar()), clock)
+def doors(clock: Clock) -> Iterator[tuple[EnrolmentDoor, EnrolmentDoor]]:
+    """Of two workers."""
+    fd = open_rates()
+    registrar = cast(RegistrarClient, Registrar())
+    yield EnrolmentDoor(registrar, Rates(fd), clock), EnrolmentDoor(registrar, Rates(fd), clock)
+    os.close(fd)
+
+
+@pytest.fixture
+def door(doors: tuple[EnrolmentDoor, EnrolmentDoor]) -> EnrolmentDoor:
+    return doors[0]
 
 
 def test_an_address_waits_for_itself(door: EnrolmentDoor, clock: Clock) -> None:
@@ -68,11 +80,5 @@ def test_a_crowd_of_strangers_waits_and_clients_do_not(door: EnrolmentDoor, cloc
     assert ask(door, "10.0.0.9:9", b"certificate")
 
 
-def test_addresses_are_forgotten_when_they_tell_nothing_more(door: EnrolmentDoor, clock: Clock) -> None:
-    async def crowd() -> None:
-        for number in range(5000):
-            clock.now_s += 0.1
-            assert await is_answered(door, f"10.{number // 250}.{number % 250}.1:9")
-
-    asyncio.run(crowd())
-    assert len(door._each) <= 4096
+def test_all_workers_count_together(doors: tuple[EnrolmentDoor, EnrolmentDoor]) -> None:
+    assert [ask(doors[port % 2], f"10.0.0.1:{port}") for port in range(12)] == [True] * 10 + [False] * 2

@@ -21,6 +21,7 @@ from tidegate.base.errors import (
 )
 from tidegate.gate.behind.registrar_client import RegistrarClient
 from tidegate.gate.enrolment import EnrolmentDoor, is_enrolment
+from tidegate.gate.rates import Rates, open_rates
 from tidegate.http.messages import ProtocolError, Request, Response
 from tidegate.http.server import Server
 from tidegate.http.tls import TLSListener
@@ -106,7 +107,8 @@ class FrontDoor:
         )
         client = await RegistrarClient.over(await _connected(where))
         following = asyncio.create_task(self._follow(client))
-        door = EnrolmentDoor(client, itertools.count(0, 10).__next__)  # nobody has to wait
+        turns_fd = open_rates()
+        door = EnrolmentDoor(client, Rates(turns_fd), itertools.count(0, 10).__next__)  # nobody has to wait
 
         async def handle(request: Request) -> Response:
             try:
@@ -127,6 +129,7 @@ class FrontDoor:
         await following
         await server.close(grace_s=0)
         await client.close()
+        os.close(turns_fd)
 
     async def _follow(self, client: RegistrarClient) -> None:
         async for snapshot in client.snapshots():

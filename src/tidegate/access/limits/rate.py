@@ -37,8 +37,3 @@ def take(rate: Rate, bucket: Bucket, now_s: float) -> Taken:
 def full_at_s(rate: Rate, bucket: Bucket) -> float:
     """When the bucket will be full, if nothing is taken."""
     return bucket.at_s + max(rate.burst - bucket.tokens, 0.0) / rate.per_second
-
-
-def is_full(rate: Rate, bucket: Bucket, now_s: float) -> bool:
-    """Whether the bucket tells no more than a new one: it can be forgotten."""
-    return full_at_s(rate, bucket) <= now_s
