@@ -1,4 +1,4 @@
-"""What a service tells the service manager that has started it: ready, alive, ending (sd_notify(3)).
+"""What a service tells the service manager that has started it: ready, alive, ending (sd_notify(3)); and what it asks.
 
 - Where nobody asked for notices, all of it does nothing.
 - Taken from the environment once, early: what is started later (``crun`` would wait for a container's own notice) must
@@ -6,10 +6,15 @@
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import MutableMapping
+from pathlib import Path
 
+ASK_TIMEOUT_S = 5.0
+_log = logging.getLogger("tidegate")
+_BOOTED = Path("/run/systemd/system")
 _NAMES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
@@ -50,3 +55,27 @@ class ServiceNotices:
     def _tell(self, what: bytes) -> None:
         if self._sock is not None:
             self._sock.send(what)
+
+
+async def host_is_ending(
+    booted: Path = _BOOTED, systemctl: str = "systemctl", answer_within_s: float = ASK_TIMEOUT_S
+) -> bool:
+    """Whether the host is being shut down, as its systemd says; without one, or without its answer, it is not."""
+    if not booted.is_dir():
+        return False
+    try:
+        process = await asyncio.create_subprocess_exec(
+            systemctl, "is-system-running", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+        )
+    except OSError as error:
+        _log.warning("systemd cannot be asked whether the host ends: %s", error)
+        return False
+    try:
+        async with asyncio.timeout(answer_within_s):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        _log.warning("systemd does not say whether the host ends")
+        process.kill()
+        await process.wait()
+        return False
+    return said.strip() == b"stopping"

@@ -19,7 +19,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.base.logs import configure_log, set_level
 from tidegate.base.parent_death import end_with_parent
 from tidegate.base.reload_link import Commit, Prepare, Reloads
-from tidegate.base.service_notices import ServiceNotices
+from tidegate.base.service_notices import ServiceNotices, host_is_ending
 from tidegate.daemon.drivers import linux_drivers
 from tidegate.daemon.mount_namespace import enter_mount_namespace
 from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
@@ -61,7 +61,7 @@ async def serve(
     memory.cancel()
     await asyncio.gather(*(each.close() for each in servers))
     await watching.end()
-    await engine.close()
+    await engine.close(host_ends=await host_is_ending())
 
 
 def prepare_reload(engine: Engine, document: bytes) -> Commit:

@@ -232,14 +232,14 @@ class Engine:
         )
         self._system.publish("reload", {"name": self._host.hostname, **reload_attributes(settings)})
 
-    async def close(self) -> None:
-        """Let go of everything; containers run on under the shim unless ``live_restore`` is off."""
+    async def close(self, *, host_ends: bool = False) -> None:
+        """Let go of everything; containers run on under the shim unless the host ends, or ``live_restore`` is off."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._containers.close()
         await self._prober.close()
-        if not self._settings.live_restore:
+        if host_ends or not self._settings.live_restore:
             await stop_all(self._containers.list(), self._drivers.runtime, self._settings.shutdown_timeout_s)
             for container in self._containers.list():
                 await self._drivers.remote_logs.end(container.id)

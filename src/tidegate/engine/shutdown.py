@@ -1,4 +1,4 @@
-"""Stopping every container at the engine's end (``--no-live-restore``).
+"""Stopping every container at the engine's end: with ``--no-live-restore``, and when the host is shut down.
 
 The records stay as they are: the supervisor keeps the exits, and the next boot feeds them through the one table, so
 that restart policies treat the end as the engine's doing and not as a user's stop.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.base.service_notices import ServiceNotices
+from tidegate.base.service_notices import ServiceNotices, host_is_ending
 
 
 def manager(path: Path) -> socket.socket:
@@ -60,3 +60,20 @@ def test_without_a_manager_nothing_is_told() -> None:
     stop = asyncio.Event()
     stop.set()
     asyncio.run(ServiceNotices.taken_from({"WATCHDOG_USEC": "2000000"}).tell_until(stop))
+
+
+@pytest.mark.parametrize(("said", "ending"), [("stopping", True), ("running", False), ("degraded", False)])
+def test_systemd_says_whether_the_host_ends(tmp_path: Path, said: str, ending: bool) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\n[ "$*" = is-system-running ] && echo {said}\nexit 1\n')
+    systemctl.chmod(0o755)
+    assert asyncio.run(host_is_ending(tmp_path, str(systemctl))) is ending
+
+
+def test_without_systemd_or_its_answer_the_host_goes_on(tmp_path: Path) -> None:
+    assert asyncio.run(host_is_ending(tmp_path / "none", "/nowhere/systemctl")) is False
+    assert asyncio.run(host_is_ending(tmp_path, "/nowhere/systemctl")) is False
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
+    silent.chmod(0o755)
+    assert asyncio.run(host_is_ending(tmp_path, str(silent), 0.05)) is False
