@@ -1,13 +1,16 @@
 """SIGHUP: everyone agrees, or nothing changes."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
 from tidegate.base.errors import InvalidParameterError
 from tidegate.base.reload_link import Commit, ReloadedChild, ReloadingChild, reload_link
-from tidegate.cli.reloading import ReloadedProcess, Reloading
+from tidegate.cli.reloading import ReloadedProcess, Reloading, ReloadingItself
 from tidegate.daemon.config import DaemonConfig, decide_config
+from tidegate.daemon.process_settings import EngineProcessSettings, decode_settings
 
 
 def reloaded(read: Callable[[], DaemonConfig], stubborn: str = "") -> tuple[list[bool], list[str], DaemonConfig]:
@@ -67,3 +70,23 @@ def test_a_file_that_cannot_be_used_changes_nothing() -> None:
         raise FileNotFoundError("daemon.json")
 
     assert reloaded(missing)[:2] == ([False, False], [])
+
+
+def test_a_process_without_a_parent_answers_the_signal_itself() -> None:
+    done: list[EngineProcessSettings] = []
+
+    def prepare(document: bytes) -> Commit:
+        settings = decode_settings(document.decode())
+        return lambda: done.append(settings)
+
+    async def play() -> None:
+        reloading = ReloadingItself(decide_config({}, {}), file({"labels": ["b=2"]}), prepare)
+        reloading.listen()
+        os.kill(os.getpid(), signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while not done:
+                await asyncio.sleep(0)
+        reloading.close()
+
+    asyncio.run(play())
+    assert [settings.labels for settings in done] == [("b=2",)]
