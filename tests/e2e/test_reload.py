@@ -123,3 +123,4 @@ def test_every_line_of_the_log_is_a_document(engine: RunningEngine) -> None:
     answered = next(line for line in lines if line.get("operation") == "ContainerCreate")
     assert (answered["principal"], answered["status"], answered["level"]) == ("CN=admin", 201, "info")
     assert all({"time", "level", "msg"} <= line.keys() for line in lines)
+    assert {line["setting"] for line in lines if "setting" in line} == {"mtu"}

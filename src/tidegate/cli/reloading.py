@@ -119,5 +119,6 @@ def _tell(plan: ReloadPlan) -> None:
     for warning in plan.warnings:
         _log.warning("%s", warning)
     for name in plan.pending:
-        _log.warning("%s: was changed in the configuration, and needs a restart to take effect", name)
+        text = "%s: was changed in the configuration, and needs a restart to take effect"
+        _log.warning(text, name, extra={"fields": {"setting": name}})
     _log.info("Reloaded configuration: %s", shown(plan.config.settings))

@@ -145,7 +145,8 @@ class ContainerActor:
             error = refused
         if letter.reply is None or letter.reply.done():
             if error is not None:
-                _log.warning("container %s: %s", self.container.id[:12], error)
+                told = {"container": self.container.id, "name": self.container.name, "error": str(error)}
+                _log.warning("container %s: %s", self.container.id[:12], error, extra={"fields": told})
             return
         if error is not None:
             letter.reply.set_exception(error)

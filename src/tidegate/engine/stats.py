@@ -76,7 +76,8 @@ class StatsService:
                 try:
                     await self._sample(container)
                 except OSError as error:
-                    _log.warning("no statistics of container %s: %s", container.id[:12], error)
+                    told = {"container": container.id, "name": container.name, "error": str(error)}
+                    _log.warning("no statistics of container %s: %s", container.id[:12], error, extra={"fields": told})
             await self._pause(IDLE_S)
 
     def newest(self) -> Iterable[tuple[Container, Sample]]:

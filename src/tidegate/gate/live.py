@@ -111,7 +111,7 @@ class Live:
         count = self.presences.cut(why_not)
         if count:
             self.cuts += count
-            _log.warning("%d open connections were cut", count)
+            _log.warning("%d open connections were cut", count, extra={"fields": {"connections": count}})
         return count
 
     def context(self) -> ssl.SSLContext:

@@ -312,7 +312,8 @@ def _tracing(settings: GateProcessSettings, dialer: Dialer) -> "WorkerTracing | 
 
 async def _listen(entrances: list[Entrance], gate: Gate, live: Live, figures: "WorkerFigures | None") -> list[Server]:
     def failed(peer: object, reason: str) -> None:
-        _log.warning("TLS handshake with %s failed: %s", peer, reason)
+        fields = {"address": ":".join(map(str, peer[:2])) if isinstance(peer, tuple) else "", "reason": reason}
+        _log.warning("TLS handshake with %s failed: %s", peer, reason, extra={"fields": fields})
         if figures is not None:
             figures.note_failed_handshake()
 
