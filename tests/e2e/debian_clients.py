@@ -1,6 +1,7 @@
-"""Debian 13's Compose and buildx, as plugins of whatever docker CLI is here: fetched and unpacked aside.
+"""Clients of Debian's, fetched and unpacked aside: 13's Compose and buildx, as plugins of whatever docker CLI is here,
+and 12's Compose.
 
-Both are Go programs that run on Debian 12 too, whose own Compose is another program in Python.
+Those of 13 are Go programs that run on Debian 12 too; 12's own Compose is 1.29, another program, in Python.
 """
 
 import subprocess
@@ -8,6 +9,9 @@ from pathlib import Path
 
 DIRECTORY = Path(__file__).parents[2] / "build/clients"
 PACKAGES = ("docker-compose", "docker-buildx")
+_PYTHON = "attr certifi charset-normalizer chardet distro docker dockerpty docopt dotenv idna jsonschema pyrsistent \
+requests six texttable urllib3 websocket yaml"
+_PACKAGES_V1 = ("docker-compose", *(f"python3-{name}" for name in _PYTHON.split()))
 _SOURCES = """Types: deb
 URIs: http://deb.debian.org/debian
 Suites: trixie
@@ -30,6 +34,21 @@ def unpack_plugins(directory: Path = DIRECTORY) -> Path:
         for archive in directory.glob("*.deb"):
             subprocess.run(["dpkg", "-x", str(archive), str(root)], check=True)
     return plugins
+
+
+def unpack_compose_v1(directory: Path = DIRECTORY.parent / "compose-v1") -> Path:
+    """The root of Debian 12's Compose with docker-py 5, for its own Python (``/usr/bin/python3``).
+
+    CalledProcessError or FileNotFoundError where apt cannot fetch.
+    """
+    root = directory / "root"
+    if not (root / "usr/bin/docker-compose").exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        fetch = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *_PACKAGES_V1]
+        subprocess.run(fetch, cwd=directory, check=True, capture_output=True)
+        for archive in directory.glob("*.deb"):
+            subprocess.run(["dpkg", "-x", str(archive), str(root)], check=True)
+    return root
 
 
 def _own_state(directory: Path) -> list[str]:
