@@ -50,6 +50,9 @@ def test_what_was_done_is_counted(engine: RunningEngine) -> None:
     assert grown("tidegate_gate_decisions_total", role="admin", verdict="allowed") > 3
     assert grown("tidegate_gate_tls_handshakes_total") >= 2
     assert grown("engine_daemon_container_actions_seconds_count", action="create") == 1
+    assert engine.docker("info").returncode == 0
+    info = labelled("engine_daemon_host_info_functions_seconds_count", function="system_info")
+    assert figures(engine)[info] > after[info]
     assert grown("engine_daemon_container_states_containers", state="running") == 1
     assert grown("engine_daemon_events_total") >= 2
     assert after[labelled("tidegate_engine_up")] == 1

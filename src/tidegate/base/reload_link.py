@@ -10,6 +10,7 @@ cannot use therefore changes nothing anywhere. Each message is one packet (SOCK_
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from tidegate.base.errors import InvalidParameterError, TidegateError, UnavailableError
@@ -85,6 +86,7 @@ class ReloadedChild:
         """Raises InvalidParameterError when the child cannot go on with it, UnavailableError without an answer."""
         self._link.setblocking(False)
         loop = asyncio.get_running_loop()
+        self._drop_late_answers()
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await loop.sock_sendall(self._link, _PREPARE + document)
@@ -93,6 +95,12 @@ class ReloadedChild:
             raise UnavailableError(f"{self.name} does not answer: {str(error) or 'it takes too long'}") from error
         if answer != _READY:
             raise InvalidParameterError(f"{self.name}: {answer.removeprefix(_NO).decode() or 'it has ended'}")
+
+    def _drop_late_answers(self) -> None:
+        """One that came after we had given up on it says nothing about what is asked now."""
+        with suppress(BlockingIOError, ConnectionResetError):
+            while self._link.recv(_MESSAGE_BYTES):
+                continue
 
     def commit(self) -> None:
         """What was prepared holds from now on. Raises UnavailableError when the child has gone."""

@@ -164,7 +164,9 @@ class Family:
 
         def begin_reload() -> None:
             if reload is not None and not self._ended:
-                reloads.add(asyncio.ensure_future(reload()))
+                begun = asyncio.ensure_future(reload())
+                reloads.add(begun)
+                begun.add_done_callback(reloads.discard)
 
         for number in _SIGNALS:
             loop.add_signal_handler(number, ask)

@@ -29,6 +29,7 @@ _ACTIONS = {
     "ContainerDelete": "delete",
     "ContainerStart": "start",
 }
+_HOST_INFO = {"SystemInfo": "system_info", "SystemVersion": "system_version"}
 _RUNNING = (Phase.RUNNING, Phase.STOPPING, Phase.RESTARTING)
 
 
@@ -63,16 +64,10 @@ class EngineFigures:
 
     def _families(self) -> Iterable[Family]:
         yield from self._engine()
-        yield Family(
-            "engine_daemon_container_actions_seconds",
-            "histogram",
-            "The number of seconds it takes to process each container action",
-            [
-                sample
-                for operation, action in _ACTIONS.items()
-                for sample in self._times.get(operation, Spread()).samples({"action": action})
-            ],
-        )
+        text = "The number of seconds it takes to process each container action"
+        yield self._timed("engine_daemon_container_actions_seconds", text, "action", _ACTIONS)
+        text = "The number of seconds it takes to call functions gathering info about the host"
+        yield self._timed("engine_daemon_host_info_functions_seconds", text, "function", _HOST_INFO)
         yield Family(
             "tidegate_engine_requests_total",
             "counter",
@@ -111,6 +106,15 @@ class EngineFigures:
                 "How often lines may have left the cache before a remote took them.",
                 [Sample(labels, undelivered.gaps) for labels, undelivered in found],
             )
+
+    def _timed(self, name: str, text: str, label: str, operations: Mapping[str, str]) -> Family:
+        """dockerd's histogram of what is an operation here."""
+        samples = [
+            sample
+            for operation, value in operations.items()
+            for sample in self._times.get(operation, Spread()).samples({label: value})
+        ]
+        return Family(name, "histogram", text, samples)
 
     def _engine(self) -> Iterable[Family]:
         counted, host = self._counted, self._counted.host

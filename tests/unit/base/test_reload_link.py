@@ -56,6 +56,23 @@ def test_what_was_aborted_or_overtaken_does_not() -> None:
     assert between(scenario) == []
 
 
+def test_an_answer_that_comes_too_late_is_none_to_the_next_question() -> None:
+    async def scenario() -> None:
+        ours, theirs = reload_link()
+        with ours, theirs:
+            theirs.send(b"ready")  # to a question that was given up
+            child = ReloadingChild(theirs, refuse)
+            child.listen()
+            with pytest.raises(InvalidParameterError, match="engine: not me"):
+                await ReloadedChild("engine", ours).prepare(b"next")
+            child.close()
+
+    def refuse(_document: bytes) -> Commit:
+        raise InvalidParameterError("not me")
+
+    asyncio.run(scenario())
+
+
 def test_a_child_that_has_gone_is_an_error() -> None:
     async def scenario(parent: ReloadedChild, child: ReloadingChild, _done: list[bytes]) -> None:
         child.close()
