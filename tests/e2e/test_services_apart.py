@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,19 @@ import pytest
 from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="the engine must run as root"), needs_cli]
+
+
+METRICS = "127.0.0.1:9323"
+
+
+def figures(engine: RunningEngine) -> list[str]:
+    """The lines of the gate's page, the engine's among them."""
+
+    def fetch() -> bytes:
+        with urllib.request.urlopen(f"http://{METRICS}/metrics", timeout=10) as answer:
+            return bytes(answer.read())
+
+    return engine.in_its_network(fetch).decode().splitlines()
 
 
 @contextmanager
@@ -57,6 +71,7 @@ def settings(engine: RunningEngine) -> Path:
         "exec-root": f"{engine.root}/exec",
         "bridge": engine.name,
         "pidfile": f"{engine.root}/pid",
+        "metrics-addr": METRICS,
     }
     path.write_text(json.dumps(document))
     return path
@@ -74,8 +89,12 @@ def test_each_restarts_without_the_other_and_without_the_containers(engine: Runn
         refused = engine.docker("ps")
         assert refused.returncode == 1
         assert "engine" in refused.stderr  # of the gate, which has lived on
+        assert "tidegate_engine_up 0" in figures(engine)
         with service(engine, "engine", *file):
             assert gate.poll() is None
+            assert {"tidegate_engine_up 1", 'engine_daemon_container_states_containers{state="running"} 1'} <= set(
+                figures(engine)
+            )
             assert engine.docker("inspect", "-f", "{{.State.Pid}}", "living").stdout.strip() == pid
             assert engine.docker("exec", "living", "cat", "/proc/1/comm").stdout == "sleep\n"
             environment = Path(f"/proc/{engine.shim_pids()[0]}/environ").read_bytes()
