@@ -16,7 +16,7 @@ from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
 from tidegate.gate.behind.authz_plugins import SOCKET_DIRECTORY
 
 pytestmark = needs_cli
-FILE = {"dns": ["10.9.8.7"], "mtu": 1400, "log-format": "json"}
+FILE = {"dns": ["10.9.8.7"], "mtu": 1400, "log-format": "json", "icc": False}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,13 @@ def test_a_reload_is_told_and_cuts_nothing(engine: RunningEngine, file: Path) ->
     command, environment = engine.cli("events", "--format", "json", "--filter", "type=daemon", limit_s=60)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as events:
         until(lambda: info(engine)["NEventsListener"] == 1)
-        changed = {"labels": ["rack=2"], "mtu": 9000, "debug": True, "runtimes": {"other": {"path": "/bin/other"}}}
+        changed: dict[str, Any] = {
+            "labels": ["rack=2"],
+            "mtu": 9000,
+            "debug": True,
+            "runtimes": {"other": {"path": "crun"}},
+        }
+        changed["default-runtime"] = "other"
         file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
         hang_up(file)
         assert events.stdout is not None
@@ -67,7 +73,10 @@ def test_a_reload_is_told_and_cuts_nothing(engine: RunningEngine, file: Path) ->
         )  # fmt: skip
         events.kill()
     assert (info(engine)["Labels"], info(engine)["Debug"]) == (["rack=2"], True)
-    assert "other" in info(engine)["Runtimes"]
+    assert (info(engine)["DefaultRuntime"], info(engine)["Runtimes"]["other"]["path"]) == ("other", "crun")
+    assert engine.docker("create", "--name", "later", "busybox", "true").returncode == 0
+    assert engine.docker("inspect", "-f", "{{.HostConfig.Runtime}}", "later").stdout == "other\n"
+    assert engine.docker("start", "-a", "later").returncode == 0
     log = (engine.root / "log").read_text()
     assert "mtu: was changed in the configuration, and needs a restart to take effect" in log
     assert "dns:" not in log
@@ -107,6 +116,13 @@ def test_defaults_of_the_file_are_for_containers_that_do_not_say(engine: Running
     done = engine.docker(*run, *show)
     assert done.stdout.splitlines() == ["nameserver 10.9.8.7", "1400"], done.stderr
     assert engine.docker(*run, "--dns", "10.1.1.1", *show).stdout.splitlines() == ["nameserver 10.1.1.1", "1400"]
+
+
+def test_what_links_do_not_open_with_icc_off_is_told(engine: RunningEngine) -> None:
+    assert engine.docker("run", "-d", "--name", "server", "busybox", "sleep", "60").returncode == 0
+    done = engine.docker("create", "--link", "server:db", "busybox", "true")
+    assert done.returncode == 0 and "Links give names and variables only" in done.stderr
+    assert engine.docker("rm", "-f", "server").returncode == 0
 
 
 def test_the_profile_of_the_file_is_for_containers_that_do_not_say(engine: RunningEngine) -> None:

@@ -127,6 +127,7 @@ class Engine:
             settings.restart_unhealthy,
             host_name=self._host.hostname,
             host_ip=asked.host_ip,
+            icc=settings.bridge_rules.icc,
             dns=asked.dns,
             dns_options=asked.dns_options,
             dns_search=asked.dns_search,
@@ -139,6 +140,7 @@ class Engine:
             id_mapping=asked.id_mapping,
         )
         abilities = Abilities(self._host, outside.mounts.exists, outside.runtimes)
+        self._defaults = defaults
         self._creator = ContainerCreator(self._containers, self._images, defaults, abilities)
         self._updates = UpdateService(self._containers, outside.runtime, able, outside.plan_resources)
         self._inspection = InspectionService(self._containers, self._execs, self._networks, volumes, plans, self._links)
@@ -222,6 +224,8 @@ class Engine:
         self._settings = settings
         self._images.parallel_downloads = settings.transfers.downloads
         self._drivers.reload(settings)
+        self._defaults = replace(self._defaults, runtime=settings.containers.default_runtime)
+        self._creator.configure(self._defaults)
         self._system.facts = replace(
             self._system.facts,
             debug=settings.log_level == "debug",

@@ -51,7 +51,7 @@ class SourceImage(msgspec.Struct, frozen=True):
 class Defaults(msgspec.Struct, frozen=True):
     """What a container gets that the client does not say; written into its document, so that inspect shows it.
 
-    ``host_name`` is for containers in the host's network.
+    ``icc``: containers of the default bridge reach each other. ``host_name`` is for containers in the host's network.
     """
 
     log: LogConfig = LogConfig(DEFAULT_DRIVER)
@@ -61,6 +61,7 @@ class Defaults(msgspec.Struct, frozen=True):
     shm_size_bytes: int = 64 << 20
     host_name: str = ""
     host_ip: str = ""
+    icc: bool = True
     dns: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()

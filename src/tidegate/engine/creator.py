@@ -23,6 +23,10 @@ from tidegate.kernel.host import HostFacts
 from tidegate.model.container import Container, MountedImage
 from tidegate.spec.container import CreateRequest, Mount
 
+_CLOSED_LINKS = (
+    "Links give names and variables only: with icc off, containers reach each other by published ports alone",
+)
+
 
 class Created(NamedTuple):
     """A new container, and what of its document was left out."""
@@ -45,6 +49,10 @@ class ContainerCreator:
     def __init__(self, containers: ContainerService, images: ImageService, defaults: Defaults, able: Abilities) -> None:
         self._containers, self._images, self._defaults, self._able = containers, images, defaults, able
 
+    def configure(self, defaults: Defaults) -> None:
+        """For containers that are made from now on."""
+        self._defaults = defaults
+
     async def create(self, name: str, request: CreateRequest) -> Created:
         """Raises NotFoundError (image), ConflictError (name), what the plans of its parts raise."""
         if not request.image:
@@ -64,7 +72,9 @@ class ContainerCreator:
         await asyncio.to_thread(check_bind_sources, request.host_config, self._able.exists)
         container = await self._containers.create(planned)
         asked = request.host_config.log_config
-        return Created(container, (*possible.warnings, *log_warnings(merge_log_config(asked, self._defaults.log))))
+        closed = _CLOSED_LINKS if related.links and not self._defaults.icc else ()
+        log = log_warnings(merge_log_config(asked, self._defaults.log))
+        return Created(container, (*possible.warnings, *closed, *log))
 
     def _mounted_images(self, mounts: Iterable[Mount]) -> Iterator[MountedImage]:
         """Raises InvalidParameterError: at create, the docker CLI takes a 404 for the container's own image."""
