@@ -69,7 +69,7 @@ def test_docker_py_and_prune(engine: RunningEngine) -> None:
         pruned = client.containers.prune(filters={"label": ["gone=1"], "until": "0s"})
         assert len(pruned["ContainersDeleted"]) == 1
         client.containers.create("busybox", "true", name="kept", labels={"gone": "1"})
-        assert client.containers.prune(filters={"until": "24h"})["ContainersDeleted"] is None
+        assert client.containers.prune(filters={"until": "24h"})["ContainersDeleted"] == []
         client.containers.get("kept").remove()
         client.close()
 
