@@ -219,20 +219,28 @@ class ContainerLife(RuleBasedStateMachine):
         self.happens(p.OutOfMemory())
 
     @precondition(lambda self: not self.gone and self.state.phase is not Phase.CREATING)
-    @rule()
-    def engine_crashes(self) -> None:
-        """What is in memory is lost; what the supervisor holds is found."""
+    @rule(held=st.booleans())
+    def engine_crashes(self, held: bool) -> None:
+        """What is in memory is lost; what the supervisor holds is found. ``held``: the next run waits for others."""
         self.timers.clear()
         self.probing = False
         if self.alive:
             self.happens(p.FoundAlive(self.launches, self.frozen))
         elif self.acquired and self.exits:
             found = self.exits.pop(0)
-            self.happens(p.FoundExited(found.exit_code, found.at_ns))
+            self.happens(p.FoundExited(found.exit_code, found.at_ns, held=held))
         else:
-            self.happens(p.FoundLost(self.now_ns))
+            self.happens(p.FoundLost(self.now_ns, held=held))
         if self.state.rules.restart.name == "always":
             self.user_ended = False
+
+    @precondition(lambda self: not self.gone)
+    @rule()
+    def dependencies_are_met(self) -> None:
+        waited = self.state.phase is Phase.RESTARTING and self.state.held
+        launches = self.launches
+        self.happens(p.DependenciesMet())
+        assert self.launches == launches + waited
 
     # ------------------------------------------------------------------------- what must hold
 
@@ -251,7 +259,7 @@ class ContainerLife(RuleBasedStateMachine):
 
     @invariant()
     def timers_are_of_their_phases(self) -> None:
-        assert ("restart" in self.timers) == (self.state.phase is Phase.RESTARTING)
+        assert ("restart" in self.timers) == (self.state.phase is Phase.RESTARTING and not self.state.held)
         assert "kill" not in self.timers or self.state.phase is Phase.STOPPING
         if self.state.phase is Phase.RUNNING and self.state.rules.health is not None:
             assert ("health" in self.timers) != self.probing
