@@ -22,6 +22,7 @@ from bench.peers import Peer, PeerError, dockerd
 from bench.report import Row
 from bench.scale_load import StatsStreams, answers_at_once, delays_to_listeners
 from bench.scale_report import Answered, ScaleFigures, p99_ms
+from bench.undisturbed import undisturbed
 from tidegate.pki.authority import Authority
 
 T = TypeVar("T")
@@ -138,7 +139,8 @@ def _ask(mine: Crowd, other: Crowd, question: Question, share: float) -> Answere
     taken = []
     for each in (mine,) if question.as_owner else (mine, other):
         doors = [(each.door(question), Asking("GET", question.target))]
-        (samples,), used_s = each.measured(partial(each.in_network, partial(latencies, doors, count)))
+        with undisturbed(each.peer.processes):
+            (samples,), used_s = each.measured(partial(each.in_network, partial(latencies, doors, count)))
         taken.append((samples, used_s / (count + count // 10)))
     (ours_s, cpu), (theirs_s, their_cpu) = taken[0], taken[1] if len(taken) > 1 else ([], 0.0)
     print(f"{question.title}: {p99_ms(ours_s):.1f} ms p99", flush=True)
@@ -182,9 +184,10 @@ def _events(each: Crowd, share: float) -> list[Row]:
     count = max(20, round(EVENTS * share))
     create = Asking("POST", f"{_API}/containers/scale-0/exec", 201, b'{"Cmd": ["true"]}')
     door = each.peer.door(tls=False)
-    delays_s, used_s = each.measured(
-        partial(each.in_network, partial(delays_to_listeners, door, create, b'"exec_create', LISTENERS, count))
-    )
+    with undisturbed(each.peer.processes):
+        delays_s, used_s = each.measured(
+            partial(each.in_network, partial(delays_to_listeners, door, create, b'"exec_create', LISTENERS, count))
+        )
     return [
         Row(f"an exec's event at the last of {LISTENERS} listeners, p99", "ms", ours=[p99_ms(delays_s)]),
         Row("CPU time of the engine for it", "ms", ours=[used_s / count * 1e3]),
@@ -210,10 +213,11 @@ def _start_up(each: Crowd, share: float) -> list[Row]:
     took_s = []
     for _ in range(3):
         each.peer.stop()
-        begin = time.perf_counter()
-        each.peer.begin()
-        _await_running(each)
-        took_s.append(time.perf_counter() - begin)
+        with undisturbed(each.peer.processes):
+            begin = time.perf_counter()
+            each.peer.begin()
+            _await_running(each)
+            took_s.append(time.perf_counter() - begin)
     return [Row(f"start-up until {RUNNING} are listed as running", "s", limit=1, ours=took_s)]
 
 

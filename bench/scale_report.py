@@ -48,7 +48,8 @@ def _head(figures: ScaleFigures) -> list[str]:
         "Made by the same `make bench` (alone: `BENCH_OPTIONS='--only scale'`): both engines with "
         f"{figures.on_record:,} containers on record, {figures.running} of",
         "them running, half of all on the bridge. Requests are sent one after another on a kept connection; CPU time",
-        "is that of all processes of an engine (of Tidegate the gate's too), without the containers.",
+        "is that of all processes of an engine (of Tidegate the gate's too), without the containers. While requests,",
+        "events and start-up are timed, client and engine have real-time priority: nothing else on the machine shows.",
         "",
         *(f"- {fact}" for fact in figures.facts),
         "",
