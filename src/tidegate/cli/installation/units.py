@@ -140,9 +140,10 @@ def _served(facts: UnitFacts, command: str) -> list[str]:
         "Type=notify",
         "NotifyAccess=main",
         f"# {flags}: what the settings file has no key for.",
+        f"Environment={flags}=",
         f"EnvironmentFile=-{ENVIRONMENT_FILE}",
         f"ExecStart={' '.join(_word(word) for word in words)} ${flags}",
-        "ExecReload=kill -HUP $MAINPID",
+        'ExecReload=/bin/sh -c "kill -HUP ${MAINPID}"',  # kill(1) is not on every host
         "Restart=always",
         "RestartSec=1",
         f"WatchdogSec={WATCHDOG_S}",

@@ -53,6 +53,12 @@ def test_the_gate_is_confined_and_reaches_what_it_writes() -> None:
     assert not [line for line in elsewhere if line.startswith("StateDirectory")]
 
 
+def test_programs_are_found_wherever_they_are() -> None:
+    lines = [line for text in units(FACTS).values() for line in text.splitlines() if line.startswith("Exec")]
+    assert len(lines) == 4
+    assert all(line.partition("=")[2].startswith("/") for line in lines)
+
+
 def test_words_are_escaped() -> None:
     facts = UnitFacts(("/opt/a b/100%/$x",), Path("/etc/t.json"), Path("/var/lib/t"), Path("/run/t"))
     assert (
