@@ -176,9 +176,10 @@ class ContainerActor:
         return chain.error
 
     def _retry(self, *events: Event) -> None:
-        """What has happened stays true: take it again later."""
+        """What has happened stays true: take it again later. It is not held then: who lets go does so once."""
         for event in events:
-            self._set_timer(RETRY_NS, partial(self.post, event))
+            again = replace(event, held=False) if isinstance(event, p.FoundExited | p.FoundLost) else event
+            self._set_timer(RETRY_NS, partial(self.post, again))
 
     async def _take(self, event: Event, chain: _Chain) -> None:
         taken = step(self.state, event)

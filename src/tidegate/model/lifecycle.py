@@ -170,7 +170,10 @@ def _timer_in_restarting(state: State, event: p.TimerFired) -> Step:
 
 
 def _dependencies_met(state: State, _event: p.DependenciesMet) -> Step:
-    return _launch(state) if state.held else Step(state)
+    """What comes to its pause only later, for want of disk say, is then not held any more."""
+    if state.held and state.phase is Phase.RESTARTING:
+        return _launch(state)
+    return Step(replace(state, held=False))
 
 
 def _timer_in_running(state: State, event: p.TimerFired) -> Step:
@@ -312,7 +315,7 @@ _AT_REST: Mapping[type[Event], Transition] = {
     p.StartRequested: _start, p.StopRequested: _stay, p.RemoveRequested: _remove, p.Released: _released,
     p.Exited: _stay, p.TimerFired: _stay, p.OutOfMemory: _stay, p.FoundAlive: _found_half_started,
     p.FoundExited: _found_at_rest, p.FoundLost: _found_at_rest, p.Thawed: _stay, p.EffectFailed: _stay,
-    p.Probed: _stay, p.DependenciesMet: _stay,
+    p.Probed: _stay, p.DependenciesMet: _dependencies_met,
 }  # fmt: skip
 
 TABLE: Mapping[Phase, Mapping[type[Event], Transition]] = {

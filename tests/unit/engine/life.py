@@ -82,9 +82,10 @@ class Life:
     async def reboot(self) -> None:
         await self.close()
         self.boot()
-        await self._recover()
+        await self.recover()
 
-    async def _recover(self) -> None:
+    async def recover(self) -> None:
+        """What an engine does at its start."""
         await self.service.recover(self.order.hold)
         self.ordering = asyncio.create_task(self.order.run())
         await settle()
@@ -96,7 +97,7 @@ class Life:
         self.runtime, self.bridge = FakeRuntime(), FakeBridgeNetwork()
         self.rootfs.mounted.clear()
         self.boot()
-        await self._recover()
+        await self.recover()
 
     def actions(self) -> list[str]:
         """Of containers."""
