@@ -11,20 +11,28 @@ from tidegate.engine.actor import RETRY_NS, ContainerActor
 from tidegate.model import phases as p
 from tidegate.model.container import Container
 from tidegate.model.lifecycle import NotAllowedError
-from tidegate.model.phases import Effect, Event, Phase, State
+from tidegate.model.phases import Effect, Event, Phase, Rules, State
+from tidegate.model.restart import RestartPolicy
 
 
 class Recorder:
-    """Fits Effects; ``log`` shows stores and effects in order, ``fault`` is raised by the next launch."""
+    """Fits Effects; ``log`` shows stores and effects in order, ``fault`` is raised by the next launch.
+
+    ``full_at`` is the event whose state cannot be stored.
+    """
 
     def __init__(self) -> None:
         self.log: list[object] = []
         self.fault: Exception | None = None
         self.store_fault: TidegateError | None = None
+        self.full_at: type[Event] | None = None
 
     async def store(self, container: Container, *, passing: bool = False) -> None:
         if self.store_fault is not None:
             raise self.store_fault
+        entered = {p.FoundLost: Phase.EXITED, p.Released: Phase.RESTARTING}
+        if self.full_at is not None and entered[self.full_at] is container.state.phase:
+            raise InternalError("disk full")
         self.log.append(container.state.phase)
 
     async def perform(self, container: Container, effect: Effect) -> Event | None:
@@ -43,10 +51,10 @@ class Recorder:
 Scene = Callable[[ContainerActor, Recorder, Timers], Awaitable[None]]
 
 
-def play(body: Scene, phase: Phase = Phase.CREATED) -> None:
+def play(body: Scene, phase: Phase = Phase.CREATED, state: State | None = None) -> None:
     async def scene() -> None:
         effects, timers = Recorder(), Timers()
-        container = Container("c" * 64, "web", 1, "a", "i", state=State(phase=phase))
+        container = Container("c" * 64, "web", 1, "a", "i", state=state or State(phase=phase))
         actor = ContainerActor(container, effects, timers, lambda gone: effects.log.append(gone.id))
         await asyncio.wait_for(body(actor, effects, timers), 10)
         await actor.close()
@@ -137,3 +145,23 @@ def test_an_exit_that_cannot_be_stored_is_taken_again_later() -> None:
         assert (actor.state.phase, actor.state.exit_code) == (Phase.EXITED, 7)
 
     play(body, Phase.RUNNING)
+
+
+@pytest.mark.parametrize("lost_on_the_way", [p.FoundLost, p.Released])
+def test_what_is_let_go_before_it_could_be_recorded_is_not_held_for_ever(lost_on_the_way: type[Event]) -> None:
+    always = Rules(restart=RestartPolicy("always"))
+    running = State(phase=Phase.RUNNING, rules=always, release_owed=True, started_at_ns=1)
+
+    async def body(actor: ContainerActor, effects: Recorder, timers: Timers) -> None:
+        effects.full_at = lost_on_the_way
+        actor.post(p.FoundLost(5, held=True))
+        actor.post(p.DependenciesMet())
+        await settle()
+        effects.full_at = None
+        assert timers.fire() == RETRY_NS
+        await settle()
+        timers.fire()
+        await settle()
+        assert actor.state.phase is Phase.RUNNING and p.Launch in effects.log
+
+    play(body, state=running)

@@ -106,20 +106,3 @@ def test_a_hold_outlives_another_death_of_the_engine() -> None:
         assert (phase(life, "db"), phase(life, "web")) == (Phase.RUNNING, Phase.RUNNING)
 
     play(body)
-
-
-def test_what_could_not_be_recorded_at_boot_is_not_held_for_ever() -> None:
-    async def body(life: Life) -> None:
-        await service(life, "web", "db")
-        await service(life, "db")
-        life.now_ns += 1_000
-        await life.close()
-        life.boot()
-        life.store.broken = True
-        await life.recover()
-        life.store.broken = False
-        for _ in range(2):  # what failed is taken again, then the policies' pauses are over
-            await fire_restarts(life)
-        assert (phase(life, "web"), phase(life, "db")) == (Phase.RUNNING, Phase.RUNNING)
-
-    play(body)
