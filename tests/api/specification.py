@@ -34,6 +34,7 @@ KNOWN: dict[str, str] = {
     r"SystemDataUsage \.: unknown (BuildCache|Containers|Images|LayersSize|Volumes)(, \w+)*": (
         "as in Docker, clients that take whatever version is newest are answered in both forms"
     ),
+    r"ImageInspect \.: unknown Parent": "as in Docker, told of what was committed though no longer specified",
     r"SystemEvents \.: unknown (from, )?id, status": "below 1.52, as in Docker; never in a specification",
     r"ExecInspect ExitCode: None is not of type 'integer'": "of one that has not ended; docker-py looks for it",
     r"ContainerInspect (NetworkSettings\.Ports|HostConfig\.PortBindings).*": "files below 1.36 have the wrong types",

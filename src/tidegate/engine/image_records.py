@@ -1,7 +1,8 @@
 """What the engine knows of images: records, names, resolving what users type, history, removal, garbage.
 
 An image is its manifest and configuration (blobs) and its layers (by chain id); records are ``image`` (id ->
-manifest), ``tag`` (``host/path:tag`` -> id) and ``image_digest`` (``host/path@digest`` -> id). Invariants:
+manifest), ``tag`` (``host/path:tag`` -> id), ``image_digest`` (``host/path@digest`` -> id) and ``image_parent`` (id ->
+id of the image that it was committed from). Invariants:
 
 - a record is written after everything it names is stored, and removed before;
 - what a running transfer has stored is pinned, so that a removal meanwhile does not take it;
@@ -38,11 +39,15 @@ from tidegate.spec.oci_image import (
 )
 
 Message = Mapping[str, Any]
+PARENT = "image_parent"
 _WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class Image(msgspec.Struct, frozen=True):
-    """``tags`` and ``repo_digests`` are in familiar form (``alpine:latest``); ``chain_ids`` base first."""
+    """``tags`` and ``repo_digests`` are in familiar form (``alpine:latest``); ``chain_ids`` base first.
+
+    ``parent`` is the id of the image that it was committed from, "" for one that came from elsewhere.
+    """
 
     image_id: str
     manifest: Manifest
@@ -52,6 +57,7 @@ class Image(msgspec.Struct, frozen=True):
     size_bytes: int
     tags: tuple[str, ...]
     repo_digests: tuple[str, ...]
+    parent: str = ""
 
 
 class ImageUse(msgspec.Struct, frozen=True):
@@ -89,6 +95,7 @@ class ImageRecords:
         self.platform = Platform("linux", "amd64")
         self._images: dict[str, tuple[str, Manifest, ImageConfig]] = {}
         self._names: dict[str, dict[str, str]] = {"tag": {}, "image_digest": {}}
+        self._parents: dict[str, str] = {}
         self._pins: Counter[str] = Counter()
 
     async def load_records(self) -> None:
@@ -98,7 +105,7 @@ class ImageRecords:
             manifest = oci_image.parse_manifest(await self._content.read(digest))
             if isinstance(manifest, Manifest):
                 self._images[image_id] = (digest, manifest, oci_image.parse_config(await self._content.read(image_id)))
-        for kind, names in self._names.items():
+        for kind, names in (*self._names.items(), (PARENT, self._parents)):
             names.update({key: value.decode() for key, value in (await self._state.load(kind)).items()})
 
     # ------------------------------------------------------------------------- reading
@@ -116,7 +123,8 @@ class ImageRecords:
             for names in (self._names["tag"], self._names["image_digest"])
         )
         size = sum(self._layers.size_bytes(chain_id) for chain_id in chain)
-        return Image(image_id, manifest, digest, config, chain, size, tags, digests)
+        parent = self._parents.get(image_id, "")
+        return Image(image_id, manifest, digest, config, chain, size, tags, digests, parent)
 
     def resolve(self, name_or_id: str) -> Image:
         """By reference first, then by id or a unique prefix of it.
@@ -198,11 +206,13 @@ class ImageRecords:
 
     async def _untag(self, image: Image, records: Sequence[tuple[str, str]]) -> "Sequence[Message]":
         """Remove names, and the image itself if its record is among ``records``, at once."""
-        await self._state.apply([(kind, key, None) for kind, key in records])
+        parents = [(PARENT, key) for kind, key in records if kind == "image" and key in self._parents]
+        await self._state.apply([(kind, key, None) for kind, key in (*records, *parents)])
         untagged = []
         for kind, key in records:
             if kind == "image":
                 self._images.pop(key, None)
+                self._parents.pop(key, None)
                 continue
             self._names[kind].pop(key, None)
             untagged.append({"Untagged": parse_reference(key).familiar})

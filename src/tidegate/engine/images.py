@@ -18,7 +18,7 @@ from typing import Any
 from tidegate.base.errors import InvalidParameterError
 from tidegate.engine import image_archives as archives
 from tidegate.engine.image_changes import ImageChange
-from tidegate.engine.image_records import Image, ImageRecords, ImageUse, Message
+from tidegate.engine.image_records import PARENT, Image, ImageRecords, ImageUse, Message
 from tidegate.engine.ports import Descriptor, RegistryAuth
 from tidegate.spec import oci_image
 from tidegate.spec.oci_image import (
@@ -275,6 +275,8 @@ class ImageService(ImageRecords):
             raw = json.dumps(change.document(base, None if is_empty else layer.digest, self._clock())).encode()
             manifest = _manifest_of(archives.ArchivedImage(raw, (), (), None), layers)
             await self._store(manifest, oci_image.parse_config(raw), lambda _: None, _already_here)
+            await self._state.put(PARENT, digest_of(raw), base.image_id.encode())
+            self._parents[digest_of(raw)] = base.image_id
             await self._appeared(raw, reference, "create")
         return digest_of(raw)
 

@@ -68,6 +68,7 @@ def test_a_commit_is_the_image_with_one_more_layer(tmp_path: Path) -> None:
         request = CommitRequest("mine:v1", "me", "why", changes=["ENV C=3", 'CMD ["other"]'])
         made = service.images.get(await service.commit("web", request))
         assert made.tags == ("mine:v1",)
+        assert made.parent == service.images.resolve("demo").image_id
         assert made.config.diff_ids[1:] == (digest_of(layers.layer),)
         document = made.config.document
         assert (document["author"], document["created"]) == ("me", "2001-09-09T01:46:40Z")
@@ -139,3 +140,14 @@ def test_what_the_client_says_goes_before_what_the_container_was_made_with() -> 
         "Cmd": ["b"],
         "ExposedPorts": {"1/tcp": {}, "2/tcp": {}},
     }
+
+
+def test_the_parent_is_known_after_a_boot_and_forgotten_with_the_image(tmp_path: Path) -> None:
+    async def body(life: Life, layers: FakeLayers, service: CommitService) -> None:
+        made = await service.commit("web", CommitRequest("mine"))
+        await service.images.load_records()
+        assert service.images.get(made).parent == service.images.resolve("demo").image_id
+        await service.images.remove("mine")
+        assert "image_parent" not in {kind for kind, _ in life.store.records}
+
+    play(tmp_path, body)

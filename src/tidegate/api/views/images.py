@@ -23,7 +23,7 @@ def summary_view(image: Image, containers: int, shared_bytes: int = -1) -> dict[
     """A row of GET /images/json; ``containers`` use it, -1 shared bytes were not asked for."""
     return {
         "Id": image.image_id,
-        "ParentId": "",
+        "ParentId": image.parent,
         "RepoTags": list(image.tags),
         "RepoDigests": list(image.repo_digests),
         "Created": created_unix(image),
@@ -44,6 +44,7 @@ def inspect_view(image: Image) -> dict[str, Any]:
     """GET /images/{name}/json; what is not set is left out."""
     document, config, platform = image.config.document, config_of(image), image.config.platform
     optional = {
+        "Parent": image.parent,
         "Comment": _comment(document),
         "Created": document.get("created"),
         "Author": document.get("author"),
