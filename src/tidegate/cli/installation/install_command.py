@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+import tidegate
 from tidegate import __version__
 from tidegate.base.errors import InvalidParameterError
 from tidegate.cli.completion.tree import command_tree
@@ -103,7 +104,8 @@ def _decide(args: argparse.Namespace, installed: Installed) -> Decided:
         check_group_settings(config)
     if group and not before.docker_group and args.root is None:
         services.require_free_docker_socket(_listens(DOCKER_SOCKET))
-    facts = unit_facts(_program(args), config, _scoped_sockets(config))
+    read = (Path(tidegate.__file__), Path(sys.prefix)) if args.root is None else ()  # of a package they are elsewhere
+    facts = unit_facts(_program(args), config, _scoped_sockets(config), read)
     wanted = wanted_files(Path(args.prefix), facts, settings, command_tree(), group)
     there = installed.there({*wanted.files, *(Path(text) for text in before.files)})
     fates = decide_fates(wanted, there, before)

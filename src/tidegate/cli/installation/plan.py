@@ -77,8 +77,11 @@ def check_group_settings(config: DaemonConfig) -> None:
         )
 
 
-def unit_facts(program: tuple[str, ...], config: DaemonConfig, scoped_sockets: tuple[Path, ...]) -> UnitFacts:
-    """``scoped_sockets`` are bound by the gate, whose file system is otherwise read-only."""
+def unit_facts(
+    program: tuple[str, ...], config: DaemonConfig, scoped_sockets: tuple[Path, ...], read: tuple[Path, ...] = ()
+) -> UnitFacts:
+    """``scoped_sockets`` are bound by the gate, whose file system is otherwise read-only; ``read`` is what the program
+    needs beside itself."""
     roots = (config.data_root, config.exec_root)
     parents = dict.fromkeys(path.parent for path in scoped_sockets)
     return UnitFacts(
@@ -87,7 +90,7 @@ def unit_facts(program: tuple[str, ...], config: DaemonConfig, scoped_sockets: t
         data_root=config.data_root,
         exec_root=config.exec_root,
         writable=tuple(path for path in parents if not any(path.is_relative_to(root) for root in roots)),
-        needs_home=any(Path(program[0]).is_relative_to(home) for home in _HOMES),
+        needs_home=any(path.is_relative_to(home) for path in (Path(program[0]), *read) for home in _HOMES),
     )
 
 

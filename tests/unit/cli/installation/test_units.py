@@ -50,6 +50,8 @@ def test_the_gate_is_confined_and_reaches_what_it_writes() -> None:
         elsewhere
     )
     assert "ProtectHome=read-only" in elsewhere
+    linked = unit_facts(("/opt/venv/bin/tidegate",), config, (), (Path("/home/me/tidegate/src/tidegate/__init__.py"),))
+    assert "ProtectHome=read-only" in units(linked)[GATE].splitlines()
     assert not [line for line in elsewhere if line.startswith("StateDirectory")]
 
 
