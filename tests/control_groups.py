@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tidegate.kernel.cgroups import ROOT, is_unified
+from tidegate.kernel.cgroups.host import ROOT, is_unified
 
 UNIFIED = is_unified()
 HAS_CONTROLLERS = UNIFIED or (ROOT / "pids/cgroup.procs").exists()

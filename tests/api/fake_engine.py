@@ -38,7 +38,7 @@ from tidegate.engine.ports import (
 )
 from tidegate.engine.stats import Meters
 from tidegate.http.server import Server
-from tidegate.kernel.cgroup_usage import CgroupUsage, CPUUsage, IOCount, MemoryUsage
+from tidegate.kernel.cgroups.usage import CgroupUsage, CPUUsage, IOCount, MemoryUsage
 from tidegate.kernel.host import CgroupAbilities, HostFacts
 from tidegate.kernel.host_usage import InterfaceUsage
 from tidegate.model.container import Container

@@ -23,8 +23,8 @@ from tests.kernel.shim_client import supervisors as supervisors_of
 from tests.kernel.shim_client import worker_and_keeper
 
 from tidegate.daemon.process_settings import EngineProcessSettings, encode_settings
-from tidegate.kernel.cgroups import open_cgroups
-from tidegate.kernel.nftables import Nftables
+from tidegate.kernel.cgroups.host import open_cgroups
+from tidegate.kernel.network.nftables import Nftables
 
 
 class CrashingEngine:

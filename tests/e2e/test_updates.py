@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.running_engine import RunningEngine, needs_cli, running_engine
 
-from tidegate.kernel.cgroups import ROOT, is_unified
+from tidegate.kernel.cgroups.host import ROOT, is_unified
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="tidegate up must run as root"), needs_cli]
 MIB = 1 << 20

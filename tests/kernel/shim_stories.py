@@ -18,7 +18,7 @@ from tidegate.drivers.shim.bundles import Bundles
 from tidegate.drivers.shim.runtime import ShimRuntime
 from tidegate.drivers.shim.stream import SocketStream
 from tidegate.engine.ports import ContainerProcess, Exited, LogTarget, OutOfMemory, Stdio
-from tidegate.kernel.cgroups import open_cgroups
+from tidegate.kernel.cgroups.host import open_cgroups
 
 
 @dataclass

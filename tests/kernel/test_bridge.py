@@ -16,10 +16,10 @@ from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundE
 from tidegate.drivers.bridge.driver import BridgeSettings, LinuxBridge, remove_bridge
 from tidegate.drivers.bridge.names import veth_name
 from tidegate.engine.ports import BridgeAttachment, PortPublication
-from tidegate.kernel import links
 from tidegate.kernel.namespaces import create_network_namespace, in_network_namespace
-from tidegate.kernel.netlink import NetlinkSocket
-from tidegate.kernel.nftables import Nftables
+from tidegate.kernel.network import links
+from tidegate.kernel.network.netlink import NetlinkSocket
+from tidegate.kernel.network.nftables import Nftables
 
 SETTINGS = BridgeSettings("tgtest0", IPv4Network("172.29.0.0/16"))
 TIMEOUT_S = 5.0

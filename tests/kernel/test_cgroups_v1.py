@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError
-from tidegate.kernel.cgroup_files import Write
-from tidegate.kernel.cgroups_v1 import ROOT, CgroupsV1, plan_writes
+from tidegate.kernel.cgroups.files import Write
+from tidegate.kernel.cgroups.v1 import ROOT, CgroupsV1, plan_writes
 
 needs_v1 = pytest.mark.skipif(
     os.geteuid() != 0 or not (ROOT / "pids/cgroup.procs").exists(), reason="needs root and cgroup v1 controllers"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.kernel.cgroup_files import Write
-from tidegate.kernel.cgroups import is_unified
-from tidegate.kernel.cgroups_v2 import plan_writes, weight_of
+from tidegate.kernel.cgroups.files import Write
+from tidegate.kernel.cgroups.host import is_unified
+from tidegate.kernel.cgroups.v2 import plan_writes, weight_of
 
 STORY = """
 import subprocess, sys
 from pathlib import Path
 from tidegate.base.errors import NotFoundError
-from tidegate.kernel.cgroups import CgroupsV2, open_cgroups
+from tidegate.kernel.cgroups.host import CgroupsV2, open_cgroups
 
 groups = open_cgroups(sys.argv[2], Path(sys.argv[1]))
 assert isinstance(groups, CgroupsV2)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.syscall_filter import install_filter
-from tidegate.kernel.gate_filters import decoy_filter, worker_filter
+from tidegate.kernel.seccomp.gate_filters import decoy_filter, worker_filter
 
 _PR_SET_NO_NEW_PRIVS = 38
 _UNCAUGHT = 251

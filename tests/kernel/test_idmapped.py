@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.drivers.mounts.idmapped import MappedIds
 from tidegate.drivers.mounts.stage import MountStage
-from tidegate.drivers.overlay import OverlayRootFilesystems
+from tidegate.drivers.rootfs.overlay import OverlayRootFilesystems
 from tidegate.drivers.user_namespaces import UnsharedNamespaces
 from tidegate.engine.isolation.user_namespaces import IdMapping, IdRange
 from tidegate.engine.mounts.points import MountPoint

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.drivers.files.compared_layers import ComparedLayers
-from tidegate.drivers.layers import LayerDirectories
-from tidegate.drivers.overlay import OverlayRootFilesystems
+from tidegate.drivers.rootfs.layers import LayerDirectories
+from tidegate.drivers.rootfs.overlay import OverlayRootFilesystems
 from tidegate.spec.oci_image import EMPTY_LAYER, OCI_LAYER, digest_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tests.kernel.fresh_netns import in_fresh_netns
 
-from tidegate.kernel import links
 from tidegate.kernel.namespaces import create_network_namespace, in_network_namespace
-from tidegate.kernel.netlink import NetlinkSocket
+from tidegate.kernel.network import links
+from tidegate.kernel.network.netlink import NetlinkSocket
 
 
 def test_a_bridge_with_a_veth_whose_peer_is_in_another_namespace() -> None:

@@ -4,7 +4,7 @@ import pytest
 from tests.kernel.fresh_netns import in_fresh_netns
 
 from tidegate.base.errors import InternalError
-from tidegate.kernel.nftables import Nftables
+from tidegate.kernel.network.nftables import Nftables
 
 
 def test_commands_are_applied_all_or_none_and_refused_with_the_librarys_text() -> None:

@@ -20,7 +20,7 @@ from tidegate.drivers.oci.config import MountRequest, OCIRequest, plan_config
 from tidegate.drivers.oci.process import ProcessRequest
 from tidegate.drivers.resources import ResourceRequest
 from tidegate.kernel.capabilities import DEFAULT_CAPABILITIES, effective_capabilities, held_capabilities
-from tidegate.kernel.seccomp import DEFAULT_PROFILE, SeccompCompiler
+from tidegate.kernel.seccomp.compiler import DEFAULT_PROFILE, SeccompCompiler
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import NotFoundError, NotSupportedError
-from tidegate.drivers.overlay import OverlayRootFilesystems, knows_lowerdir_plus, mount_by_data, plan_mount_data
+from tidegate.drivers.rootfs.overlay import OverlayRootFilesystems, knows_lowerdir_plus, mount_by_data, plan_mount_data
 from tidegate.kernel.mounts import MNT_DETACH, mount_points, umount2
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

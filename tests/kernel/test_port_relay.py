@@ -16,9 +16,9 @@ from tests.kernel.fresh_netns import in_fresh_netns
 from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers.bridge.driver import BridgeSettings, LinuxBridge
 from tidegate.engine.ports import PortPublication
-from tidegate.kernel import links
 from tidegate.kernel.namespaces import in_network_namespace
-from tidegate.kernel.netlink import NetlinkSocket
+from tidegate.kernel.network import links
+from tidegate.kernel.network.netlink import NetlinkSocket
 
 WEB = PortPublication(80, "tcp", "::1", 8080)
 NAMES = PortPublication(53, "udp", "::", 5353)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import NotSupportedError
-from tidegate.drivers.overlay import OverlayRootFilesystems
+from tidegate.drivers.rootfs.overlay import OverlayRootFilesystems
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 NO_QUOTAS = 77
 STORY = """
 import asyncio, errno, os, sys
 from pathlib import Path
-from tidegate.drivers.overlay import OverlayRootFilesystems
+from tidegate.drivers.rootfs.overlay import OverlayRootFilesystems
 from tidegate.drivers.project_limits import FIRST, FIRST_OF_VOLUMES
 from tidegate.drivers.volumes import LocalVolumeStore
 from tidegate.kernel.project_quotas import project_limit, project_of

@@ -19,11 +19,11 @@ from tests.kernel.debian_registry import (
 
 from tidegate.base.errors import NotFoundError, UnauthorizedError
 from tidegate.drivers.content import ContentDirectory
-from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.registry.client import HTTPRegistry
 from tidegate.drivers.registry.transport import RegistryConfig
+from tidegate.drivers.rootfs.layers import LayerDirectories
 from tidegate.engine.events import EventBus
-from tidegate.engine.images import ImageService
+from tidegate.engine.images.service import ImageService
 from tidegate.engine.ports import RegistryAuth
 
 pytestmark = [

@@ -15,7 +15,7 @@ import pytest
 from tests.control_groups import HAS_CONTROLLERS, groups_in, parents
 from tests.kernel.shim_client import supervisors
 
-from tidegate.kernel.cgroups import open_cgroups
+from tidegate.kernel.cgroups.host import open_cgroups
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("crun") is None or not Path("/bin/busybox").exists() or not HAS_CONTROLLERS,

@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.drivers.layers import LayerDirectories
+from tidegate.drivers.rootfs.layers import LayerDirectories
 from tidegate.spec.oci_image import OCI_LAYER, digest_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: chroot, mount namespace, mknod")

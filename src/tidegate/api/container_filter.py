@@ -14,8 +14,8 @@ import msgspec
 
 from tidegate.api.views.containers import health_status_of, status_of
 from tidegate.base.errors import InvalidParameterError, NotFoundError
-from tidegate.engine.containers import ContainerService
-from tidegate.engine.images import ImageService
+from tidegate.engine.containers.service import ContainerService
+from tidegate.engine.images.service import ImageService
 from tidegate.engine.mounts.points import mount_points
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container

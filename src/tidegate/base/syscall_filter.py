@@ -1,6 +1,7 @@
 """Putting a seccomp filter on this process, for good: every thread, and everything it will ever become (seccomp(2)).
 
-What the filter may say is ``kernel/gate_filters``; this is only how a program made by somebody else gets into force.
+What the filter may say is ``kernel/seccomp/gate_filters``; this is only how a program made by
+somebody else gets into force.
 """
 
 import ctypes

@@ -48,7 +48,7 @@ from tidegate.gate.process import (
 )
 from tidegate.gate.rates import open_rates
 from tidegate.http.listeners import bind_tcp
-from tidegate.kernel.gate_filters import decoy_filter, worker_filter
+from tidegate.kernel.seccomp.gate_filters import decoy_filter, worker_filter
 from tidegate.registrar.process import (
     RegistrarProcessSettings,
     RegistrarSockets,

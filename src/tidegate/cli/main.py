@@ -22,7 +22,7 @@ EXIT_INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("tidegate.cli.audit_commands", "verify, follow or search what the gate has decided"),
-    "client": ("tidegate.cli.client_commands", "invite, list and revoke clients, and say what they may do"),
+    "client": ("tidegate.cli.client.commands", "invite, list and revoke clients, and say what they may do"),
     "completion": ("tidegate.cli.completion.completion_command", "print what makes a shell complete these commands"),
     "doctor": ("tidegate.cli.doctor_command", "look at this host as an attacker would"),
     "engine": ("tidegate.cli.engine_command", "start the engine without a gate, in the foreground"),

@@ -16,7 +16,7 @@ from tidegate.cli.certificate_arguments import (
     checked,
     data_root,
 )
-from tidegate.cli.hand_out import check_context, check_out, write_context, write_out
+from tidegate.cli.client.hand_out import check_context, check_out, write_context, write_out
 from tidegate.pki.names import parse_alternative_name, parse_client_name
 
 if TYPE_CHECKING:

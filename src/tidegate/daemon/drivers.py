@@ -28,7 +28,6 @@ from tidegate.drivers.content import ContentDirectory
 from tidegate.drivers.files.compared_layers import ComparedLayers
 from tidegate.drivers.files.container_files import ConfinedFiles
 from tidegate.drivers.installation import read_installation
-from tidegate.drivers.layers import LayerDirectories
 from tidegate.drivers.logs.forwarding.places import Places
 from tidegate.drivers.logs.forwarding.process import LogForwarder
 from tidegate.drivers.logs.plans import LogPlanner
@@ -36,17 +35,19 @@ from tidegate.drivers.logs.reader import read_log
 from tidegate.drivers.mounts.container_mounts import StagedMounts
 from tidegate.drivers.mounts.stage import MountStage
 from tidegate.drivers.oci.plan import ProcessPlanner
-from tidegate.drivers.overlay import OverlayRootFilesystems
 from tidegate.drivers.process_table import list_host_processes
 from tidegate.drivers.registry.client import HTTPRegistry
 from tidegate.drivers.registry.transport import RegistryConfig
 from tidegate.drivers.resources import process_limits
+from tidegate.drivers.rootfs.layers import LayerDirectories
+from tidegate.drivers.rootfs.overlay import OverlayRootFilesystems
 from tidegate.drivers.shim.bundles import Bundles
 from tidegate.drivers.shim.runtime import ShimRuntime
 from tidegate.drivers.state import SqliteStateStore
 from tidegate.drivers.user_namespaces import UnsharedNamespaces
 from tidegate.drivers.volumes import LocalVolumeStore
-from tidegate.engine.effects import Planner, ResolveInRoot
+from tidegate.engine.containers.effects import Planner, ResolveInRoot
+from tidegate.engine.containers.updates import PlanResources
 from tidegate.engine.execs import PlanExec
 from tidegate.engine.file_ports import ContainerFiles, ContainerLayers, ContainerMounts, HoldRootfs, VolumeStore
 from tidegate.engine.isolation.runtimes import SECOND, RuntimeCommand, Runtimes
@@ -67,12 +68,11 @@ from tidegate.engine.ports import (
 )
 from tidegate.engine.processes import ListProcesses
 from tidegate.engine.stats import Meters
-from tidegate.engine.updates import PlanResources
-from tidegate.kernel.cgroups import open_cgroups
+from tidegate.kernel.cgroups.host import open_cgroups
 from tidegate.kernel.host import HostFacts, read_host
 from tidegate.kernel.host_usage import host_cpu_ns, interfaces_of
 from tidegate.kernel.paths import directory_in_root
-from tidegate.kernel.seccomp import SeccompCompiler
+from tidegate.kernel.seccomp.compiler import SeccompCompiler
 from tidegate.model.container import Container
 
 OWN_MOUNTS = Path("/proc/self/ns/mnt")

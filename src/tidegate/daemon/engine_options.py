@@ -20,7 +20,7 @@ from tidegate.engine.isolation.namespace_modes import IPC_DEFAULTS
 from tidegate.engine.isolation.runtimes import OWN, SECOND, RuntimeCommand
 from tidegate.engine.isolation.security_options import UNCONFINED, check_profile
 from tidegate.engine.isolation.ulimits import check_ulimit, parse_ulimit
-from tidegate.kernel.seccomp import BUILTIN
+from tidegate.kernel.seccomp.compiler import BUILTIN
 from tidegate.spec.container import Ulimit
 
 LOWEST_MTU, HIGHEST_MTU = 68, 65535

@@ -12,9 +12,9 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.base.exposition import CONTENT_TYPE, Family, Sample, Spread, gauge, render
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.health_prober import HealthProber
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.events import EventBus
-from tidegate.engine.health_prober import HealthProber
 from tidegate.engine.logging.remote import RemoteLogs
 from tidegate.engine.stats import StatsService
 from tidegate.http.messages import Request, Response

@@ -11,7 +11,7 @@ import msgspec
 from tidegate.base.errors import TidegateError
 from tidegate.base.tracing.context import TRACEPARENT, carried, parse_traceparent
 from tidegate.base.tracing.spans import SpanKind, Tracer
-from tidegate.engine.actor import Effects
+from tidegate.engine.containers.actor import Effects
 from tidegate.http.hijack import Hijack
 from tidegate.http.messages import Request, Response, split_target
 from tidegate.model import phases as p

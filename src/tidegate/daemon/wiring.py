@@ -28,18 +28,20 @@ from tidegate.base.host import go_architecture
 from tidegate.daemon.drivers import Drivers, cdi_directories, linux_drivers
 from tidegate.daemon.process_settings import EngineProcessSettings
 from tidegate.daemon.reload import reload_attributes
-from tidegate.engine.archives import ArchiveService
-from tidegate.engine.boot_order import BootOrder
-from tidegate.engine.commits import CommitService
-from tidegate.engine.containers import ContainerService
-from tidegate.engine.creation import Defaults
-from tidegate.engine.creator import Abilities, ContainerCreator
-from tidegate.engine.effects import Ports
+from tidegate.engine.containers.archives import ArchiveService
+from tidegate.engine.containers.boot_order import BootOrder
+from tidegate.engine.containers.effects import Ports
+from tidegate.engine.containers.health_prober import HealthProber
+from tidegate.engine.containers.inspection import ContainerSizes, InspectionService
+from tidegate.engine.containers.service import ContainerService
+from tidegate.engine.containers.shutdown import stop_all
+from tidegate.engine.containers.updates import UpdateService
+from tidegate.engine.creation.creator import Abilities, ContainerCreator
+from tidegate.engine.creation.plan import Defaults
 from tidegate.engine.events import EventBus
 from tidegate.engine.execs import ExecService
-from tidegate.engine.health_prober import HealthProber
-from tidegate.engine.images import ImageService
-from tidegate.engine.inspection import ContainerSizes, InspectionService
+from tidegate.engine.images.commits import CommitService
+from tidegate.engine.images.service import ImageService
 from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.isolation.user_namespaces import ContainerUserNamespaces
 from tidegate.engine.links.removal import LinkRemoval
@@ -48,10 +50,8 @@ from tidegate.engine.logs import LogService
 from tidegate.engine.networks import PredefinedNetworks
 from tidegate.engine.processes import ProcessService
 from tidegate.engine.prune import PruneService
-from tidegate.engine.shutdown import stop_all
 from tidegate.engine.stats import StatsService
 from tidegate.engine.system import EngineFacts, Holdings, SystemService
-from tidegate.engine.updates import UpdateService
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.spec.oci_image import Platform
 

@@ -1,7 +1,7 @@
 """``/dev/shm`` of a container that others may join: a tmpfs in the engine's mount namespace, in its home.
 
-It is mounted when the container starts, and unmounted with its root filesystem (``drivers/overlay.py``); who has joined
-keeps it.
+It is mounted when the container starts, and unmounted with its root filesystem (``drivers/rootfs/overlay.py``); who
+has joined keeps it.
 """
 
 import contextlib

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.base.errors import ConflictError, NotFoundError, TidegateError
-from tidegate.engine.effects import exit_code_of
+from tidegate.engine.containers.effects import exit_code_of
 from tidegate.engine.ports import AttachStream, ExecProcess, Exited, Runtime
 from tidegate.model.container import Container
 from tidegate.model.phases import Phase

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from tidegate.base.errors import NotSupportedError
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.ports import LogRequest, ReadLog, Render
 from tidegate.model.container import Container
 from tidegate.model.phases import ALIVE, Phase

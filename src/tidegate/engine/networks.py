@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from tidegate.base.errors import ForbiddenError, InvalidParameterError, NotFoundError
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.ports import BridgeAttachment, Clock, StateStore
 from tidegate.model.container import JOINS, Container
 from tidegate.model.phases import ALIVE, Phase

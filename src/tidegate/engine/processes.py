@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 import msgspec
 
 from tidegate.base.errors import ConflictError, InternalError, InvalidParameterError
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.ports import Runtime
 from tidegate.model.phases import Phase
 

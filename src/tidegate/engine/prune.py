@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from tidegate.base.errors import ConflictError, NotFoundError
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.event_sources.image_events import image_labels
 from tidegate.engine.events import EventBus
-from tidegate.engine.image_records import Image, image_uses
-from tidegate.engine.images import ImageService
+from tidegate.engine.images.records import Image, image_uses
+from tidegate.engine.images.service import ImageService
 from tidegate.engine.ports import Clock, LayerStore, RootFilesystems
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.model.phases import Phase

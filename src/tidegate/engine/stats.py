@@ -15,9 +15,9 @@ from typing import NamedTuple
 import msgspec
 
 from tidegate.base.errors import NotFoundError
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.ports import Clock
-from tidegate.kernel.cgroup_usage import CgroupUsage
+from tidegate.kernel.cgroups.usage import CgroupUsage
 from tidegate.kernel.host_usage import InterfaceUsage
 from tidegate.model.container import Container
 from tidegate.model.phases import Phase

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.events import EventBus
-from tidegate.engine.image_records import Image
-from tidegate.engine.images import ImageService
+from tidegate.engine.images.records import Image
+from tidegate.engine.images.service import ImageService
 from tidegate.engine.isolation.runtimes import Runtimes
 from tidegate.engine.ports import Clock, LayerStore, RootFilesystems, StateStore
 from tidegate.engine.volumes import LocalVolumes, Volume

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.kernel.cgroup_files import read_text
-from tidegate.kernel.cgroup_usage import TICK_NS
+from tidegate.kernel.cgroups.files import read_text
+from tidegate.kernel.cgroups.usage import TICK_NS
 
 _COUNTED = 7  # user nice system idle iowait irq softirq; what follows is part of these, or of other machines
 

@@ -3,7 +3,7 @@
 Compose labels each container with its project, its service and ``depends_on=db:service_healthy:false,...``; it keeps
 that order only in ``up``. Here, a container that its restart policy is about to start waits until each container of
 each service it depends on is started, healthy, or ended well. Pure: ``plan_boot`` once, ``decide_starts`` whenever
-something changed; ``engine/boot_order.py`` looks and tells.
+something changed; ``engine/containers/boot_order.py`` looks and tells.
 
 - only what boot recovery starts waits; a user's start never does;
 - a dependency that is missing, or that stays as it is and is not what was asked for, is warned of, and not waited for;

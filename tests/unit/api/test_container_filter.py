@@ -13,8 +13,8 @@ from tests.unit.engine.life import Life
 from tidegate.api.container_filter import ContainerFilter, Surroundings
 from tidegate.base.errors import InvalidParameterError, NotFoundError
 from tidegate.drivers.content import ContentDirectory
-from tidegate.engine.containers import NewContainer
-from tidegate.engine.images import ImageService
+from tidegate.engine.containers.service import NewContainer
+from tidegate.engine.images.service import ImageService
 from tidegate.model.container import PublishedPort, Settings, VolumeUse
 
 Around = Callable[[str], list[str]]

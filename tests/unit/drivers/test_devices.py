@@ -10,7 +10,7 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers.devices import device_number, find_devices
 from tidegate.drivers.oci.config import plan_config
 from tidegate.drivers.resources import BlockLimit, ResourceRequest, plan_resources
-from tidegate.engine.device_rules import parse_device_rule
+from tidegate.engine.creation.device_rules import parse_device_rule
 from tidegate.spec.container import DeviceMapping, HostConfig
 
 

@@ -7,7 +7,7 @@ from tidegate.drivers.oci import config as oci
 from tidegate.drivers.oci import process as ocip
 from tidegate.drivers.resources import ResourceRequest, plan_resources
 from tidegate.engine.isolation.user_namespaces import IdMapping, IdRange
-from tidegate.kernel.seccomp import BPF_ANNOTATION, SeccompProgram
+from tidegate.kernel.seccomp.compiler import BPF_ANNOTATION, SeccompProgram
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv/web:/bin/sh\n"
 GROUP = "root:x:0:\nwww:x:34:\nlog:x:4:web,other\n"

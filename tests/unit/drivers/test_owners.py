@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.drivers.files.owners import THE_HOSTS, Owners, parse_map
-from tidegate.drivers.tar_entries import RefusedEntryError
+from tidegate.drivers.files.tar_entries import RefusedEntryError
 
 
 def test_the_host_s_are_what_they_are() -> None:

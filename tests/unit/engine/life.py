@@ -11,9 +11,9 @@ from tests.fakes.remote_logs import FakeRemoteLogs
 from tests.fakes.runtime import FakeRuntime
 from tests.fakes.state import FakeStateStore
 
-from tidegate.engine.boot_order import BootOrder
-from tidegate.engine.containers import ContainerService
-from tidegate.engine.effects import Planner, Ports
+from tidegate.engine.containers.boot_order import BootOrder
+from tidegate.engine.containers.effects import Planner, Ports
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.events import EventBus, EventFilter
 from tidegate.engine.isolation.user_namespaces import ContainerUserNamespaces
 from tidegate.engine.ports import BridgeAttachment, ContainerProcess, LogTarget, Stdio

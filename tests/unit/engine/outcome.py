@@ -13,16 +13,16 @@ from tidegate.drivers.logs.forwarding.places import Places
 from tidegate.drivers.logs.plans import LogPlanner
 from tidegate.drivers.mounts.container_mounts import StagedMounts
 from tidegate.drivers.oci.plan import ProcessPlanner
-from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
+from tidegate.engine.creation.joining import resolve_joined
+from tidegate.engine.creation.limits import plan_limits
+from tidegate.engine.creation.plan import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.isolation.runtimes import Runtimes
-from tidegate.engine.joining import resolve_joined
-from tidegate.engine.limits import plan_limits
 from tidegate.engine.links.requested import resolve_links
 from tidegate.engine.links.table import LinkTable
 from tidegate.engine.mounts.volumes_from import inherit_mounts
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.kernel.host import CgroupAbilities
-from tidegate.kernel.seccomp import SeccompCompiler, SeccompProgram
+from tidegate.kernel.seccomp.compiler import SeccompCompiler, SeccompProgram
 from tidegate.model.container import Container
 from tidegate.spec.codec import decode
 from tidegate.spec.container import CreateRequest

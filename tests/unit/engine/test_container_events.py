@@ -8,7 +8,7 @@ import pytest
 from tests.unit.engine.life import Life, settle
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.containers import NewContainer
+from tidegate.engine.containers.service import NewContainer
 from tidegate.engine.events import EventFilter
 from tidegate.engine.ports import RunningProcess
 from tidegate.model.container import Settings, VolumeUse

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from tests.fakes.runtime import not_found_in_path
+from tests.unit.engine.containers.test_service import play, started
 from tests.unit.engine.life import Life, settle
-from tests.unit.engine.test_containers import play, started
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
 from tidegate.engine.execs import ExecPhase, ExecService

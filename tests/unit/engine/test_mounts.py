@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.creation import Defaults, SourceImage, plan_new_container
+from tidegate.engine.creation.plan import Defaults, SourceImage, plan_new_container
 from tidegate.engine.mounts.points import MountPoint, mount_points
 from tidegate.engine.mounts.validation import check_bind_sources, check_mounts
 from tidegate.model.container import Container, MountedImage

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.engine.life import Life
 
 from tidegate.base.errors import ConflictError, ForbiddenError, InternalError, InvalidParameterError, NotFoundError
-from tidegate.engine.containers import NewContainer
+from tidegate.engine.containers.service import NewContainer
 from tidegate.engine.networks import BridgeFacts, PredefinedNetworks, endpoint_id
 from tidegate.engine.processes import ProcessService, select_rows
 from tidegate.model.container import Settings

@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 import msgspec
+from tests.unit.engine.containers.test_service import play, started
 from tests.unit.engine.life import Life, settle
-from tests.unit.engine.test_containers import play, started
 
 from tidegate.base.errors import UnavailableError
-from tidegate.engine.containers import NewContainer
+from tidegate.engine.containers.service import NewContainer
 from tidegate.engine.ports import Exited, RunningProcess
 from tidegate.model.container import Container
 from tidegate.model.phases import Phase, Rules

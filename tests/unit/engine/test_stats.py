@@ -8,9 +8,9 @@ from tests.unit.engine.life import Life, settle
 
 from tidegate.api.views.stats import stats_view
 from tidegate.base.errors import NotFoundError
-from tidegate.engine.containers import NewContainer
+from tidegate.engine.containers.service import NewContainer
 from tidegate.engine.stats import FIRST_LOOK_S, Meters, StatsService
-from tidegate.kernel.cgroup_usage import CgroupUsage, CPUUsage, MemoryUsage
+from tidegate.kernel.cgroups.usage import CgroupUsage, CPUUsage, MemoryUsage
 from tidegate.kernel.host_usage import InterfaceUsage
 from tidegate.model.container import Settings
 

@@ -8,8 +8,8 @@ from tests.fakes.registry import FakeLayerStore, FakeRegistry
 from tests.unit.engine.life import Life
 
 from tidegate.drivers.content import ContentDirectory
-from tidegate.engine.containers import ContainerService, NewContainer
-from tidegate.engine.images import ImageService
+from tidegate.engine.containers.service import ContainerService, NewContainer
+from tidegate.engine.images.service import ImageService
 from tidegate.engine.system import EngineFacts, Holdings, SystemService
 from tidegate.engine.volumes import LocalVolumes
 from tidegate.kernel.host import read_host

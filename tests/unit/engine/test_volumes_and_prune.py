@@ -19,8 +19,8 @@ from tidegate.base.errors import (
     TidegateError,
 )
 from tidegate.drivers.content import ContentDirectory
-from tidegate.engine.containers import ContainerService, NewContainer
-from tidegate.engine.images import ImageService
+from tidegate.engine.containers.service import ContainerService, NewContainer
+from tidegate.engine.images.service import ImageService
 from tidegate.engine.mounts.volume_options import DeviceMount
 from tidegate.engine.prune import PruneService
 from tidegate.engine.volumes import LocalVolumes

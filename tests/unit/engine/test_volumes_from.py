@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from tests.unit.engine.test_creation import IMAGE
+from tests.unit.engine.creation.test_plan import IMAGE
 
 from tidegate.base.errors import InvalidParameterError, NotFoundError
-from tidegate.engine.creation import Defaults, Related, SourceImage, plan_new_container
+from tidegate.engine.creation.plan import Defaults, Related, SourceImage, plan_new_container
 from tidegate.engine.mounts.volumes_from import Inherited, inherit_mounts
 from tidegate.model.container import BindUse, Container, Settings, VolumeUse
 from tidegate.spec.codec import decode, encode

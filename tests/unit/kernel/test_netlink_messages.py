@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from tidegate.kernel import netlink
-from tidegate.kernel.links import pack_mac
+from tidegate.kernel.network import netlink
+from tidegate.kernel.network.links import pack_mac
 
 
 def test_attributes_are_padded_and_read_back() -> None:

@@ -3,7 +3,7 @@
 import select
 from pathlib import Path
 
-from tidegate.kernel.cgroups_v2 import CgroupsV2
+from tidegate.kernel.cgroups.v2 import CgroupsV2
 
 
 def test_only_a_kill_is_told_of_among_the_changes_of_memory_events(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.kernel.seccomp import Host, Rule, parse_profile, plan_rules, restrict_to_docker
+from tidegate.kernel.seccomp.compiler import Host, Rule, parse_profile, plan_rules, restrict_to_docker
 
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
 AMD64 = Host("amd64", (6, 1))

@@ -9,8 +9,8 @@ from tests.unit.registrar.front_door import FrontDoor, front_door
 from tests.unit.registrar.test_joining import ask
 
 from tidegate.base.errors import TidegateError
-from tidegate.cli.client_places import DirectoryPlace
-from tidegate.cli.client_renew import Renewal, keep
+from tidegate.cli.client.places import DirectoryPlace
+from tidegate.cli.client.renew import Renewal, keep
 from tidegate.cli.main import main
 from tidegate.pki.authority import Authority
 from tidegate.pki.clients import Clients

@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.api.handlers.responses import no_content
 from tidegate.api.pipeline import Call, Handler
-from tidegate.engine.archives import ArchiveService
+from tidegate.engine.containers.archives import ArchiveService
 from tidegate.engine.file_ports import PathStat
 from tidegate.http.messages import Response
 from tidegate.spec.timestamps import format_time

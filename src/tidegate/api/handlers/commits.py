@@ -7,7 +7,7 @@ import msgspec
 from tidegate.api.handlers.responses import json_response
 from tidegate.api.pipeline import Call, Handler
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.commits import CommitRequest, CommitService
+from tidegate.engine.images.commits import CommitRequest, CommitService
 from tidegate.http.messages import Response
 from tidegate.spec.codec import decode
 from tidegate.spec.container import ContainerConfig

@@ -10,11 +10,11 @@ from tidegate.api.mount_versions import upgrade_mounts
 from tidegate.api.pipeline import Call, Handler
 from tidegate.api.versions.requests import as_newest, refuse_dropped
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.containers import ContainerService, WaitCondition
-from tidegate.engine.creation import parse_signal
-from tidegate.engine.creator import ContainerCreator
+from tidegate.engine.containers.service import ContainerService, WaitCondition
+from tidegate.engine.containers.updates import UpdateService
+from tidegate.engine.creation.creator import ContainerCreator
+from tidegate.engine.creation.plan import parse_signal
 from tidegate.engine.links.removal import LinkRemoval
-from tidegate.engine.updates import UpdateService
 from tidegate.http.messages import Response
 from tidegate.model.phases import Phase, State
 from tidegate.spec.codec import decode

@@ -11,7 +11,7 @@ from tidegate.api.profile import ApiProfile
 from tidegate.api.versions.answers import shown_to
 from tidegate.api.views.containers import inspect_view
 from tidegate.api.views.summary_rows import SummaryRows
-from tidegate.engine.inspection import ContainerSizes, InspectionService
+from tidegate.engine.containers.inspection import ContainerSizes, InspectionService
 from tidegate.engine.links.table import LinkTable
 from tidegate.engine.ports import Clock
 from tidegate.http.messages import Response

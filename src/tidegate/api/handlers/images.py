@@ -11,10 +11,10 @@ from tidegate.api.pipeline import Call, Handler
 from tidegate.api.versions.answers import shown_to
 from tidegate.api.views.images import inspect_view, summary_view
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.event_sources.image_events import image_labels
-from tidegate.engine.image_records import Image, image_uses
-from tidegate.engine.images import ImageService
+from tidegate.engine.images.records import Image, image_uses
+from tidegate.engine.images.service import ImageService
 from tidegate.engine.ports import RegistryAuth
 from tidegate.http.messages import Response
 from tidegate.spec.auth import parse_auth_header

@@ -14,7 +14,7 @@ from tidegate.api.versions.answers import shown_to
 from tidegate.api.versions.requests import as_newest
 from tidegate.api.websocket import check_handshake, websocket_hijack
 from tidegate.base.errors import InternalError, InvalidParameterError
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.execs import ExecPhase, ExecService
 from tidegate.engine.logs import LogService
 from tidegate.engine.ports import AttachStream, Clock, LogRecord, LogRequest, Render

@@ -9,7 +9,7 @@ from typing import Any, cast
 from tidegate.api.profile import ApiProfile
 from tidegate.api.views.endpoints import endpoint_view, network_settings_view, networks_view, port_rows
 from tidegate.api.views.mounts import mounts_view
-from tidegate.engine.inspection import Inspection
+from tidegate.engine.containers.inspection import Inspection
 from tidegate.engine.isolation.security_options import parse_security_options
 from tidegate.engine.ports import BridgeAttachment
 from tidegate.model.container import Container

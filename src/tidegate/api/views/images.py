@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.engine.event_sources.image_events import image_labels
-from tidegate.engine.images import Image
+from tidegate.engine.images.service import Image
 from tidegate.spec.timestamps import parse_time
 
 # What an image says of the containers made of it; docker-build of old wrote a container's whole configuration there.

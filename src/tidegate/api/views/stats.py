@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tidegate.engine.stats import Reading, Sample
-from tidegate.kernel.cgroup_usage import IOCount
+from tidegate.kernel.cgroups.usage import IOCount
 from tidegate.spec.timestamps import format_time
 
 ZERO_TIME = "0001-01-01T00:00:00Z"

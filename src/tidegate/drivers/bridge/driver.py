@@ -34,10 +34,10 @@ from tidegate.drivers.bridge.ports import HostPorts, is_ipv6, parse_publication
 from tidegate.drivers.bridge.ruleset import render_publish, render_ruleset, render_withdraw, table_name
 from tidegate.drivers.bridge.settings import BridgeSettings
 from tidegate.engine.ports import BridgeAttachment, PortPublication
-from tidegate.kernel import links
 from tidegate.kernel.namespaces import create_network_namespace, in_network_namespace
-from tidegate.kernel.netlink import NetlinkSocket
-from tidegate.kernel.nftables import Nftables
+from tidegate.kernel.network import links
+from tidegate.kernel.network.netlink import NetlinkSocket
+from tidegate.kernel.network.nftables import Nftables
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 from tidegate.drivers.bridge.ports import PROTOCOLS, WILDCARD
 from tidegate.engine.ports import PortPublication
-from tidegate.kernel.conntrack import Flow, forget_flows
+from tidegate.kernel.network.conntrack import Flow, forget_flows
 
 _log = logging.getLogger(__name__)
 

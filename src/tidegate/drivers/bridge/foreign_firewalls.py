@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tidegate.drivers.bridge.ruleset import table_name
-from tidegate.kernel.nftables import Nftables
+from tidegate.kernel.network.nftables import Nftables
 
 USER_CHAIN = "DOCKER-USER"
 

@@ -30,11 +30,11 @@ import zstandard
 from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers.confinement import enter_private_mounts, enter_root, give_up_privileges
 from tidegate.drivers.files.owners import THE_HOSTS, Owners
+from tidegate.drivers.files.tar_entries import RefusedEntryError
 from tidegate.drivers.files.tar_reader import TarReader, WriteOptions, open_decompressed
 from tidegate.drivers.files.tar_writer import GzipOutput, PlainOutput, TarWriter
 from tidegate.drivers.files.tree import clean_path, locate, stat_document
 from tidegate.drivers.oci.process import resolve_user
-from tidegate.drivers.tar_entries import RefusedEntryError
 from tidegate.kernel.credentials import set_filesystem_ids
 from tidegate.kernel.mounts import MS_BIND, MS_RDONLY, MS_REC, MS_REMOUNT, mount
 from tidegate.kernel.paths import make_directories_in_root, open_in_root, open_in_root_fd

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tidegate.drivers.tar_entries import RefusedEntryError
+from tidegate.drivers.files.tar_entries import RefusedEntryError
 
 Ranges = Sequence[Sequence[int]]
 """(in the container, on the host, how many), as in a uid_map."""

@@ -25,7 +25,7 @@ from typing import IO, NamedTuple, cast
 import zstandard
 
 from tidegate.drivers.files.owners import THE_HOSTS, Owners
-from tidegate.drivers.tar_entries import RefusedEntryError, extended_attributes, modification_time_ns
+from tidegate.drivers.files.tar_entries import RefusedEntryError, extended_attributes, modification_time_ns
 from tidegate.kernel.paths import open_in_root_fd
 
 _CHUNK = 1 << 20

@@ -21,7 +21,7 @@ from typing import TypeVar
 from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
 from tidegate.drivers.mounts.devices import clone_path, unmount_all
 from tidegate.drivers.mounts.idmapped import MappedIds, clone_mapped, map_tree, mapped_layers
-from tidegate.drivers.overlay import mount_layers
+from tidegate.drivers.rootfs.overlay import mount_layers
 from tidegate.engine.mounts.points import MountPoint
 from tidegate.kernel import mounts
 from tidegate.kernel.mount_trees import attach_tree, clone_tree, in_mount_namespace

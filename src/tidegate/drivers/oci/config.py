@@ -16,10 +16,10 @@ from tidegate.base.errors import InvalidParameterError
 from tidegate.drivers.devices import DeviceRequest
 from tidegate.drivers.oci.process import MAX_ID, ProcessRequest, plan_process
 from tidegate.drivers.resources import ResourceRequest, plan_resources
-from tidegate.engine.device_rules import DeviceRule
+from tidegate.engine.creation.device_rules import DeviceRule
 from tidegate.engine.isolation.user_namespaces import IdMapping, IdRange, highest
 from tidegate.engine.mounts.tmpfs import tmpfs_options
-from tidegate.kernel.seccomp import BPF_ANNOTATION, SeccompProgram, annotation
+from tidegate.kernel.seccomp.compiler import BPF_ANNOTATION, SeccompProgram, annotation
 
 DEFAULT_MASKED_PATHS = (
     *(

@@ -19,7 +19,6 @@ from tidegate.drivers.cdi.specs import DEFAULT_DIRECTORIES
 from tidegate.drivers.devices import find_devices
 from tidegate.drivers.installation import find_init
 from tidegate.drivers.logs.plans import LogPlanner
-from tidegate.drivers.mountpoints import make_mountpoints
 from tidegate.drivers.mounts.container_mounts import StagedMounts
 from tidegate.drivers.mounts.idmapped import MappedIds
 from tidegate.drivers.oci.config import (
@@ -40,9 +39,10 @@ from tidegate.drivers.oci.etc_files import (
 )
 from tidegate.drivers.oci.process import ProcessRequest, plan_process
 from tidegate.drivers.resources import resource_request
+from tidegate.drivers.rootfs.mountpoints import make_mountpoints
 from tidegate.drivers.shared_memory import mount_shared_memory
 from tidegate.drivers.user_namespaces import UnsharedNamespaces
-from tidegate.engine.device_rules import parse_device_rule
+from tidegate.engine.creation.device_rules import parse_device_rule
 from tidegate.engine.isolation.cgroup_parent import cgroup_path
 from tidegate.engine.isolation.namespace_modes import IPC, ipc_of
 from tidegate.engine.isolation.runtimes import Runtimes
@@ -58,8 +58,8 @@ from tidegate.engine.ports import (
 from tidegate.kernel.capabilities import effective_capabilities, held_capabilities
 from tidegate.kernel.credentials import with_filesystem_ids
 from tidegate.kernel.paths import read_in_root
-from tidegate.kernel.seccomp import Host, SeccompCompiler, SeccompProgram
-from tidegate.kernel.seccomp_document import oci_seccomp
+from tidegate.kernel.seccomp.compiler import Host, SeccompCompiler, SeccompProgram
+from tidegate.kernel.seccomp.document import oci_seccomp
 from tidegate.model.container import JOINS, Container
 from tidegate.model.phases import Phase
 from tidegate.spec.codec import decode

@@ -1,6 +1,6 @@
 """``IpcMode``, ``PidMode``, ``UTSMode``, ``CgroupnsMode``, ``UsernsMode``: their values, and what they exclude.
 
-- ``container:X`` joins the namespace of another container; ``engine/joining.py`` resolves who that is.
+- ``container:X`` joins the namespace of another container; ``engine/creation/joining.py`` resolves who that is.
 - An IPC namespace can be joined when its shared memory can be: ``shareable`` ones have ``/dev/shm`` mounted by the
   engine, ``private`` ones by the runtime, out of reach; ``none`` has no ``/dev/shm`` at all.
 

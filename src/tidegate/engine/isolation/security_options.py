@@ -14,7 +14,7 @@ import msgspec
 
 from tidegate.base.errors import InvalidParameterError, NotSupportedError
 from tidegate.kernel.host import AccessControls
-from tidegate.kernel.seccomp import BUILTIN, Host, parse_profile, plan_rules
+from tidegate.kernel.seccomp.compiler import BUILTIN, Host, parse_profile, plan_rules
 
 UNCONFINED = "unconfined"
 DEFAULT_APPARMOR = frozenset({"", "docker-default", "tidegate-default"})

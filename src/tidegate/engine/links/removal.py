@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.base.errors import NotFoundError
-from tidegate.engine.containers import ContainerService
+from tidegate.engine.containers.service import ContainerService
 from tidegate.engine.links.requested import parse_link_name, without_link
 from tidegate.model.container import Container
 

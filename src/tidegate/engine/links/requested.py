@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from tidegate.base.errors import ConflictError, InvalidParameterError, NotFoundError
-from tidegate.engine.joining import Find, find_for_new
+from tidegate.engine.creation.joining import Find, find_for_new
 from tidegate.model.container import JOINS, Container, Link
 from tidegate.spec.container import HostConfig
 

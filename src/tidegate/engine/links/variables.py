@@ -7,7 +7,7 @@ and last are told too. Source: moby's daemon/links, ``EnvVars``.
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from tidegate.engine.port_bindings import parse_port
+from tidegate.engine.creation.port_bindings import parse_port
 
 _NOT_TOLD = frozenset({"HOME", "PATH"})
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.engine.joining import Find, find_for_new
+from tidegate.engine.creation.joining import Find, find_for_new
 from tidegate.engine.mounts.binds import split_bind
 from tidegate.engine.mounts.points import mount_points
 from tidegate.model.container import BindUse, Container, VolumeUse

@@ -5,8 +5,8 @@ from pathlib import Path
 from msgspec.structs import replace
 from tests.unit.drivers.logs.remote_logs import remote_log
 from tests.unit.engine import life as lives
+from tests.unit.engine.containers.test_service import play, started
 from tests.unit.engine.life import Life, settle
-from tests.unit.engine.test_containers import play, started
 
 from tidegate.engine.ports import BridgeAttachment, ContainerProcess
 from tidegate.model.container import Container

@@ -1,0 +1,1 @@
+"""Root filesystems: layers unpacked, overlays mounted, and what is left of them deleted."""

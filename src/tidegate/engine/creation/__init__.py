@@ -1,0 +1,1 @@
+"""From what a client asks to a container that can be made."""

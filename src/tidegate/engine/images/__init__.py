@@ -1,0 +1,1 @@
+"""The image service: records, archives, changes, commits."""

@@ -1,0 +1,1 @@
+"""Control groups of version 1, hybrid and 2."""

@@ -1,0 +1,1 @@
+"""Links, addresses, rules and tracked connections: netlink and nftables."""

@@ -1,0 +1,1 @@
+"""seccomp profiles, compiled; and the filters of the gate's own processes."""
