@@ -93,12 +93,12 @@ def test_containers_are_confined_by_apparmor(engine: RunningEngine) -> None:
     script = "cat /proc/self/attr/current; echo 1 > /proc/sys/kernel/shm_rmid_forced && echo written"
     unmasked = option("systempaths=unconfined")
     assert run(engine, *unmasked, script=script)[0].splitlines() == ["tidegate-default (enforce)", "written"]
-    mount = [*unmasked, "--cap-add", "SYS_ADMIN"]
-    out, error = run(engine, *mount, script="mount -t tmpfs x /mnt || cat /sys/kernel/security/lsm")
-    assert out == "" and error.count("ermission denied") == 2
+    mount, script = [*unmasked, "--cap-add", "SYS_ADMIN"], "mkdir -p /m; mount -t tmpfs x /m && echo mounted"
+    out, error = run(engine, *mount, script=script)
+    assert out == "" and "ermission denied" in error
     unconfined = option("apparmor=unconfined")
-    assert run(engine, *mount, *unconfined, script="mount -t tmpfs x /mnt && echo mounted")[0] == "mounted"
-    assert run(engine, *unconfined, script="cat /proc/self/attr/current")[0] == "unconfined"
+    assert run(engine, *mount, *unconfined, script=script)[0] == "mounted"
+    assert "(enforce)" not in run(engine, *unconfined, script="cat /proc/self/attr/current")[0]
     assert "no such profile is loaded" in run(engine, *option("apparmor=mine"), script="true")[1]
     started = engine.docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
     assert started.returncode == 0, started.stderr
