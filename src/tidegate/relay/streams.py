@@ -9,17 +9,29 @@ HIGH_WATER_BYTES = 256 * 1024
 
 
 class Side(asyncio.Protocol):
-    """One of the two ends of a carried connection; ``other`` is set before anything is read."""
+    """One of the two ends of a carried connection; nothing is read from it before ``begin``."""
 
     def __init__(self) -> None:
         self.other: Side | None = None
         self.transport: asyncio.Transport | None = None
+        self._has_begun = False
         self._has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
-        self.transport.pause_reading()
+        # Python 3.11.2 (Debian 12) begins to read after this call even if it pauses, so that it is paused after that.
+        asyncio.get_running_loop().call_soon(self._hold)
+
+    def _hold(self) -> None:
+        if not self._has_begun and self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def begin(self) -> None:
+        """Read: both ends are there."""
+        self._has_begun = True
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._to is not None:
@@ -83,6 +95,5 @@ class StreamPort:
             if near.transport is not None:
                 near.transport.abort()  # a reset: nobody answers there
             return
-        for side in (near, far):
-            if side.transport is not None and not side.transport.is_closing():
-                side.transport.resume_reading()
+        near.begin()
+        far.begin()

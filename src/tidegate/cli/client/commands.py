@@ -177,15 +177,15 @@ def _invite(args: argparse.Namespace) -> int:
 
 
 def _join(args: argparse.Namespace) -> int:
-    from tidegate.cli import client_join
+    from tidegate.cli.client import join
 
-    return client_join.run(args)
+    return join.run(args)
 
 
 def _renew(args: argparse.Namespace) -> int:
-    from tidegate.cli import client_renew
+    from tidegate.cli.client import renew
 
-    return client_renew.run(args)
+    return renew.run(args)
 
 
 def _ls(args: argparse.Namespace) -> int:
