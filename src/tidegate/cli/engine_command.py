@@ -5,19 +5,15 @@ restarted apart (``tidegate install``).
 """
 
 import argparse
-import logging
 import os
 from functools import partial
 from pathlib import Path
 
-from tidegate.base.errors import InvalidParameterError
-from tidegate.base.logs import configure_log
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
-from tidegate.cli.up_settings import GATE_SOCKET, engine_settings, gate_settings, log_format, log_level
+from tidegate.cli.starting import begin_as_root
+from tidegate.cli.up_settings import GATE_SOCKET, engine_settings, gate_settings
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import SETTINGS
-
-_log = logging.getLogger("tidegate")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +30,7 @@ def run(args: argparse.Namespace) -> int:
     if config.settings.get("validate"):
         gate_settings(config)
         return say_valid(config)
-    if os.geteuid() != 0:
-        raise InvalidParameterError("tidegate engine must run as root: it mounts, and makes namespaces and groups")
-    configure_log("tidegate", log_level(config.settings), log_format(config.settings))
-    for warning in config.warnings:
-        _log.warning("%s", warning)
+    begin_as_root(config, "tidegate engine must run as root: it mounts, and makes namespaces and groups")
     from tidegate.base.allocator import use_one_arena
     from tidegate.base.service_notices import ServiceNotices
     from tidegate.cli.family import pidfile

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import InvalidParameterError
-from tidegate.base.logs import configure_log
 from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family
 from tidegate.cli.reloading import Reloading
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
-from tidegate.cli.up_settings import GATE_SOCKET, gate_settings, log_format, log_level
+from tidegate.cli.starting import begin_as_root
+from tidegate.cli.up_settings import GATE_SOCKET, gate_settings
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import GATE_SETTINGS
 
@@ -51,11 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if config.settings.get("validate"):
         gate_settings(config)
         return say_valid(config)
-    if os.geteuid() != 0:
-        raise InvalidParameterError("tidegate gate must start as root: it then gives the clients' side to nobody")
-    configure_log("tidegate", log_level(config.settings), log_format(config.settings))
-    for warning in config.warnings:
-        _log.warning("%s", warning)
+    begin_as_root(config, "tidegate gate must start as root: it then gives the clients' side to nobody")
     return _supervise(config, upstream, pid_path, read)
 
 

@@ -5,23 +5,19 @@ others are ended too.
 """
 
 import argparse
-import logging
 import os
 from collections.abc import Callable
 from functools import partial
 
-from tidegate.base.errors import InvalidParameterError
-from tidegate.base.logs import configure_log
 from tidegate.base.reload_link import ReloadedChild, ReloadingChild
 from tidegate.base.service_notices import ServiceNotices
 from tidegate.cli.family import Family, wait_for_socket
 from tidegate.cli.reloading import ReloadedProcess, Reloading, engine_document, prepare_level
 from tidegate.cli.setting_flags import add_flags, read_file, read_flags, say_valid
-from tidegate.cli.up_settings import GATE_SOCKET, engine_settings, gate_settings, log_format, log_level
+from tidegate.cli.starting import begin_as_root
+from tidegate.cli.up_settings import GATE_SOCKET, engine_settings, gate_settings
 from tidegate.daemon.config import DaemonConfig, decide_config
 from tidegate.daemon.settings import SETTINGS
-
-_log = logging.getLogger("tidegate")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +33,7 @@ def run(args: argparse.Namespace) -> int:
         engine_settings(config, config.exec_root / GATE_SOCKET, None)
         gate_settings(config)
         return say_valid(config)
-    if os.geteuid() != 0:
-        raise InvalidParameterError("tidegate up must run as root: it mounts, and makes namespaces and control groups")
-    configure_log("tidegate", log_level(config.settings), log_format(config.settings))
-    for warning in config.warnings:
-        _log.warning("%s", warning)
+    begin_as_root(config, "tidegate up must run as root: it mounts, and makes namespaces and control groups")
     return _supervise(config, read)
 
 
