@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -129,7 +130,11 @@ def lose_power(engine: RunningEngine) -> None:
     containers = engine.docker("ps", "-q", tls=False).stdout.split()
     shown = engine.docker("inspect", "-f", "{{.State.Pid}}", *containers, tls=False).stdout.split()
     pids = [engine.process.pid, *engine.children().values(), *engine.shim_pids(), *map(int, shown)]
+    pidfds = [os.pidfd_open(pid) for pid in pids]
     for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in pids:
-            os.kill(pid, number)
+        for pidfd in pidfds:
+            signal.pidfd_send_signal(pidfd, number)
+    for pidfd in pidfds:  # what is not dead yet holds ports and sockets
+        assert select.select([pidfd], [], [], 20)[0]
+        os.close(pidfd)
     engine.process.wait()

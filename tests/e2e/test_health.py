@@ -80,8 +80,9 @@ def test_failures_and_commands_that_hang_are_unhealthy(engine: RunningEngine) ->
     run(engine, "swift", "--health-cmd", "sleep 500", "--health-timeout", "1ms")  # over before it has begun
     wait_for(engine, "swift", "unhealthy")
     for name in ("slow", "swift"):
-        left = engine.docker("exec", name, "sh", "-c", "ps | grep -c 'sleep 500'").stdout
-        assert int(left) <= 3, (name, left)  # the probe under way and the question itself; none of those before
+        # The probe under way and the question itself, for a moment with one that was just killed; none of those before.
+        left = [int(engine.docker("exec", name, "sh", "-c", "ps | grep -c 'sleep 500'").stdout) for _ in range(5)]
+        assert min(left) <= 3, (name, left)
     assert engine.docker("rm", "-f", "bad", "slow", "swift").returncode == 0
 
 
