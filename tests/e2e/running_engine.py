@@ -117,13 +117,13 @@ class RunningEngine:
 
     def _pids_on(self, directory: str) -> list[int]:
         found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        for process in Path("/proc").glob("[0-9]*"):  # not deeper: glob would look at what ends meanwhile
             try:
-                words = entry.read_bytes().split(b"\0")
+                words = (process / "cmdline").read_bytes().split(b"\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if directory.encode() in words:
-                found.append(int(entry.parent.name))
+                found.append(int(process.name))
         return found
 
 

@@ -195,12 +195,12 @@ def shim(request: pytest.FixtureRequest) -> Iterator[Shim]:
 def supervisors(root: Path) -> dict[int, int]:
     """Pid to parent of the processes that serve ``root``."""
     found = {}
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):  # not deeper: glob would look at what ends meanwhile
         try:
-            if str(root).encode() in (words := entry.read_bytes().split(b"\0")) and b"--root" in words:
-                stat = (entry.parent / "stat").read_text().rpartition(")")[2].split()
+            if str(root).encode() in (words := (process / "cmdline").read_bytes().split(b"\0")) and b"--root" in words:
+                stat = (process / "stat").read_text().rpartition(")")[2].split()
                 if stat[0] != "Z":
-                    found[int(entry.parent.name)] = int(stat[1])
+                    found[int(process.name)] = int(stat[1])
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended meanwhile
     return found

@@ -48,10 +48,10 @@ def relay_pids(root: Path) -> list[int]:
     deadline = time.monotonic() + 2
     while True:
         found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        for process in Path("/proc").glob("[0-9]*"):  # not deeper: glob would look at what ends meanwhile
             try:
-                if f"{root}/relay".encode() in entry.read_bytes().split(b"\0"):
-                    found.append(int(entry.parent.name))
+                if f"{root}/relay".encode() in (process / "cmdline").read_bytes().split(b"\0"):
+                    found.append(int(process.name))
             except OSError:
                 continue
         if not found or time.monotonic() > deadline:
