@@ -8,6 +8,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
 """Upper bounds of the buckets of times."""
@@ -30,14 +32,11 @@ class Family(NamedTuple):
     samples: Sequence[Sample]
 
 
-class Spread:
+class Spread(msgspec.Struct):
     """A histogram of seconds: ``counts`` by bucket, the last one beyond every bound."""
 
-    __slots__ = ("counts", "sum_s")
-
-    def __init__(self, counts: Sequence[int] = (0,) * (len(SECONDS) + 1), sum_s: float = 0.0) -> None:
-        self.counts = list(counts)
-        self.sum_s = sum_s
+    counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(SECONDS) + 1))
+    sum_s: float = 0.0
 
     def add(self, seconds: float) -> None:
         self.counts[bisect_left(SECONDS, seconds)] += 1

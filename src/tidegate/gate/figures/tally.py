@@ -7,21 +7,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tidegate.base.exposition import SECONDS, Family, Sample, Spread
-
-
-class Times(msgspec.Struct):
-    """A ``Spread`` as it is shown to others."""
-
-    counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(SECONDS) + 1))
-    sum_s: float = 0.0
+from tidegate.base.exposition import Family, Sample, Spread
 
 
 class Tally(msgspec.Struct):
     """Of one worker; ``answers`` by operation and status, ``times`` by operation, ``decisions`` by role and verdict."""
 
     answers: dict[str, dict[int, int]] = {}
-    times: dict[str, Times] = {}
+    times: dict[str, Spread] = {}
     decisions: dict[str, dict[str, int]] = {}
     handshakes: int = 0
     failed_handshakes: int = 0
@@ -34,10 +27,7 @@ class Tally(msgspec.Struct):
         """A request has its answer, or the beginning of it."""
         by_status = self.answers.setdefault(operation, {})
         by_status[status] = by_status.get(status, 0) + 1
-        times = self.times.setdefault(operation, Times())
-        spread = Spread(times.counts, times.sum_s)
-        spread.add(elapsed_s)
-        times.counts, times.sum_s = spread.counts, spread.sum_s
+        self.times.setdefault(operation, Spread()).add(elapsed_s)
 
     def decided(self, role: str, allowed: bool) -> None:
         """A request was allowed or refused."""
@@ -84,7 +74,7 @@ def _times(workers: Iterable[Tally]) -> list[Sample]:
     totals: dict[str, Spread] = {}
     for worker in workers:
         for operation, times in worker.times.items():
-            totals.setdefault(operation, Spread()).merge(Spread(times.counts, times.sum_s))
+            totals.setdefault(operation, Spread()).merge(times)
     return [sample for operation in sorted(totals) for sample in totals[operation].samples({"operation": operation})]
 
 
