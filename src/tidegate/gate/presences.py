@@ -26,6 +26,13 @@ class Cut(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+def connection_task() -> asyncio.Task[object]:
+    """The task that serves the connection of whoever calls this."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - handlers run in the task of their connection
+    return task
+
+
 @dataclass(slots=True)
 class Presence(Generic[Who, What]):
     """``what`` is the last request of the connection; it may be over, the connection between two.
@@ -47,8 +54,7 @@ class Presences(Generic[Who, What]):
 
     def note(self, who: Who, abort: Callable[[], None], what: What) -> Presence[Who, What]:
         """The connection served by the current task, which ``abort`` closes at once, does this now."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - handlers run in the task of their connection
+        task = connection_task()
         known = self._by_task.get(task)
         if known is None:
             known = self._by_task[task] = Presence(who, what, abort)
@@ -59,9 +65,7 @@ class Presences(Generic[Who, What]):
 
     def current(self) -> Presence[Who, What]:
         """The connection that the current task serves, which was noted before."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - as above
-        return self._by_task[task]
+        return self._by_task[connection_task()]
 
     def cut(self, why_not: Callable[[Who, What], Cut | None]) -> int:
         """End every connection for which there is a reason why it may not stay; how many those were."""

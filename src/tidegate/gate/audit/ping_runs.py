@@ -15,6 +15,7 @@ import msgspec
 from tidegate.access.policy import Policy
 from tidegate.gate.audit.log import AuditLog
 from tidegate.gate.live import Identity
+from tidegate.gate.presences import connection_task
 from tidegate.http.messages import Request
 from tidegate.spec.audit.chain import stamp
 from tidegate.spec.audit.records import Decision, Kind, Repeated
@@ -43,29 +44,29 @@ class Standing(msgspec.Struct, frozen=True):
 class PingRun:
     """Those that came after the decision on line ``of``."""
 
-    standing: Standing | None = None
+    def __init__(self, ping: Ping, of: int, decision: Decision, until_s: float) -> None:
+        self._ping = ping
+        self._of = of
+        self._decision = decision
+        self._until_s = until_s
+        self.standing: Standing | None = None
+        self._count = 0
+        self._failed = 0
+        self._last_ns = 0
 
     @property
     def operation_id(self) -> str:
         return self._decision.operation
 
-    def __init__(self, ping: Ping, of: int, decision: Decision, until_s: float) -> None:
-        self._ping = ping
-        self._of = of
-        self._decision = decision
-        self.until_s = until_s
-        self._count = 0
-        self._failed = 0
-        self._last_ns = 0
-
     def covers(self, ping: Ping, now_s: float) -> bool:
-        return now_s < self.until_s and ping == self._ping
+        return now_s < self._until_s and ping == self._ping
 
-    def repeats(self, identity: Identity, request: Request, policy: Policy) -> bool:
+    def repeats(self, identity: Identity, request: Request, policy: Policy, now_s: float) -> bool:
         """Whether the request is the last one over again, under the same policy."""
         standing, ping = self.standing, self._ping
         return (
-            standing is not None
+            now_s < self._until_s
+            and standing is not None
             and standing.policy is policy
             and (request.method, request.target) == (ping.method, ping.target)
             and standing.headers == list(request.headers)
@@ -107,7 +108,7 @@ class PingRuns:
 
     def find(self, ping: Ping) -> PingRun | None:
         """The run of this connection, if ``ping`` is one of it; else that is over. Raises AuditUnavailableError."""
-        run = self._by_task.get(_connection())
+        run = self._by_task.get(connection_task())
         if run is None:
             return None
         if not run.covers(ping, time.monotonic()):
@@ -118,15 +119,15 @@ class PingRuns:
 
     def repeated(self, identity: Identity, request: Request, policy: Policy) -> PingRun | None:
         """The run of this connection, if the request is its last ping over again. Raises as ``find``."""
-        run = self._by_task.get(_connection())
-        if run is None or time.monotonic() >= run.until_s or not run.repeats(identity, request, policy):
+        run = self._by_task.get(connection_task())
+        if run is None or not run.repeats(identity, request, policy, time.monotonic()):
             return None
         self._audit.refuse_while_behind()
         return run
 
     def begin(self, ping: Ping, of: int, decision: Decision) -> PingRun:
         """The run of this connection is a new one, from the decision on line ``of``."""
-        task = _connection()
+        task = connection_task()
         if task not in self._by_task:
             task.add_done_callback(self._end)
         run = self._by_task[task] = PingRun(ping, of, decision, time.monotonic() + RUN_S)
@@ -134,9 +135,3 @@ class PingRuns:
 
     def _end(self, task: asyncio.Task[object]) -> None:
         self._by_task.pop(task).close(self._audit)
-
-
-def _connection() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - handlers run in the task of their connection
-    return task

@@ -68,7 +68,6 @@ class Entry:
         self._object = request.target.partition("?")[0]
         self._decided: int | None = None
         self._run: PingRun | None = None
-        self._counts_in_run = False
         self._made = ""
         self._has_begun = False
         self.carriage = Carriage()
@@ -134,8 +133,7 @@ class Entry:
         if permit.allowed and reading.operation_id in PINGS:
             ping = Ping(self._identity, self._request.method, self._request.target, permit.verdict.rule)
             self._run = self._trail.pings.find(ping)
-            self._counts_in_run = self._run is not None
-            if self._counts_in_run:
+            if self._run is not None:
                 return
         verdict = permit.verdict
         rule = "not-owned" if permit.missing else verdict.rule
@@ -152,7 +150,7 @@ class Entry:
     def counted(self, run: PingRun) -> None:
         """It is one more of ``run``."""
         self._count_decision(allowed=True)
-        self._run, self._counts_in_run, self._operation = run, True, run.operation_id
+        self._run, self._operation = run, run.operation_id
 
     def stands(self, policy: Policy, target: str) -> None:
         """An allowed ping without content was decided by ``policy`` and sent as ``target``."""
@@ -177,9 +175,10 @@ class Entry:
     def _close(self, status: int, error: str = "", *, stream: bool = False) -> None:
         self._has_begun = stream
         elapsed_ms = self._elapsed_ms()
-        if self._run is not None and self._counts_in_run:
-            self._run.note(status)
-        elif self._decided is not None:
+        if self._decided is None:
+            if self._run is not None:
+                self._run.note(status)
+        else:
             received_bytes = 0 if stream else self.carriage.from_client
             outcome = Outcome(self._decided, status, elapsed_ms, self._made, error, stream, received_bytes)
             self._trail.audit.outcome(outcome)
