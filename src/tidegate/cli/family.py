@@ -23,13 +23,14 @@ import msgspec
 import uvloop
 
 from tidegate.base.allocator import give_back, use_one_arena
-from tidegate.base.errors import InternalError, TidegateError
+from tidegate.base.errors import InternalError, InvalidParameterError, TidegateError
 from tidegate.base.reload_link import reload_link
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 _BLOCKED = _SIGNALS | {signal.SIGHUP}
 END_DEADLINE_S = 30.0
 START_DEADLINE_S = 60.0
+_COMPLAINT_BYTES = 4096  # a pipe holds them without a reader (pipe(7), PIPE_BUF)
 _log = logging.getLogger("tidegate")
 
 
@@ -49,6 +50,37 @@ def pidfile(path: str | None) -> Iterator[None]:
     finally:
         if path:
             Path(path).unlink(missing_ok=True)
+
+
+def check_apart(check: Callable[[], object]) -> None:
+    """``check`` in a fork: what it reads, keys among it, is in no memory that processes started later inherit.
+
+    Raises InvalidParameterError with the words of the TidegateError or OSError that it raised; InternalError for
+    another end, of which a traceback is printed.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_checked(check, writing))
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        complaint = answer.read().decode()
+    _, status = os.waitpid(pid, 0)
+    if complaint:
+        raise InvalidParameterError(complaint)
+    if status:
+        raise InternalError("the files could not be checked; the reason is above")
+
+
+def _checked(check: Callable[[], object], writing: int) -> int:
+    try:
+        check()
+    except (TidegateError, OSError) as error:
+        os.write(writing, str(error).encode()[:_COMPLAINT_BYTES])
+    except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
+        _log.exception("a check failed")
+        return 1
+    return 0
 
 
 class ReloadLink(NamedTuple):

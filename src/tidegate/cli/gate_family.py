@@ -24,7 +24,7 @@ from tidegate.base.logs import configure_log, set_level
 from tidegate.base.reload_link import Commit, ReloadedChild
 from tidegate.base.service_notices import ServiceNotices
 from tidegate.base.tracing.settings import TracingSettings
-from tidegate.cli.family import Family
+from tidegate.cli.family import Family, check_apart
 from tidegate.cli.reloading import ReloadedProcess
 from tidegate.cli.up_settings import FIGURES_SOCKET, decoy_settings, log_level, plugin_names, registrar_settings
 from tidegate.daemon.config import DaemonConfig
@@ -52,6 +52,7 @@ from tidegate.kernel.seccomp.gate_filters import decoy_filter, worker_filter
 from tidegate.registrar.process import (
     RegistrarProcessSettings,
     RegistrarSockets,
+    check_files,
     prepare_registrar,
     serve_registrar,
 )
@@ -106,6 +107,7 @@ def prepare_gate(family: Family, config: DaemonConfig, gate: GateProcessSettings
         decoy = (settings, bind_tcp(settings.address, settings.port)[0])
         family.hold([decoy[1]])
     registrar = registrar_settings(config, gate, _tls_files)
+    check_apart(partial(check_files, registrar))
     sockets = prepare_registrar(registrar)
     family.hold(sockets.all())
     collector = None if gate.tracing is None else find_collector(gate.tracing)

@@ -55,12 +55,11 @@ class RegistrarSockets(msgspec.Struct, frozen=True):
 
 
 def prepare_registrar(settings: RegistrarProcessSettings) -> RegistrarSockets:
-    """What workers need from the first moment on: files that can be used, a key that audits name, sockets that listen.
+    """What workers need from the first moment on: a key that audits name, sockets that listen.
 
-    Raises ConflictError when another registrar serves there, InvalidParameterError for files that cannot be used or a
-    path that is no socket, OSError.
+    Raises ConflictError when another registrar serves there, InvalidParameterError for a bad key or for a path that is
+    no socket, OSError.
     """
-    _sources(settings).read()
     ensure_audit_key(settings.data_root)
     decoy = settings.decoy_socket
     sockets = RegistrarSockets(
@@ -69,6 +68,11 @@ def prepare_registrar(settings: RegistrarProcessSettings) -> RegistrarSockets:
     for each in sockets.all():
         each.listen(BACKLOG)
     return sockets
+
+
+def check_files(settings: RegistrarProcessSettings) -> None:
+    """Read what the registrar is going to publish. Raises InvalidParameterError when it cannot be used, OSError."""
+    _sources(settings).read()
 
 
 def _sources(settings: RegistrarProcessSettings) -> Sources:

@@ -7,7 +7,7 @@ import textwrap
 PARENT = """
 import asyncio, os, signal, sys, time
 from tidegate.base.errors import InvalidParameterError
-from tidegate.cli.family import Family
+from tidegate.cli.family import Family, check_apart
 
 family = Family()
 
@@ -107,3 +107,23 @@ def test_what_is_served_may_start_processes_of_its_own() -> None:
         sys.exit(family.wait(start_and_end_a_process))
     """
     assert told_by(story) == ["a process of its own ended with 0", "0"]
+
+
+def test_what_is_checked_apart_is_complained_of_here() -> None:
+    story = """
+        def complain():
+            raise InvalidParameterError("the key is not the certificate's")
+
+        check_apart(lambda: print("checked", flush=True))
+        try:
+            check_apart(complain)
+        except InvalidParameterError as error:
+            print(error.message)
+    """
+    assert told_by(story) == ["checked", "the key is not the certificate's", "0"]
+
+
+def test_a_check_that_breaks_is_not_a_check_that_passed() -> None:
+    told = told_by("check_apart(lambda: 1 / 0)")
+    assert "InternalError: the files could not be checked; the reason is above" in told[-2]
+    assert told[-1] == "1"
